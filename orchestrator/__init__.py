@@ -1,0 +1,1 @@
+"""Sweeps of vision transformers: launched, tended, resumed exactly, compared."""

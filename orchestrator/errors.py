@@ -1,0 +1,45 @@
+"""The errors a user can meet, split by what the user can do about them.
+
+    OrchestrateError            one message, no traceback, exit code 1
+    +-- SpecError               the sweep file or an option is wrong: edit it
+    +-- DataError               a dataset or an image is missing or damaged: prepare it again
+    +-- RootError               the run root cannot be used: another path, rights, version
+    +-- BusyError               somebody else holds what this verb needs: wait, then try again
+    +-- SubmitError             a place did not take a submission
+        +-- Refused             it said no: nothing was submitted
+        +-- Unclear             it did not answer: it may have been submitted
+
+Anything else that is raised is a defect of this program and keeps its traceback.
+"""
+
+
+class OrchestrateError(Exception):
+    """A failure with a message for the user: what, to which thing, what to do next."""
+
+
+class SpecError(OrchestrateError):
+    """What the user wrote is wrong; the message names file, line, key and allowed values."""
+
+
+class DataError(OrchestrateError):
+    """A dataset is missing, damaged, or is not what the job was made for."""
+
+
+class RootError(OrchestrateError):
+    """The run root cannot be read or written, or is of a newer version."""
+
+
+class BusyError(OrchestrateError):
+    """Another process holds the lease of the root."""
+
+
+class SubmitError(OrchestrateError):
+    """A place did not take a submission."""
+
+
+class Refused(SubmitError):
+    """The place said no; nothing was submitted."""
+
+
+class Unclear(SubmitError):
+    """The place did not answer; the submission may have happened."""

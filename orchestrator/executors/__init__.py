@@ -1,0 +1,1 @@
+"""Places to run: each takes a submission and says what became of its members."""

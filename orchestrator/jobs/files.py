@@ -1,0 +1,95 @@
+"""Publishing on a shared file system: a reader sees a whole file or folder, or none."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def to_json(value: Any) -> bytes:
+    """Readable JSON with sorted keys, as it stands in every record of the root."""
+    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def publish(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, whole and durable, replacing what is there."""
+    temporary = _beside(path)
+    try:
+        _write_durably(temporary, content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def publish_once(path: Path, content: bytes) -> bool:
+    """Write ``content`` to ``path`` unless something is there; True if this call wrote it."""
+    temporary = _beside(path)
+    try:
+        _write_durably(temporary, content)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+@contextmanager
+def publishing_folder(path: Path) -> Iterator[Path]:
+    """Fill a temporary folder beside ``path``; it becomes ``path`` when the block ends well.
+
+    Raises:
+        OSError: ENOTEMPTY or EEXIST when ``path`` is there and not empty: somebody was first.
+    """
+    temporary = _beside(path)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        sync_tree(temporary)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether ``path`` is an unpublished leftover of a writer, alive or killed."""
+    return path.name.startswith(".tmp-")
+
+
+def sync_tree(folder: Path) -> None:
+    """Make every file below ``folder``, and the folders themselves, durable."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with (Path(parent) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(parent))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a folder's list of names durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex[:12]}")
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,114 @@
+"""A job's id: a hash of what decides its result, stable while defaults change.
+
+The hash covers the validated configuration minus ``FROZEN_DEFAULTS``. That table is not today's
+defaults: when a default changes, its line stays, so the new value is no longer left out and no
+old id gets a new behaviour. A new setting enters with the value that reproduces the behaviour
+before it existed, so unchanged configurations keep their ids. The table is append-only.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.config import RunConfig
+
+IDENTITY_VERSION = 1
+
+# Never edit a line; append. `model.gate.position` has no line: its presence says there is a gate.
+FROZEN_DEFAULTS: Mapping[str, Any] = {
+    "task": "train",
+    "model.img_size": 224,
+    "model.patch_size": 16,
+    "model.in_chans": 3,
+    "model.num_classes": 100,
+    "model.dim": 384,
+    "model.depth": 12,
+    "model.heads": 6,
+    "model.mlp_ratio": 4.0,
+    "model.registers": 0,
+    "model.attention": "softmax",
+    "model.gate": None,
+    "model.gate.bias": True,
+    "model.gate.init_std": 0.02,
+    "model.gate.bias_init": 0.0,
+    "model.layer_scale": 1e-4,
+    "model.drop_path": 0.05,
+    "data.crop": "center",
+    "data.flip": False,
+    "data.shift": 0,
+    "optim.name": "adamw",
+    "optim.lr": 1e-3,
+    "optim.weight_decay": 0.05,
+    "optim.beta1": 0.9,
+    "optim.beta2": 0.999,
+    "optim.eps": 1e-8,
+    "optim.warmup_epochs": 5.0,
+    "optim.warmup_lr": 1e-6,
+    "optim.min_lr": 1e-5,
+    "optim.clip_norm": 1.0,
+    "train.epochs": 100,
+    "train.batch_size": 256,
+    "train.chunk": None,
+    "train.tail": "keep",
+    "train.data_seed": None,
+    "train.loss": "ce",
+    "train.label_smoothing": 0.0,
+    "train.precision": "fp32",
+    "probe.every_epochs": 10,
+    "probe.images": 1000,
+    "evaluation.every_epochs": 1,
+    "seed": 0,
+}
+
+
+def job_id(config: RunConfig) -> str:
+    """128 bits, as 32 hex digits, of the reduced configuration in canonical JSON."""
+    canonical = json.dumps(
+        [IDENTITY_VERSION, reduced(config)],
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def reduced(config: RunConfig) -> dict[str, Any]:
+    """The configuration as dotted keys, without those at their frozen default."""
+    return {
+        key: value
+        for key, value in flatten(config.to_plain())
+        if not (key in FROZEN_DEFAULTS and _same(value, FROZEN_DEFAULTS[key]))
+    }
+
+
+def restored(reduced_form: Mapping[str, Any]) -> RunConfig:
+    """The configuration of a reduced form, filled from the frozen table, never from defaults.
+
+    Raises:
+        pydantic.ValidationError: the form holds a setting this program does not know.
+    """
+    gated = "model.gate.position" in reduced_form
+    plain: dict[str, Any] = {}
+    for key, value in {**FROZEN_DEFAULTS, **reduced_form}.items():
+        if key == "model.gate" if gated else key.startswith("model.gate."):
+            continue
+        *parents, leaf = key.split(".")
+        section = plain
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[leaf] = value
+    return RunConfig.from_plain(plain)
+
+
+def flatten(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested mappings."""
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _same(value: Any, frozen: Any) -> bool:
+    return type(value) is type(frozen) and value == frozen

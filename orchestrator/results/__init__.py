@@ -1,0 +1,1 @@
+"""Folded journals as tables and pictures."""

@@ -1,0 +1,1 @@
+"""The sweep file: a strict YAML edge, and its expansion into jobs."""

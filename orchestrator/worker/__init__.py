@@ -1,0 +1,1 @@
+"""One job, trained: everything here may touch tensors."""

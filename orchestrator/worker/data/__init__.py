@@ -1,0 +1,1 @@
+"""Images: written as shards, indexed, read in an exact order."""
