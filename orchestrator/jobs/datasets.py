@@ -1,23 +1,27 @@
 """A dataset as the control plane sees it: its manifest, and whether its files are all there."""
 
 import json
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from orchestrator.config.data import DATASET_NAME
 from orchestrator.errors import DataError
+from orchestrator.jobs.files import is_temporary
 
 MANIFEST = "manifest.json"
 INDEX = "index.npz"
 MANIFEST_SCHEMA = 1
 Split = Literal["train", "val"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class Shard(BaseModel):
     """One tar of a split."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     file: str
     split: Split
     samples: int
@@ -29,16 +33,17 @@ class Manifest(BaseModel):
     """What is in a dataset; written last, so a folder that has one is whole.
 
     ``content_hash`` covers keys, classes and image bytes; ``layout_hash`` the shards and their
-    order, which decide the order of samples.
+    order, which decide the order of samples. ``smallest`` and ``largest`` are width and height,
+    each over all images. ``left_out`` names files of the source that could not be read.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     schema_version: int = MANIFEST_SCHEMA
     name: str
     source: str
     split_rule: str
     classes: list[str]
-    channels: int
+    channels: Literal[1, 3]
     smallest: list[int]
     largest: list[int]
     counts: dict[Split, list[int]]
@@ -46,6 +51,19 @@ class Manifest(BaseModel):
     left_out: list[str]
     content_hash: str
     layout_hash: str
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        for split in SPLITS:
+            if len(self.counts.get(split, [])) != len(self.classes):
+                raise ValueError(f"counts.{split} does not have one number per class")
+            stored = sum(shard.samples for shard in self.shards if shard.split == split)
+            if stored != self.images(split):
+                raise ValueError(
+                    f"the shards of split {split} have {stored} samples, but counts.{split} "
+                    f"adds up to {self.images(split)}"
+                )
+        return self
 
     def images(self, split: Split) -> int:
         """Number of images of a split."""
@@ -58,24 +76,34 @@ def load_manifest(data_root: Path, name: str) -> Manifest:
     Raises:
         DataError: there is no such dataset, or its manifest cannot be read.
     """
-    folder = data_root / name
+    check_name(name)
+    path = data_root / name / MANIFEST
     try:
-        record = json.loads((folder / MANIFEST).read_bytes())
-        found = record.get("schema_version", 0)
-        if found > MANIFEST_SCHEMA:
-            raise DataError(
-                f"Dataset '{name}' in {folder} has manifest version {found}; this program reads up "
-                f"to {MANIFEST_SCHEMA}. Use the newer program that prepared it."
-            )
-        return Manifest.model_validate(record)
-    except FileNotFoundError:
-        known = sorted(p.parent.name for p in data_root.glob(f"*/{MANIFEST}"))
+        record = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_such_dataset(data_root, name) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from None
+    manifest = _checked(path, record)
+    if manifest.name != name:
         raise DataError(
-            f"There is no dataset '{name}' under {data_root} (there: {', '.join(known) or 'none'}). "
-            f"Make it with: orchestrate data prepare {name if name == 'digits' else 'folder'} ..."
-        ) from None
-    except (ValueError, ValidationError, AttributeError) as error:
-        raise DataError(f"The manifest {folder / MANIFEST} cannot be read: {error}") from None
+            f"{path} is the manifest of dataset '{manifest.name}', not of '{name}'. "
+            f"Give the folder {path.parent} the name {manifest.name}."
+        )
+    return manifest
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that cannot be a dataset's folder and stand in a sweep.
+
+    Raises:
+        DataError: with the rule.
+    """
+    if not re.fullmatch(DATASET_NAME, name):
+        raise DataError(
+            f"'{name}' cannot be the name of a dataset: use letters, digits, '.', '_' and '-', "
+            "64 at most, the first a letter or a digit."
+        )
 
 
 def check_shards(data_root: Path, manifest: Manifest) -> None:
@@ -84,19 +112,61 @@ def check_shards(data_root: Path, manifest: Manifest) -> None:
     Raises:
         DataError: a shard is missing, truncated or grown; every such shard is named.
     """
+    folder = data_root / manifest.name
     faults = []
     for shard in manifest.shards:
-        path = data_root / manifest.name / shard.file
+        path = folder / shard.file
         try:
             size = path.stat().st_size
-        except FileNotFoundError:
-            faults.append(f"{path} is missing")
+        except OSError as error:
+            faults.append(_missing(path, error))
             continue
         if size != shard.bytes:
             faults.append(f"{path} has {size} bytes, not {shard.bytes}")
-    if not (data_root / manifest.name / INDEX).is_file():
-        faults.append(f"{data_root / manifest.name / INDEX} is missing")
+    if not (folder / INDEX).is_file():
+        faults.append(f"{folder / INDEX} is missing")
     if faults:
         raise DataError(
-            f"Dataset '{manifest.name}' is damaged: {'; '.join(faults)}. Prepare it again."
+            f"Dataset '{manifest.name}' is damaged: {'; '.join(faults)}. "
+            f"Remove {folder} and prepare it again."
         )
+
+
+def known_datasets(data_root: Path) -> list[str]:
+    """The names of the datasets under a data root."""
+    folders = (path.parent for path in data_root.glob(f"*/{MANIFEST}"))
+    return sorted(folder.name for folder in folders if not is_temporary(folder))
+
+
+def _checked(path: Path, record: object) -> Manifest:
+    found = record.get("schema_version", 0) if isinstance(record, dict) else 0
+    if isinstance(found, int) and found > MANIFEST_SCHEMA:
+        raise DataError(
+            f"{path} has manifest version {found}; this program reads up to {MANIFEST_SCHEMA}. "
+            "Use the newer program that prepared it."
+        )
+    try:
+        return Manifest.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise _unreadable(path, f"{place}: {first['msg']}") from None
+
+
+def _no_such_dataset(data_root: Path, name: str) -> DataError:
+    words = "digits" if name == "digits" else f"folder --source DIR --name {name}"
+    return DataError(
+        f"There is no dataset '{name}' under {data_root} "
+        f"(there: {', '.join(known_datasets(data_root)) or 'none'}). Make it with: "
+        f"orchestrate data prepare {words} --data-root {data_root}"
+    )
+
+
+def _unreadable(path: Path, fault: str) -> DataError:
+    return DataError(
+        f"The manifest {path} cannot be read: {fault}. Remove {path.parent} and prepare it again."
+    )
+
+
+def _missing(path: Path, error: OSError) -> str:
+    return f"{path} is missing" if isinstance(error, FileNotFoundError) else f"{path}: {error}"

@@ -1,0 +1,1 @@
+"""Measurements of the model's inside, one file each; `model.probes.suite` runs them."""

@@ -1,0 +1,74 @@
+"""The command ``orchestrate``: its verbs, imported when they are called."""
+
+import errno
+import sys
+from importlib import import_module
+
+import click
+
+from orchestrator.errors import OrchestrateError
+
+VERBS = {
+    "launch": "orchestrator.cli.launch:launch",
+    "status": "orchestrator.cli.status:status",
+    "logs": "orchestrator.cli.logs:logs",
+    "cancel": "orchestrator.cli.cancel:cancel",
+    "results": "orchestrator.cli.results:results",
+    "flops": "orchestrator.cli.flops:flops",
+    "data": "orchestrator.cli.data:data",
+}
+SHORT_HELP = {
+    "launch": "Run what a sweep file asks for and is not done yet.",
+    "status": "Show what runs, waits, failed, is done.",
+    "logs": "Show what a job printed.",
+    "cancel": "Stop jobs; they stay cancelled until launched again.",
+    "results": "Compare: mean and spread over seeds.",
+    "flops": "Cost of every arm of a sweep, before anything runs.",
+    "data": "Make, show and check datasets.",
+}
+TELLABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Troubles of a file system that one sentence tells."""
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported one by one, so that help comes at once."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module, _, attribute = VERBS[name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SHORT_HELP.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="orchestrate-vit")
+def cli() -> None:
+    """Architecture studies of vision transformers: a sweep file in, a comparison out.
+
+    \b
+    orchestrate data prepare digits
+    orchestrate launch sweeps/quickstart.yaml --wait
+    orchestrate results quickstart
+    """
+
+
+def main() -> None:
+    """Run the command line; our own errors are one message and exit code 1."""
+    try:
+        cli()
+    except OrchestrateError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in TELLABLE:
+            raise
+        click.echo(f"error: {error.filename or 'a file'}: {error.strerror}", err=True)
+        sys.exit(1)

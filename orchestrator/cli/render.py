@@ -1,0 +1,79 @@
+"""Tables and numbers for a terminal, or plain text for a log."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+STATE_STYLE = {
+    "DONE": "green",
+    "RUNNING": "cyan",
+    "QUEUED": "blue",
+    "UNKNOWN": "magenta",
+    "CANCELLED": "dim",
+    "PREEMPTED": "yellow",
+    "FAILED": "bold red",
+    "PLANNED": "dim",
+}
+LOG_WIDTH = 160
+
+
+def console() -> Console:
+    """Where tables go: as wide as the terminal, or wide enough for a log."""
+    return Console(width=None if sys.stdout.isatty() else LOG_WIDTH, highlight=False)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:
+    """A table; the columns named in ``right`` hold numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def print_json(value: Any) -> None:
+    """One JSON document; numbers that JSON lacks become strings."""
+    click.echo(json.dumps(finite(value), indent=1))
+
+
+def finite(value: Any) -> Any:
+    """``value`` with non-finite floats as the strings nan, inf, -inf."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def duration(seconds: float | None) -> str:
+    """A time a person reads: 42 s, 7 min, 3.5 h, 2.1 d."""
+    if seconds is None:
+        return ""
+    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.{1 if size == 3600 else 0}f} {unit}"
+    return f"{seconds / 86400:.1f} d"
+
+
+def number(value: float | None) -> str:
+    """Four digits that count; large whole numbers with separators."""
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) >= 1e5:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"

@@ -1,0 +1,180 @@
+"""The verb launch: everything checked first, then exactly what is due is submitted."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.controller.submit import Due, Terms, draft, submit
+from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.errors import SpecError
+from orchestrator.executors import executor_named
+from orchestrator.jobs.datasets import Manifest, check_shards, load_manifest
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.lease import leased
+from orchestrator.jobs.orders import Order, write_order
+from orchestrator.jobs.state import State
+from orchestrator.jobs.store import (
+    SCHEMA,
+    bind_dataset,
+    compare_dataset,
+    create_root,
+    newest_revision,
+    open_root,
+    write_job,
+    write_revision,
+)
+from orchestrator.sweep.expand import Sweep
+
+SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a launch did and what it left alone."""
+
+    root: Root
+    revision: int
+    submitted: tuple[str, ...]
+    left_alone: Mapping[State, int]
+    dropped_running: tuple[str, ...]
+    warnings: list[str] = field(default_factory=list)
+
+
+def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
+    """Submit the jobs of ``sweep`` that are neither done nor under way.
+
+    Nothing is created before the sweep, its data and its placements have been checked.
+
+    Raises:
+        SpecError: the sweep does not fit its data or its place.
+        DataError: a dataset is missing or damaged.
+        RootError, BusyError: the root cannot be written, or somebody else is writing it.
+        Refused: the place did not take it.
+    """
+    manifests = check_data(sweep, data_root)
+    terms = Terms(sweep.executor, sweep.max_parallel or default_parallel(sweep), data_root)
+    check_placements(sweep, terms, root_path)
+    if (root_path / "root.json").is_file():
+        for manifest in manifests.values():
+            compare_dataset(open_root(root_path), manifest)
+    root = create_root(root_path)
+    with leased(root, f"launch {sweep.name}") as lease:
+        warnings = [w for m in manifests.values() if (w := bind_dataset(root, m))]
+        settle(root)
+        found = survey(root, [point.id for point in sweep.points])
+        store_ends(root, found)
+        due = [
+            Due(point.id, point.name, point.placement)
+            for point in sweep.points
+            if found.statuses[point.id].state in SUBMITTED_BY_LAUNCH
+        ]
+        dropped = _dropped_running(root, sweep)
+        for point in sweep.points:
+            write_job(root, point.id, point.config)
+        revision = write_revision(root, sweep.name, describe(sweep, terms))
+        _lift_cancels(root, found, due)
+        if due:
+            warnings += submit(root, lease, due, terms, found)
+    alone = Counter(found.statuses[p.id].state for p in sweep.points)
+    for one in due:
+        alone[found.statuses[one.id].state] -= 1
+    return Launched(
+        root, revision, tuple(one.id for one in due), +alone, tuple(dropped), warnings
+    )
+
+
+def check_data(sweep: Sweep, data_root: Path) -> dict[str, Manifest]:
+    """The manifests of the sweep's datasets, after every point was held against its own."""
+    names = {point.config.data.name for point in sweep.points}
+    manifests = {name: load_manifest(data_root, name) for name in sorted(names)}
+    for manifest in manifests.values():
+        check_shards(data_root, manifest)
+    for point in sweep.points:
+        manifest, model = manifests[point.config.data.name], point.config.model
+        facts = (
+            ("model.num_classes", model.num_classes, len(manifest.classes), "classes"),
+            ("model.in_chans", model.in_chans, manifest.channels, "channel(s)"),
+        )
+        for key, asked, there, what in facts:
+            if asked != there:
+                raise SpecError(
+                    f"Point '{point.name}' of sweep '{sweep.name}' has {key} {asked}, but dataset "
+                    f"'{manifest.name}' has {there} {what}. Set {key}: {there} in the sweep."
+                )
+        if point.config.train.tail == "drop" and (
+            manifest.images("train") < point.config.train.batch_size
+        ):
+            raise SpecError(
+                f"Point '{point.name}' of sweep '{sweep.name}' drops the tail of each epoch, but "
+                f"train.batch_size {point.config.train.batch_size} is more than the "
+                f"{manifest.images('train')} training images of '{manifest.name}': no step is left."
+            )
+    return manifests
+
+
+def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
+    """Ask the place about each shape of placement.
+
+    Raises:
+        SpecError: it would refuse one.
+    """
+    shapes = {point.placement: point for point in sweep.points}
+    executor = executor_named(sweep.executor, Root(root_path))
+    for placement, point in shapes.items():
+        refusals = executor.check(
+            draft([Due(point.id, point.name, placement)], terms, snapshot="")
+        )
+        if refusals:
+            raise SpecError(f"Point '{point.name}' of sweep '{sweep.name}': {'; '.join(refusals)}")
+
+
+def default_parallel(sweep: Sweep) -> int:
+    """Jobs at a time on this machine when the sweep does not say: one core per thread."""
+    widest = max(p.placement.ranks * p.placement.threads_per_rank for p in sweep.points)
+    return max(1, len(os.sched_getaffinity(0)) // widest)
+
+
+def describe(sweep: Sweep, terms: Terms) -> dict[str, Any]:
+    """The content of a sweep's revision."""
+    return {
+        "schema": SCHEMA,
+        "name": sweep.name,
+        "study": sweep.study,
+        "question": sweep.question,
+        "sources": [{"path": str(s.path), "text": s.text} for s in sweep.sources],
+        "overrides": list(sweep.overrides),
+        "executor": terms.executor,
+        "max_parallel": terms.max_parallel,
+        "data_root": str(terms.data_root),
+        "jobs": [
+            {
+                "id": point.id,
+                "name": point.name,
+                "axes": dict(point.axes),
+                "placement": point.placement.to_plain(),
+            }
+            for point in sweep.points
+        ],
+    }
+
+
+def _dropped_running(root: Root, sweep: Sweep) -> list[str]:
+    """Names of the points of the last revision that this one lacks and that run or wait."""
+    last = newest_revision(root, sweep.name)
+    if last is None:
+        return []
+    ids = {point.id for point in sweep.points}
+    names = {job["id"]: job["name"] for job in last[1]["jobs"] if job["id"] not in ids}
+    statuses = survey(root, list(names)).statuses
+    busy = (State.RUNNING, State.QUEUED)
+    return [name for job, name in names.items() if statuses[job].state in busy]
+
+
+def _lift_cancels(root: Root, found: Survey, due: list[Due]) -> None:
+    lifted = {one.id: found.standing[one.id] for one in due if one.id in found.standing}
+    if lifted:
+        orders = sorted({order.id for orders in lifted.values() for order in orders})
+        write_order(root, Order(what="lift", jobs=sorted(lifted), lifts=orders, why="launched"))

@@ -1,0 +1,44 @@
+"""Where a job's output stands."""
+
+from pathlib import Path
+
+from orchestrator.controller.select import Named
+from orchestrator.controller.survey import survey
+from orchestrator.errors import OrchestrateError
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.state import State
+
+
+def find_log(root: Root, job: Named, *, attempt: int | None, rank: int) -> Path:
+    """The log of a rank of one attempt, or of the start that never claimed the job.
+
+    Raises:
+        OrchestrateError: there is none yet; the job's state and the next step are named.
+    """
+    found = survey(root, [job.id])
+    facts, status = found.facts[job.id], found.statuses[job.id]
+    numbers = [one.number for one in facts.attempts]
+    if attempt is not None and attempt not in numbers:
+        there = ", ".join(map(str, numbers)) or "none"
+        raise OrchestrateError(f"Job {job.name} has no attempt {attempt} (there: {there}).")
+    candidates = []
+    newest = facts.members[-1] if facts.members else None
+    if newest and attempt is None:
+        starts = {(one.start.token, one.start.index) for one in facts.attempts}
+        if (newest.token, newest.index) not in starts and newest.end and newest.end.started:
+            candidates.append(root.submission(newest.token).member_log(newest.index, rank))
+    if numbers:
+        candidates.append(root.job(job.id).attempt(attempt or numbers[-1]).log(rank))
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise OrchestrateError(
+        f"Job {job.name} ({job.id[:8]}) has no log of rank {rank} yet: it is {status.state}"
+        f"{f' ({status.reason})' if status.reason else ''}. Try: orchestrate status {job.id[:8]}"
+    )
+
+
+def is_over(root: Root, job: Named) -> bool:
+    """Whether a job neither runs nor waits."""
+    state = survey(root, [job.id]).statuses[job.id].state
+    return state not in (State.RUNNING, State.QUEUED)

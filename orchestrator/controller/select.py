@@ -1,0 +1,80 @@
+"""Finding jobs by what a user types: a sweep's name, a point's name, a job id's beginning."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orchestrator.errors import SpecError
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.store import newest_revision, sweep_names
+
+SHORTEST_PREFIX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A job and its readable name."""
+
+    id: str
+    name: str
+
+
+def select(root: Root, text: str | None) -> list[Named]:
+    """The jobs that ``text`` means; None: all jobs of all sweeps.
+
+    A sweep's name means its newest revision's jobs; ``SWEEP/POINT`` or a point's name means one;
+    otherwise it is the beginning of job ids, at least four digits.
+
+    Raises:
+        SpecError: nothing is meant by it, or a point's name is in several sweeps.
+    """
+    sweeps = {name: list(_jobs(root, name)) for name in sweep_names(root)}
+    if text is None:
+        return _distinct(job for jobs in sweeps.values() for job in jobs)
+    if text in sweeps:
+        return sweeps[text]
+    by_name = [
+        job
+        for sweep, jobs in sweeps.items()
+        for job in jobs
+        if text in (job.name, f"{sweep}/{job.name}")
+    ]
+    if len({job.id for job in by_name}) == 1:
+        return by_name[:1]
+    if by_name:
+        where = [sweep for sweep, jobs in sweeps.items() if any(j.name == text for j in jobs)]
+        raise SpecError(
+            f"'{text}' is a point of several sweeps ({', '.join(where)}); "
+            f"say which: {where[0]}/{text}"
+        )
+    if len(text) >= SHORTEST_PREFIX:
+        by_id = _distinct(j for jobs in sweeps.values() for j in jobs if j.id.startswith(text))
+        if by_id:
+            return by_id
+    raise SpecError(
+        f"Nothing under {root.path} is called '{text}'. Sweeps there: "
+        f"{', '.join(sweeps) or 'none'}; a job is named by SWEEP/POINT, or by the first "
+        f"{SHORTEST_PREFIX} or more digits of its id (see: orchestrate status)"
+    )
+
+
+def select_one(root: Root, text: str) -> Named:
+    """The one job that ``text`` means.
+
+    Raises:
+        SpecError: it means none, or several.
+    """
+    found = select(root, text)
+    if len(found) > 1:
+        names = ", ".join(job.name for job in found[:8])
+        raise SpecError(f"'{text}' means {len(found)} jobs ({names} ...); name one of them")
+    return found[0]
+
+
+def _jobs(root: Root, sweep: str) -> Iterator[Named]:
+    newest = newest_revision(root, sweep)
+    for job in newest[1]["jobs"] if newest else ():
+        yield Named(job["id"], job["name"])
+
+
+def _distinct(jobs: Iterator[Named]) -> list[Named]:
+    return list({job.id: job for job in jobs}.values())

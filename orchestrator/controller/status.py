@@ -1,0 +1,93 @@
+"""The verb status: every job of a sweep in one line, from one survey and the journals."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.controller.select import Named
+from orchestrator.controller.survey import Survey, survey
+from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.code import code_hash
+from orchestrator.jobs.facts import JobFacts, read_journals
+from orchestrator.jobs.journal import Journal, fold
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.state import State
+from orchestrator.jobs.store import read_job
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One job as ``status`` shows it; times in seconds."""
+
+    id: str
+    name: str
+    state: State
+    outcome: str | None
+    reason: str
+    epoch: int
+    epochs: int
+    step: int
+    eta_s: float | None
+    metrics: Mapping[str, float]
+    attempts: int
+    executor: str | None
+    handle: str | None
+    stale_s: float | None
+    older_code: bool
+
+
+def rows_of(root: Root, jobs: Sequence[Named], found: Survey | None = None) -> list[Row]:
+    """The rows of these jobs; ``found`` saves a second look."""
+    found = found or survey(root, [job.id for job in jobs])
+    now, today = file_time(root.path), code_hash()
+    return [_row(root, job, found, now, today) for job in jobs]
+
+
+def as_json(sweep: str | None, rows: Sequence[Row]) -> dict[str, Any]:
+    """The documented form of ``status --json``."""
+    counts = Counter(row.state.value for row in rows)
+    jobs = [{name: getattr(row, name) for name in Row.__slots__} for row in rows]
+    return {"schema": SCHEMA, "sweep": sweep, "counts": dict(counts), "jobs": jobs}
+
+
+def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
+    facts, status = found.facts[job.id], found.statuses[job.id]
+    journals = read_journals(root.job(job.id))
+    points = fold(journals).points
+    done, running = status.state is State.DONE, status.state is State.RUNNING
+    member = facts.members[-1] if facts.members else None
+    attempt = facts.attempts[-1] if facts.attempts else None
+    return Row(
+        id=job.id,
+        name=job.name,
+        state=status.state,
+        outcome=status.outcome,
+        reason=status.reason,
+        epoch=points[-1].epoch if points else 0,
+        epochs=read_job(root, job.id).train.epochs,
+        step=points[-1].step if points else 0,
+        eta_s=_eta(journals[-1], now) if running and journals else None,
+        metrics=fold(journals).last(),
+        attempts=len(facts.attempts),
+        executor=member.executor if member else None,
+        handle=member.handle if member else None,
+        stale_s=max(0.0, now - attempt.heartbeat) if attempt and running else None,
+        older_code=done and _code_of_result(facts) != today,
+    )
+
+
+def _eta(journal: Journal, now: float) -> float | None:
+    """Seconds to the last step at this attempt's own pace."""
+    points = journal.points
+    if len(points) < 2 or points[-1].step == points[0].step:
+        return None
+    pace = (points[-1].time - points[0].time) / (points[-1].step - points[0].step)
+    left = (journal.steps - points[-1].step) * pace
+    return max(0.0, left - max(0.0, now - points[-1].time))
+
+
+def _code_of_result(facts: JobFacts) -> str:
+    return next(a.start.code_hash for a in reversed(facts.attempts) if a.ending)

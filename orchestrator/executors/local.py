@@ -1,0 +1,116 @@
+"""This machine as a place: every submission is a detached pool (see ``pool``)."""
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from signal import SIGTERM
+
+from orchestrator.errors import Refused, Unclear
+from orchestrator.executors.pool import last_line, visible_gpus
+from orchestrator.executors.pool_log import PoolLog, read_pool_log
+from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.facts import End
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.state import LIVE_S, Sight, Sighting, Sightings
+from orchestrator.jobs.submissions import Submission
+
+START_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalExecutor:
+    """Runs submissions on this machine, as long as it is on."""
+
+    root: Root
+
+    def check(self, submission: Submission) -> list[str]:
+        gpus, ranks = len(visible_gpus()), submission.placement.ranks
+        if submission.placement.device == "cuda" and ranks > gpus:
+            return [
+                f"placement.device is cuda and placement.ranks {ranks}, but this machine offers "
+                f"{gpus} GPU(s); use fewer ranks, or device: cpu"
+            ]
+        return []
+
+    def render(self, submission: Submission) -> str:
+        quoted = {
+            "code": self.root.snapshots / submission.snapshot,
+            "root": self.root.path,
+            "data": submission.data_root,
+            "python": submission.python,
+            "token": submission.token,
+        }
+        q = {name: shlex.quote(str(value)) for name, value in quoted.items()}
+        return (
+            "#!/bin/sh\n"
+            f"export PYTHONPATH={q['code']}${{PYTHONPATH:+:$PYTHONPATH}}\n"
+            f"export ORCHESTRATE_ROOT={q['root']} ORCHESTRATE_DATA={q['data']}\n"
+            f"exec {q['python']} -P -m orchestrator.executors.pool {q['token']}\n"
+        )
+
+    def submit(self, submission: Submission) -> str:
+        folder = self.root.submission(submission.token)
+        log = folder.logs / "pool.log"
+        with log.open("wb") as output:
+            started = subprocess.Popen(
+                ["/bin/sh", str(folder.script)],
+                cwd=self.root.path,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            if (pool := read_pool_log(folder.pool)) is not None:
+                return str(pool.process)
+            if started.poll() is not None:
+                raise Refused(f"The pool did not start: {last_line(log) or 'no word'} (see {log})")
+            time.sleep(0.02)
+        raise Unclear(f"The pool of submission {submission.token} has not answered yet (see {log})")
+
+    def find(self, tokens: Collection[str]) -> dict[str, str]:
+        logs = {token: read_pool_log(self.root.submission(token).pool) for token in tokens}
+        return {token: str(log.process) for token, log in logs.items() if log}
+
+    def observe(self, submissions: Sequence[Submission]) -> Sightings:
+        now = file_time(self.root.path)
+        seen: dict[tuple[str, int], Sighting] = {}
+        for submission in submissions:
+            log = read_pool_log(self.root.submission(submission.token).pool)
+            if log is not None:
+                for index, sighting in _sightings(log, len(submission.jobs), now):
+                    seen[submission.token, index] = sighting
+        return seen
+
+    def cancel(self, members: Collection[tuple[str, int]]) -> None:
+        """A live pool reads the orders itself; only what outlived its pool is signalled here."""
+        for token, index in members:
+            log = read_pool_log(self.root.submission(token).pool)
+            if log is None or log.process.alive() is not False or index not in log.running():
+                continue
+            orphan = log.started[index].process
+            if orphan.alive():
+                with suppress(ProcessLookupError):
+                    os.killpg(orphan.pid, SIGTERM)
+
+
+def _sightings(log: PoolLog, members: int, now: float) -> Iterator[tuple[int, Sighting]]:
+    """What is known of each member; nothing of those of a silent pool on another machine."""
+    alive = log.process.alive()
+    if alive is None and now - log.touched < LIVE_S:
+        alive = True
+    for index in range(members):
+        if index in log.ended:
+            yield index, Sighting(Sight.ENDED, log.ended[index])
+        elif index in log.started and (alive or log.started[index].process.alive()):
+            yield index, Sighting(Sight.RUNNING)
+        elif alive:
+            yield index, Sighting(Sight.WAITING)
+        elif alive is False:
+            end = End(now, started=index in log.started, by_place=True, detail="its pool is gone")
+            yield index, Sighting(Sight.ENDED, end)

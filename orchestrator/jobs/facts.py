@@ -1,0 +1,180 @@
+"""What the files say of a job: its attempts and its memberships, as plain values."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.jobs.journal import History, Journal, fold, read_journal
+from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
+from orchestrator.jobs.processes import Process
+from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
+
+
+class Ending(StrEnum):
+    """How an attempt said it ended, in ``exit.json``."""
+
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An attempt's ``started.json``: who started, where, with which code and data."""
+
+    token: str
+    index: int
+    restart: int
+    time: float
+    process: str
+    host: str
+    code_hash: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RankError:
+    """What a failing rank wrote down."""
+
+    rank: int
+    time: float
+    exception: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One start of the worker on a job, as far as its files and, on its host, /proc tell.
+
+    ``running`` is None where its process lives on another host; ``heartbeat`` is file time.
+    """
+
+    number: int
+    start: Start
+    ending: Ending | None
+    errors: tuple[RankError, ...]
+    heartbeat: float
+    running: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a place saw a member end.
+
+    ``started`` False: it never started. ``by_place``: the place ended it (preemption, time limit,
+    node or pool gone), not the program.
+    """
+
+    time: float
+    started: bool
+    by_place: bool = False
+    exit_code: int | None = None
+    signal: int | None = None
+    detail: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A job's place in a submission."""
+
+    token: str
+    index: int
+    executor: str
+    created: float
+    handle: str | None
+    refused: bool
+    end: End | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """Everything on disk that decides a job's state; attempts and members oldest first."""
+
+    id: str
+    attempts: tuple[Attempt, ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+def read_submissions(root: Root) -> list[Submission]:
+    """Every submission, oldest first."""
+    found = [Submission.read(folder) for folder in root.submissions()]
+    return sorted(found, key=lambda submission: (submission.created, submission.token))
+
+
+def gather(
+    root: Root, ids: Collection[str], submissions: Sequence[Submission]
+) -> dict[str, JobFacts]:
+    """The facts of the jobs named by ``ids``."""
+    members: dict[str, list[Member]] = {job: [] for job in ids}
+    for submission in submissions:
+        if not members.keys() & set(submission.jobs):
+            continue
+        for job, member in zip(submission.jobs, _members(root, submission), strict=True):
+            if job in members:
+                members[job].append(member)
+    return {
+        job: JobFacts(job, read_attempts(root.job(job)), tuple(found))
+        for job, found in members.items()
+    }
+
+
+def read_attempts(folder: JobFolder) -> tuple[Attempt, ...]:
+    """The attempts on a job, oldest first."""
+    return tuple(_attempt(folder.attempt(number)) for number in folder.attempt_numbers())
+
+
+def read_history(folder: JobFolder) -> History:
+    """The folded journals of a job's attempts."""
+    return fold(read_journals(folder))
+
+
+def read_journals(folder: JobFolder) -> list[Journal]:
+    """The journals of a job's attempts, oldest first; attempts without one are left out."""
+    found = (read_journal(folder.attempt(n).journal, n) for n in folder.attempt_numbers())
+    return [journal for journal in found if journal is not None]
+
+
+def recorded_ends(root: Root, token: str) -> dict[int, End]:
+    """The stored ends of a submission's members, by index."""
+    return {
+        outcome["index"]: End(**{k: v for k, v in outcome.items() if k != "index"})
+        for outcome in read_outcomes(root.submission(token))
+    }
+
+
+def _members(root: Root, submission: Submission) -> list[Member]:
+    folder = root.submission(submission.token)
+    handle, refused = read_handle(folder), folder.refused.exists()
+    ends = recorded_ends(root, submission.token)
+    return [
+        Member(
+            token=submission.token,
+            index=index,
+            executor=submission.executor,
+            created=submission.created,
+            handle=handle,
+            refused=refused,
+            end=ends.get(index),
+        )
+        for index in range(len(submission.jobs))
+    ]
+
+
+def _attempt(folder: AttemptFolder) -> Attempt:
+    start = json.loads(folder.started.read_bytes())
+    known = {key: start.pop(key) for key in Start.__slots__ if key != "facts"}
+    errors = [RankError(**json.loads(p.read_bytes())) for p in folder.path.glob("rank*.error.json")]
+    beating = folder.journal if folder.journal.exists() else folder.started
+    ending = Ending(json.loads(folder.exit.read_bytes())["end"]) if folder.exit.exists() else None
+    return Attempt(
+        number=folder.number,
+        start=Start(**known, facts=start),
+        ending=ending,
+        errors=tuple(sorted(errors, key=lambda error: error.time)),
+        heartbeat=beating.stat().st_mtime,
+        running=Process.named(known["process"]).alive(),
+    )

@@ -1,0 +1,127 @@
+"""An attempt's append-only record of what was measured, and its fold over attempts: the truth."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Metrics measured after ``step`` optimiser steps, when ``epoch`` epochs were complete."""
+
+    time: float
+    step: int
+    epoch: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One attempt's journal. ``from_step`` None: it trained from the start."""
+
+    attempt: int
+    from_step: int | None
+    steps: int
+    """Steps of the whole job."""
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a job measured over all its attempts, each step once, in order."""
+
+    points: tuple[Point, ...]
+
+    def last(self) -> dict[str, float]:
+        """The newest value of every metric."""
+        return {key: value for point in self.points for key, value in point.metrics.items()}
+
+    def series(self, metric: str) -> list[tuple[int, float]]:
+        """(step, value) wherever the metric was measured."""
+        return [(p.step, p.metrics[metric]) for p in self.points if metric in p.metrics]
+
+
+def fold(attempts: Sequence[Journal]) -> History:
+    """Join journals in the order of attempts.
+
+    An attempt that resumed from step s replaces what earlier ones measured beyond s.
+    """
+    points: list[Point] = []
+    for journal in attempts:
+        start = -1 if journal.from_step is None else journal.from_step
+        points = [point for point in points if point.step <= start]
+        points.extend(journal.points)
+    return History(tuple(points))
+
+
+def read_journal(path: Path, attempt: int) -> Journal | None:
+    """The journal at ``path``, or None when it is not there or its header was not finished.
+
+    A last line without its end was being written when the writer died, and is ignored.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return None
+    if not lines:
+        return None
+    header, *entries = (json.loads(line) for line in lines)
+    points = tuple(_point(entry) for entry in entries if "m" in entry)
+    return Journal(attempt, header["from_step"], header["steps"], points)
+
+
+def _point(entry: Mapping[str, Any]) -> Point:
+    metrics = {key: float(value) for key, value in entry["m"].items()}
+    return Point(entry["t"], entry["step"], entry["epoch"], metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a journal."""
+
+    job: str
+    attempt: int
+    from_step: int | None
+    steps: int
+
+
+class JournalWriter:
+    """Appends to the journal of a running attempt."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._file = path.open("xb")
+        self._append({"schema": SCHEMA, **asdict(header)})
+
+    def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record metrics; non-finite ones as the strings nan, inf, -inf."""
+        plain = {key: _plain(value) for key, value in metrics.items()}
+        self._append({"t": time.time(), "step": step, "epoch": epoch, "m": plain})
+
+    def sync(self) -> None:
+        """Make everything written so far durable."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self.sync()
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+
+
+def _plain(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)

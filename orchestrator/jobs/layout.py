@@ -1,0 +1,153 @@
+"""Every file and folder name of a run root, once; docs/design.md says who writes which."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+JOURNAL = "journal.jsonl"
+STARTED = "started.json"
+EXIT = "exit.json"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """``jobs/<2>/<id>/``."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def attempts(self) -> Path:
+        return self.path / "attempts"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def probes(self) -> Path:
+        return self.path / "probes"
+
+    def attempt(self, number: int) -> "AttemptFolder":
+        return AttemptFolder(self.attempts / f"{number:03d}")
+
+    def attempt_numbers(self) -> list[int]:
+        """Numbers of the attempts that were claimed, ascending."""
+        if not self.attempts.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.attempts.iterdir() if p.name.isdigit())
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """``jobs/<2>/<id>/attempts/NNN/``; everything in it is written by the attempt's ranks."""
+
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def started(self) -> Path:
+        return self.path / STARTED
+
+    @property
+    def journal(self) -> Path:
+        return self.path / JOURNAL
+
+    @property
+    def exit(self) -> Path:
+        return self.path / EXIT
+
+    def error(self, rank: int) -> Path:
+        return self.path / f"rank{rank}.error.json"
+
+    def log(self, rank: int) -> Path:
+        return self.path / f"rank{rank}.log"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionFolder:
+    """``submissions/<token>/``."""
+
+    path: Path
+
+    @property
+    def token(self) -> str:
+        return self.path.name
+
+    @property
+    def intent(self) -> Path:
+        return self.path / "intent.json"
+
+    @property
+    def script(self) -> Path:
+        return self.path / "script.sh"
+
+    @property
+    def submitted(self) -> Path:
+        return self.path / "submitted.json"
+
+    @property
+    def refused(self) -> Path:
+        return self.path / "refused.json"
+
+    @property
+    def pool(self) -> Path:
+        return self.path / "pool.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def member_log(self, index: int, rank: int) -> Path:
+        """What a rank says before its job is claimed."""
+        return self.logs / f"{index}-rank{rank}.log"
+
+    def outcomes(self) -> list[Path]:
+        return sorted(self.path.glob("outcomes-*.json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A run root; ``store.open_root`` makes sure it is one."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        return self.path / "root.json"
+
+    @property
+    def orders(self) -> Path:
+        return self.path / "orders"
+
+    @property
+    def lease(self) -> Path:
+        return self.path / "lease"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    def dataset(self, name: str) -> Path:
+        return self.path / "datasets" / f"{name}.json"
+
+    def sweep(self, name: str) -> Path:
+        return self.path / "sweeps" / name
+
+    def job(self, job_id: str) -> JobFolder:
+        return JobFolder(self.path / "jobs" / job_id[:2] / job_id)
+
+    def job_ids(self) -> list[str]:
+        return sorted(p.parent.name for p in self.path.glob("jobs/??/*/job.json"))
+
+    def submission(self, token: str) -> SubmissionFolder:
+        return SubmissionFolder(self.path / "submissions" / token)
+
+    def submissions(self) -> list[SubmissionFolder]:
+        """Every submission whose intent was published."""
+        return [SubmissionFolder(p.parent) for p in self.path.glob("submissions/*/intent.json")]

@@ -1,0 +1,62 @@
+"""Naming a process so that it cannot be mistaken for a later one of the same number (Linux)."""
+
+import os
+import socket
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process by host, boot, number and start time (clock ticks since boot)."""
+
+    host: str
+    boot: str
+    pid: int
+    start: int
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The process that ``str`` of one wrote down.
+
+        Raises:
+            ValueError: ``name`` is not of the form host:boot:pid:start.
+        """
+        host, boot, pid, start = name.rsplit(":", 3)
+        return cls(host, boot, int(pid), int(start))
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.boot}:{self.pid}:{self.start}"
+
+    def alive(self) -> bool | None:
+        """Whether it runs; None when it lives on another host, where this one cannot see."""
+        if self.host != socket.gethostname():
+            return None
+        return self.boot == _boot() and _start_of(self.pid) == self.start
+
+
+def this_process() -> Process:
+    """The running process."""
+    return process(os.getpid())
+
+
+def process(pid: int) -> Process:
+    """The process with this number on this host; if it has ended, one that is not alive."""
+    return Process(socket.gethostname(), _boot(), pid, _start_of(pid) or 0)
+
+
+@cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _start_of(pid: int) -> int | None:
+    """Start time from /proc; None for a process that is gone or only waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, *fields = stat[stat.rindex(")") + 2 :].split()
+    return None if state in "ZX" else int(fields[18])

@@ -1,0 +1,48 @@
+"""Why a start failed, by the precedence of evidence, and how often that is tried again."""
+
+import signal
+from dataclasses import dataclass
+
+from orchestrator.jobs.facts import Attempt, End
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is done about a class of failures: so many further starts by ``watch``."""
+
+    retries: int
+    meaning: str
+
+
+RULES = {
+    "exception": Rule(0, "the worker raised an exception"),
+    "killed": Rule(2, "killed with signal 9: out of memory, or by hand"),
+    "crashed": Rule(1, "ended by a signal of its own making"),
+    "exit": Rule(0, "ended with an exit code and no word"),
+    "vanished": Rule(2, "its process is gone and left no record"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A class of ``RULES`` and the sentence for the user."""
+
+    kind: str
+    text: str
+
+
+def reason_of(attempt: Attempt | None, end: End | None) -> Reason:
+    """Name the failure of a start from what its ranks wrote and what its place saw.
+
+    The first error of any rank counts: the other ranks' errors are its consequences.
+    """
+    if attempt is not None and attempt.errors:
+        first = attempt.errors[0]
+        return Reason("exception", f"{first.exception}: {first.message}")
+    if end is None or (end.exit_code is None and end.signal is None):
+        return Reason("vanished", RULES["vanished"].meaning)
+    if end.signal == signal.SIGKILL:
+        return Reason("killed", RULES["killed"].meaning)
+    if end.signal is not None:
+        return Reason("crashed", f"ended by {signal.Signals(end.signal).name}")
+    return Reason("exit", end.detail or f"ended with exit code {end.exit_code} and no word")

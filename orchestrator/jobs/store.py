@@ -1,0 +1,194 @@
+"""Opening a run root, and the write-once records in it: root, job, dataset, sweep revision."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.config import RunConfig
+from orchestrator.errors import OrchestrateError, RootError, SpecError
+from orchestrator.jobs.datasets import Manifest
+from orchestrator.jobs.files import publish_once, to_json
+from orchestrator.jobs.identity import IDENTITY_VERSION, reduced, restored
+from orchestrator.jobs.layout import Root
+
+SCHEMA = 1
+
+
+def locate_root(asked: str | None) -> Path:
+    """``asked``, else $ORCHESTRATE_ROOT, else the nearest runs/root.json upward, else ./runs."""
+    if asked or (asked := os.environ.get("ORCHESTRATE_ROOT")):
+        return Path(asked).absolute()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "runs" / "root.json").is_file():
+            return folder / "runs"
+    return here / "runs"
+
+
+def locate_data(asked: str | None) -> Path:
+    """The data root: ``asked``, else $ORCHESTRATE_DATA, else ./data."""
+    return Path(asked or os.environ.get("ORCHESTRATE_DATA") or "data").absolute()
+
+
+def create_root(path: Path) -> Root:
+    """The root at ``path``, made if there is none.
+
+    Raises:
+        RootError: it cannot be written, or is of a newer version.
+    """
+    record = {"schema": SCHEMA, "root": uuid.uuid4().hex, "created": time.time()}
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / "root.json").is_file():
+            publish_once(path / "root.json", to_json(record))
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise RootError(
+            f"The run root {path} cannot be written: {error.strerror}. Choose another one with "
+            "--root or $ORCHESTRATE_ROOT, or ask for the rights to write there."
+        ) from None
+    return open_root(path)
+
+
+def open_root(path: Path) -> Root:
+    """The root at ``path``, which must be there.
+
+    Raises:
+        RootError: there is none, or it is of a newer version.
+    """
+    root = Root(path)
+    try:
+        found = json.loads(root.record.read_bytes())["schema"]
+    except FileNotFoundError:
+        raise RootError(
+            f"There is no run root at {path}. Launch a sweep to make one, or name another with "
+            "--root or $ORCHESTRATE_ROOT."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise RootError(f"{root.record} is damaged; restore it from a backup.") from None
+    if found > SCHEMA:
+        raise RootError(
+            f"The run root {path} has version {found}; this program reads up to {SCHEMA}. "
+            "Use the newer program that made it."
+        )
+    return root
+
+
+def write_job(root: Root, job_id: str, config: RunConfig) -> None:
+    """Write a job's record, or make sure that the one there is of the same configuration.
+
+    Raises:
+        OrchestrateError: another configuration stands under this id (a hash collision or damage).
+    """
+    record = {
+        "schema": SCHEMA,
+        "id": job_id,
+        "identity_version": IDENTITY_VERSION,
+        "task": config.task,
+        "config": config.to_plain(),
+        "reduced": reduced(config),
+    }
+    path = root.job(job_id).record
+    if not publish_once(path, to_json(record)) and reduced(read_job(root, job_id)) != reduced(
+        config
+    ):
+        raise OrchestrateError(
+            f"{path} holds another configuration than job {job_id} stands for; it was damaged or "
+            "edited. Move that job's folder away, then launch again."
+        )
+
+
+def read_job(root: Root, job_id: str) -> RunConfig:
+    """The configuration of a job, filled from the frozen identity defaults."""
+    path = root.job(job_id).record
+    try:
+        return restored(json.loads(path.read_bytes())["reduced"])
+    except (ValueError, KeyError) as error:
+        raise OrchestrateError(f"{path} cannot be read: {error}") from None
+
+
+def bind_dataset(root: Root, manifest: Manifest) -> str | None:
+    """Tie a dataset's name to its content for this root; returns a warning, or None.
+
+    Raises:
+        OrchestrateError: this root already knows another content under this name.
+    """
+    record = {
+        "schema": SCHEMA,
+        "name": manifest.name,
+        "content_hash": manifest.content_hash,
+        "layout_hash": manifest.layout_hash,
+        "classes": manifest.classes,
+    }
+    path = root.dataset(manifest.name)
+    if publish_once(path, to_json(record)):
+        return None
+    return compare_dataset(root, manifest)
+
+
+def compare_dataset(root: Root, manifest: Manifest) -> str | None:
+    """Compare a dataset with what this root knows under its name; returns a warning, or None.
+
+    Raises:
+        OrchestrateError: the content differs.
+    """
+    path = root.dataset(manifest.name)
+    if not path.is_file():
+        return None
+    known: Mapping[str, Any] = json.loads(path.read_bytes())
+    if known["content_hash"] != manifest.content_hash:
+        raise OrchestrateError(
+            f"Dataset '{manifest.name}' has content {manifest.content_hash[:12]}, but this run "
+            f"root was trained on another content of that name, {known['content_hash'][:12]} "
+            f"({path}). Prepare the new data under another name, or use another --root."
+        )
+    if known["layout_hash"] != manifest.layout_hash:
+        return (
+            f"dataset '{manifest.name}' is laid out in other shards than before "
+            f"({manifest.layout_hash[:12]}, was {known['layout_hash'][:12]}): samples come in "
+            "another order, so results of old and new jobs are mixed data"
+        )
+    return None
+
+
+def write_revision(root: Root, name: str, content: Mapping[str, Any]) -> int:
+    """Write a sweep's next revision unless the newest one says the same; returns its number."""
+    folder = root.sweep(name)
+    newest = newest_revision(root, name)
+    if newest is not None and newest[1] == json.loads(to_json(content)):
+        return newest[0]
+    number = 1 if newest is None else newest[0] + 1
+    while not publish_once(folder / f"{number:03d}.json", to_json(content)):
+        number += 1
+    return number
+
+
+def newest_revision(root: Root, name: str) -> tuple[int, dict[str, Any]] | None:
+    """Number and content of a sweep's newest revision, or None if it was never launched."""
+    found = sorted(root.sweep(name).glob("[0-9]*.json"), key=lambda path: int(path.stem))
+    if not found:
+        return None
+    return int(found[-1].stem), json.loads(found[-1].read_bytes())
+
+
+def launched_revision(root: Root, name: str) -> dict[str, Any]:
+    """The content of a sweep's newest revision.
+
+    Raises:
+        SpecError: no sweep of this name was launched.
+    """
+    newest = newest_revision(root, name)
+    if newest is None:
+        known = ", ".join(sweep_names(root)) or "none"
+        raise SpecError(f"No sweep '{name}' was launched under {root.path}. Sweeps there: {known}")
+    return newest[1]
+
+
+def sweep_names(root: Root) -> list[str]:
+    """Names of the sweeps that were launched under this root."""
+    return sorted({path.parent.name for path in root.path.glob("sweeps/*/[0-9]*.json")})

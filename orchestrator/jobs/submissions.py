@@ -1,0 +1,83 @@
+"""Submissions on disk: the intent comes first, then what the place answered."""
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field
+
+from orchestrator.config import Placement
+from orchestrator.config.section import Section
+from orchestrator.jobs.files import publish, publish_once, to_json
+from orchestrator.jobs.layout import Root, SubmissionFolder
+
+SCHEMA = 1
+
+
+class Submission(Section):
+    """One act of handing an ordered list of jobs to a place; a job's position is its index."""
+
+    schema_version: int = SCHEMA
+    token: str = Field(default_factory=lambda: secrets.token_hex(6))
+    created: float = Field(default_factory=time.time)
+    executor: str
+    jobs: list[str]
+    names: list[str]
+    """Readable names, for logs and process lists."""
+    placement: Placement
+    max_parallel: int
+    snapshot: str
+    """Hash of the code it runs, a folder under ``snapshots/``."""
+    python: str
+    data_root: str
+    owner: str
+
+    @classmethod
+    def read(cls, folder: SubmissionFolder) -> Self:
+        return cls.from_plain(json.loads(folder.intent.read_bytes()))
+
+
+def write_intent(root: Root, submission: Submission, script: str) -> SubmissionFolder:
+    """Say what is about to be submitted, before it is."""
+    folder = root.submission(submission.token)
+    folder.logs.mkdir(parents=True)
+    publish(folder.script, script.encode())
+    publish(folder.intent, to_json(submission.to_plain()))
+    return folder
+
+
+def write_submitted(folder: SubmissionFolder, handle: str) -> None:
+    """The place took it; ``handle`` is the place's name for it."""
+    publish_once(folder.submitted, to_json({"handle": handle, "time": time.time()}))
+
+
+def write_refused(folder: SubmissionFolder, why: str) -> None:
+    """The place did not take it; final: its jobs are free, its workers leave."""
+    publish_once(folder.refused, to_json({"why": why, "time": time.time()}))
+
+
+def read_handle(folder: SubmissionFolder) -> str | None:
+    """The handle of a submission that was taken and not refused."""
+    if folder.refused.exists() or not folder.submitted.exists():
+        return None
+    handle: str = json.loads(folder.submitted.read_bytes())["handle"]
+    return handle
+
+
+def write_outcomes(folder: SubmissionFolder, outcomes: list[dict[str, Any]]) -> Path:
+    """Store ends that were observed, because places forget; the lease holder calls this."""
+    number = len(folder.outcomes()) + 1
+    path = folder.path / f"outcomes-{number:03d}.json"
+    publish(path, to_json({"schema": SCHEMA, "outcomes": outcomes}))
+    return path
+
+
+def read_outcomes(folder: SubmissionFolder) -> list[dict[str, Any]]:
+    """Every stored end, in the order stored."""
+    return [
+        outcome
+        for path in folder.outcomes()
+        for outcome in json.loads(path.read_bytes())["outcomes"]
+    ]

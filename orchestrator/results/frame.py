@@ -1,0 +1,153 @@
+"""From folded journals to one table: a row per group of points, seeds folded."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import SpecError
+from orchestrator.jobs.facts import Ending, read_attempts, read_history
+from orchestrator.jobs.layout import Root
+
+SCHEMA = 1
+SEED = "seed"
+
+# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; normal beyond.
+T_95 = (
+    (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+    + (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
+    + (2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+)
+NORMAL_95 = 1.960
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One job's result: its place on the axes, how it ended, its last metrics."""
+
+    id: str
+    axes: Mapping[str, Any]
+    ending: Ending | None
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Points that agree on the chosen axes. ``std`` is the sample's, ``ci95`` Student's."""
+
+    axes: Mapping[str, Any]
+    n: int
+    missing: int
+    diverged: int
+    mean: float | None
+    std: float | None
+    ci95: tuple[float, float] | None
+    job_ids: tuple[str, ...]
+    also: Mapping[str, float | None]
+    """Means of further metrics."""
+    mixes: tuple[str, ...]
+    """Axes other than the seed on which the points of the group differ."""
+
+
+def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
+    """The results of the jobs of a sweep's revision, in its order."""
+    results = []
+    for job in revision["jobs"]:
+        folder = root.job(job["id"])
+        ends = [attempt.ending for attempt in read_attempts(folder)]
+        ending = next((e for e in (Ending.FINISHED, Ending.DIVERGED) if e in ends), None)
+        results.append(Result(job["id"], job["axes"], ending, read_history(folder).last()))
+    return results
+
+
+def axes_of(results: Iterable[Result]) -> list[str]:
+    """Every axis of the results but the seed, in order of appearance."""
+    return [axis for axis in dict.fromkeys(a for r in results for a in r.axes) if axis != SEED]
+
+
+def check_question(
+    results: Sequence[Result], metrics: Sequence[str], by: Sequence[str], configured: set[str]
+) -> None:
+    """Make sure that every metric was measured and every axis exists.
+
+    Raises:
+        SpecError: naming what there is.
+    """
+    measured = sorted({name for result in results for name in result.metrics})
+    for metric in metrics:
+        if measured and metric not in measured:
+            raise SpecError(f"No job measured '{metric}'. Measured: {', '.join(measured)}")
+    known = {*axes_of(results), SEED, *configured}
+    for axis in by:
+        if axis not in known:
+            raise SpecError(
+                f"'{axis}' is no axis of this sweep. Axes: {', '.join(axes_of(results)) or 'none'}"
+            )
+
+
+def grouped(
+    results: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str] = ()
+) -> list[Group]:
+    """Fold results over everything but the axes ``by``."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        place = {axis: result.axes.get(axis) for axis in by}
+        groups.setdefault(json.dumps(place, sort_keys=True), []).append(result)
+    return [_group(members, metric, by, also) for members in groups.values()]
+
+
+def as_json(metric: str, by: Sequence[str], groups: Sequence[Group]) -> dict[str, Any]:
+    """The documented form of ``results --json``."""
+    rows = []
+    for group in groups:
+        plain = {name: getattr(group, name) for name in Group.__slots__}
+        rows.append({**plain.pop("axes"), **plain})
+    return {"schema": SCHEMA, "metric": metric, "by": list(by), "rows": rows}
+
+
+def _group(
+    members: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str]
+) -> Group:
+    finished = [r for r in members if r.ending is Ending.FINISHED]
+    diverged = sum(r.ending is Ending.DIVERGED for r in members)
+    values = [r.metrics[metric] for r in finished if metric in r.metrics]
+    others = [axis for axis in axes_of(members) if axis not in by]
+    return Group(
+        axes={axis: members[0].axes.get(axis) for axis in by},
+        n=len(values),
+        missing=len(members) - len(values) - diverged,
+        diverged=diverged,
+        mean=statistics.fmean(values) if values else None,
+        std=statistics.stdev(values) if len(values) > 1 else None,
+        ci95=interval(values),
+        job_ids=tuple(r.id for r in members),
+        also={name: _mean(finished, name) for name in also},
+        mixes=tuple(a for a in others if len({json.dumps(r.axes.get(a)) for r in members}) > 1),
+    )
+
+
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % confidence interval of the mean of a normal sample, from two values on."""
+    n = len(values)
+    if n < 2:
+        return None
+    t = T_95[n - 2] if n - 2 < len(T_95) else NORMAL_95
+    half = t * statistics.stdev(values) / math.sqrt(n)
+    mean = statistics.fmean(values)
+    return mean - half, mean + half
+
+
+def _mean(results: Sequence[Result], metric: str) -> float | None:
+    values = [r.metrics[metric] for r in results if metric in r.metrics]
+    return statistics.fmean(values) if values else None
+
+
+def label(value: Any) -> str:
+    """An axis value as a table shows it."""
+    if isinstance(value, Mapping):
+        return ",".join(label(part) for part in value.values())
+    if value is None:
+        return "-"
+    return str(value)

@@ -1,0 +1,38 @@
+"""Pictures of results: the newest probe arrays of each group, drawn by ``model.figures``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from model.figures import Histogram, norms_by_arm
+from orchestrator.errors import SpecError
+from orchestrator.jobs.layout import Root
+from orchestrator.results.frame import Group, label
+
+
+def draw_norms(root: Root, groups: Sequence[Group], target: Path) -> None:
+    """Draw the patch norms before the final norm, a row per group, summed over its jobs.
+
+    Raises:
+        SpecError: no job of the groups was probed yet.
+    """
+    import numpy as np
+
+    histograms = {}
+    for group in groups:
+        probed = [path for job in group.job_ids if (path := newest_probe(root, job))]
+        if not probed:
+            continue
+        name = ", ".join(label(value) for value in group.axes.values()) or "all"
+        arrays = [np.load(path, allow_pickle=False) for path in probed]
+        counts = sum(each["norms/by_block/histogram"][-1] for each in arrays)
+        histograms[name] = Histogram(counts=counts, edges=arrays[0]["norms/histogram_edges"])
+    if not histograms:
+        raise SpecError("No job was probed yet, so there is nothing to draw.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    norms_by_arm(histograms).savefig(target, dpi=100)
+
+
+def newest_probe(root: Root, job: str) -> Path | None:
+    """The arrays of a job's last probe: of the highest step, and there of the last attempt."""
+    found = root.job(job).probes.glob("[0-9]*-[0-9]*.npz")
+    return max(found, key=lambda path: path.stem.split("-")[::-1], default=None)

@@ -1,0 +1,123 @@
+"""Claiming a job: one attempt at a time, by renaming a finished folder into its place."""
+
+import errno
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+from typing import Any
+
+from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.code import code_hash
+from orchestrator.jobs.facts import Attempt, Ending, read_attempts, recorded_ends
+from orchestrator.jobs.files import publishing_folder, to_json
+from orchestrator.jobs.layout import AttemptFolder, Root
+from orchestrator.jobs.orders import read_orders, standing_orders
+from orchestrator.jobs.processes import this_process
+from orchestrator.jobs.state import is_live
+from orchestrator.jobs.submissions import Submission
+from orchestrator.worker.place import Place
+
+WAIT_S = 120.0
+RECORDED_PACKAGES = ("torch", "timm", "numpy", "pillow")
+RECORDED_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Which member of which submission this worker is."""
+
+    root: Root
+    submission: Submission
+    index: int
+
+    @property
+    def job(self) -> str:
+        return self.submission.jobs[self.index]
+
+    def owns(self, attempt: Attempt) -> bool:
+        """Whether an attempt is an earlier or this start of this very member."""
+        return (attempt.start.token, attempt.start.index) == (self.submission.token, self.index)
+
+
+def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
+    """Rank 0 takes the job; returns the attempt's folder, or why it leaves instead."""
+    folder = me.root.job(me.job)
+    while True:
+        attempts = read_attempts(folder)
+        why = reason_to_leave(me, attempts)
+        if why:
+            return why
+        attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
+        try:
+            with publishing_folder(attempt.path) as draft:
+                (draft / attempt.started.name).write_bytes(to_json(_started(me, place, port)))
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        else:
+            return attempt
+
+
+def reason_to_leave(me: Membership, attempts: tuple[Attempt, ...]) -> str | None:
+    """Why this worker must not start, or None."""
+    if any(a.ending in (Ending.FINISHED, Ending.DIVERGED) for a in attempts):
+        return "the job is done"
+    if me.root.submission(me.submission.token).refused.exists():
+        return "the submission counts as refused"
+    if standing_orders(read_orders(me.root)).get(me.job):
+        return "the job was cancelled"
+    if attempts and not me.owns(attempts[-1]):
+        last = attempts[-1]
+        end = recorded_ends(me.root, last.start.token).get(last.start.index)
+        if is_live(last, end, file_time(me.root.path)):
+            return f"attempt {last.number} is running on {last.start.host}"
+    return None
+
+
+def wait_for_claim(me: Membership, place: Place) -> AttemptFolder | str:
+    """The other ranks find the attempt that their rank 0 claimed, or give up."""
+    folder = me.root.job(me.job)
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        for number in reversed(folder.attempt_numbers()):
+            start = json.loads(folder.attempt(number).started.read_bytes())
+            if (start["token"], start["index"], start["restart"]) == (
+                me.submission.token,
+                me.index,
+                place.restart,
+            ):
+                return folder.attempt(number)
+        time.sleep(0.1)
+    return f"rank 0 claimed nothing within {WAIT_S:.0f} s"
+
+
+def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
+    return {
+        "token": me.submission.token,
+        "index": me.index,
+        "restart": place.restart,
+        "time": time.time(),
+        "process": str(this_process()),
+        "host": socket.gethostname(),
+        "code_hash": code_hash(),
+        "address": place.address,
+        "port": port,
+        "world": place.world,
+        "threads_per_rank": me.submission.placement.threads_per_rank,
+        "packages": {"python": python_version(), **_versions()},
+        "variables": {key: os.environ[key] for key in RECORDED_VARIABLES if key in os.environ},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,100 @@
+"""From a decoded image to the square of pixels that the model sees."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from orchestrator.config.data import DataConfig
+
+Pixels = NDArray[np.uint8]  # (C, H, W)
+Box = tuple[int, int, int, int]  # left, upper, right, lower
+
+AREA = (0.08, 1.0)
+RATIO = (3 / 4, 4 / 3)
+TRIES = 10
+
+# Every decision has its own place among an image's draws, so that a setting which is on or off
+# does not change the others. Per try: area, ratio, top, left.
+TRY_DRAWS = 4
+FLIP = TRIES * TRY_DRAWS
+SHIFT_DOWN, SHIFT_RIGHT = FLIP + 1, FLIP + 2
+DRAWS = FLIP + 3
+
+
+def evaluation_view(image: Image.Image, size: int) -> Pixels:
+    """The shorter side resized to ``size``, then the centre."""
+    return _array(_centre(image, size))
+
+
+def training_view(
+    image: Image.Image, data: DataConfig, size: int, draws: NDArray[np.float64]
+) -> Pixels:
+    """A random view; ``draws`` are the image's ``DRAWS`` uniform numbers of this epoch."""
+    if data.crop == "random_resized":
+        box = random_box(image.size, draws)
+        image = image if box == (0, 0, *image.size) else image.crop(box)
+        image = image if image.size == (size, size) else _resize(image, (size, size))
+    else:
+        image = _centre(image, size)
+    pixels = _array(image)
+    if data.flip and draws[FLIP] < 0.5:
+        pixels = np.ascontiguousarray(pixels[:, :, ::-1])
+    if data.shift:
+        reach = 2 * data.shift + 1
+        down, right = (int(draws[n] * reach) for n in (SHIFT_DOWN, SHIFT_RIGHT))
+        pixels = _shifted(pixels, data.shift, down, right)
+    return pixels
+
+
+def random_box(size: tuple[int, int], draws: NDArray[np.float64]) -> Box:
+    """The box of the "random resized crop" for an image of (width, height).
+
+    A share of the area and, uniform in its logarithm, a ratio of width to height are drawn until
+    such a box fits; after ten tries the largest centred box of an allowed ratio is taken.
+    """
+    width, height = size
+    for area, ratio, top, left in draws[:FLIP].reshape(TRIES, TRY_DRAWS).tolist():
+        target = width * height * _between(*AREA, area)
+        wide = math.exp(_between(math.log(RATIO[0]), math.log(RATIO[1]), ratio))
+        w, h = round(math.sqrt(target * wide)), round(math.sqrt(target / wide))
+        if 0 < w <= width and 0 < h <= height:
+            x, y = int(left * (width - w + 1)), int(top * (height - h + 1))
+            return x, y, x + w, y + h
+    w = min(width, round(height * RATIO[1]))
+    h = min(height, round(width / RATIO[0]))
+    x, y = (width - w) // 2, (height - h) // 2
+    return x, y, x + w, y + h
+
+
+def _between(low: float, high: float, draw: float) -> float:
+    return low + (high - low) * draw
+
+
+def _centre(image: Image.Image, size: int) -> Image.Image:
+    width, height = image.size
+    shorter = min(width, height)
+    if shorter != size:
+        image = _resize(image, (width * size // shorter, height * size // shorter))
+    left, top = (round((side - size) / 2) for side in image.size)
+    if image.size == (size, size):
+        return image
+    return image.crop((left, top, left + size, top + size))
+
+
+def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _array(image: Image.Image) -> Pixels:
+    array = np.array(image, dtype=np.uint8)  # (H, W) or (H, W, 3); a copy that may be written to
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _shifted(pixels: Pixels, reach: int, down: int, right: int) -> Pixels:
+    """Moved by (down - reach, right - reach) pixels; what comes in is black."""
+    _, height, width = pixels.shape
+    padded = np.pad(pixels, ((0, 0), (reach, reach), (reach, reach)))
+    top, left = 2 * reach - down, 2 * reach - right
+    return np.ascontiguousarray(padded[:, top : top + height, left : left + width])

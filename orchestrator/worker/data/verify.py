@@ -1,0 +1,69 @@
+"""Comparing every byte of a dataset with its manifest."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from orchestrator.errors import DataError
+from orchestrator.jobs.datasets import SPLITS, Manifest, Shard
+from orchestrator.worker.data.digests import Content, content_hash, layout_hash, sha256_of_file
+from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.index import COLUMNS, columns_of, load_index
+from orchestrator.worker.data.tars import scan
+from orchestrator.worker.data.track import Track, silently
+
+
+def find_faults(data_root: Path, manifest: Manifest, *, track: Track = silently) -> list[str]:
+    """Everything that is not as the manifest says; empty if the dataset is sound."""
+    folder = data_root / manifest.name
+    shards = track(manifest.shards, len(manifest.shards))
+    faults = [fault for shard in shards for fault in _shard_faults(folder, shard)]
+    faults += _stray_faults(folder, manifest)
+    if layout_hash(manifest.shards) != manifest.layout_hash:
+        faults.append("the manifest's layout hash is not that of its shards")
+    return faults or list(_content_faults(data_root, manifest))
+
+
+def _shard_faults(folder: Path, shard: Shard) -> Iterator[str]:
+    path = folder / shard.file
+    try:
+        size, digest = path.stat().st_size, sha256_of_file(path)
+    except OSError as error:
+        yield f"{path}: {error.strerror}"
+        return
+    if size != shard.bytes:
+        yield f"{path} has {size} bytes, not {shard.bytes}"
+    elif digest != shard.sha256:
+        yield f"{path} has sha256 {digest}, not {shard.sha256}"
+
+
+def _stray_faults(folder: Path, manifest: Manifest) -> Iterable[str]:
+    known = {shard.file for shard in manifest.shards}
+    return [
+        f"{p} is not in the manifest" for p in sorted(folder.glob("*.tar")) if p.name not in known
+    ]
+
+
+def _content_faults(data_root: Path, manifest: Manifest) -> Iterator[str]:
+    """Faults of the index and the content, looked for once the shards are known to be sound."""
+    lines: list[Content] = []
+    for split in SPLITS:
+        try:
+            index = load_index(data_root, manifest, split)
+            entries = [scan(index.folder / file) for file in index.shard_files]
+        except DataError as error:
+            yield str(error)
+            return
+        columns = columns_of(entries)
+        if any(not np.array_equal(columns[name], getattr(index, name)) for name in COLUMNS):
+            yield f"the index of split {split} does not say where the samples of its shards lie"
+            return
+        images = SplitImages(index)
+        lines += (
+            Content.of(index.name(at), manifest.classes[index.label[at]], split, images.blob(at))
+            for at in range(len(index))
+        )
+        images.close()
+    if content_hash(lines) != manifest.content_hash:
+        yield "the images, keys or classes are not those of the manifest's content hash"

@@ -1,0 +1,169 @@
+"""The training loop, from the first step to the last, readable top to bottom."""
+
+import socket
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from model.flops import count_macs, count_params, vanilla
+from orchestrator.config import Placement, RunConfig
+from orchestrator.jobs.datasets import load_manifest
+from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.layout import AttemptFolder
+from orchestrator.worker import checkpoint
+from orchestrator.worker.claim import Membership
+from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.index import load_index
+from orchestrator.worker.data.loader import Feed, Helpers, training_portions
+from orchestrator.worker.data.order import steps_per_epoch
+from orchestrator.worker.measure import evaluate, packed, probe
+from orchestrator.worker.optim import learning_rate, set_learning_rate
+from orchestrator.worker.place import Place
+from orchestrator.worker.ranks import joined
+from orchestrator.worker.scribe import Scribe
+from orchestrator.worker.stop import StopFlag, Stopped
+from orchestrator.worker.trainer import Trainer, Window
+
+NONFINITE_LIMIT = 10
+"""So many steps in a row without a finite gradient end a run as diverged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one rank's loop works with; ``scribe`` is None on all ranks but the first."""
+
+    trainer: Trainer
+    train: SplitImages
+    val: SplitImages
+    placement: Placement
+    scribe: Scribe | None
+    steps_per_epoch: int
+    steps: int
+
+
+def train(
+    me: Membership,
+    place: Place,
+    config: RunConfig,
+    attempt: AttemptFolder,
+    stop: StopFlag,
+    meeting: socket.socket | None,
+) -> Ending:
+    """Train a job to its end, from its newest checkpoint on if there is one.
+
+    Raises:
+        Stopped: the ranks were asked to stop and agreed; everything is saved.
+    """
+    placement, job = me.submission.placement, me.root.job(me.job)
+    data = Path(me.submission.data_root)
+    manifest = load_manifest(data, config.data.name)
+    with ExitStack() as stack:
+        ranks = stack.enter_context(joined(place, placement, attempt, meeting))
+        images, val_images = (
+            stack.enter_context(closing(SplitImages(load_index(data, manifest, split))))
+            for split in ("train", "val")
+        )
+        trainer = Trainer.fresh(config, ranks, placement.micro_batch)
+        per_epoch = steps_per_epoch(len(images), config.train)
+        steps = per_epoch * config.train.epochs
+        saved = checkpoint.load_newest(job)
+        if saved is not None:
+            trainer.resume(saved)
+        scribe = None
+        if ranks.first:
+            scribe = Scribe.open(
+                job, attempt, from_step=trainer.step if saved else None, steps=steps
+            )
+            stack.enter_context(scribe)
+        return _loop(Run(trainer, images, val_images, placement, scribe, per_epoch, steps), stop)
+
+
+def _loop(run: Run, stop: StopFlag) -> Ending:
+    trainer, ranks, config = run.trainer, run.trainer.ranks, run.trainer.config
+    pace = Pace(run.placement.checkpoint_minutes * 60)
+    if run.scribe and trainer.step == 0:
+        run.scribe.point(0, 0, cost(config))
+    feed = Feed.of(config, rank=ranks.rank, world=ranks.world)
+    helpers = Helpers(processes=run.placement.loader_workers, pin=ranks.device.type == "cuda")
+    for portion in training_portions(run.train, feed, range(trainer.step, run.steps), helpers):
+        rate = learning_rate(
+            portion.step,
+            steps=run.steps,
+            steps_per_epoch=run.steps_per_epoch,
+            config=config.optim,
+        )
+        set_learning_rate(trainer.optimizer, rate)
+        trainer.take(portion)
+        step, (epoch, rest) = trainer.step, divmod(trainer.step, run.steps_per_epoch)
+        last = step == run.steps
+        if last or step % run.placement.log_every_steps == 0:
+            metrics = pace.training_point(trainer) | {"train/lr": rate}
+            if run.scribe:
+                run.scribe.point(step, epoch, metrics)
+        if rest == 0:
+            _look(run, epoch)
+        diverged = trainer.nonfinite >= NONFINITE_LIMIT
+        stopping, due = ranks.any([bool(stop), pace.checkpoint_due()])
+        if stopping or due or diverged or last:
+            if run.scribe:
+                run.scribe.checkpoint(step, trainer.state())
+            pace.checkpointed()
+        if diverged:
+            return Ending.DIVERGED
+        if stopping and not last:
+            raise Stopped
+    return Ending.FINISHED
+
+
+def _look(run: Run, epoch: int) -> None:
+    """At the end of an epoch, evaluate and probe if it is their turn; one point of the journal."""
+    trainer, config = run.trainer, run.trainer.config
+    last = epoch == config.train.epochs
+    trainer.model.eval()
+    metrics: dict[str, float] = {}
+    if last or epoch % config.evaluation.every_epochs == 0:
+        metrics |= evaluate(trainer, run.val, batch_size=run.placement.micro_batch)
+    if last or epoch % config.probe.every_epochs == 0:
+        findings = probe(trainer, run.val)
+        if run.scribe and findings:
+            run.scribe.arrays(trainer.step, packed(findings.arrays))
+            metrics |= findings.scalars
+    if run.scribe and metrics:
+        run.scribe.point(trainer.step, epoch, metrics)
+
+
+@dataclass(slots=True)
+class Pace:
+    """The only clock of the loop: speed, and when a checkpoint is due."""
+
+    checkpoint_every_s: float
+    saved_at: float = field(default_factory=time.monotonic)
+    pointed_at: float = field(default_factory=time.monotonic)
+
+    def checkpoint_due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.checkpoint_every_s
+
+    def checkpointed(self) -> None:
+        self.saved_at = time.monotonic()
+
+    def training_point(self, trainer: Trainer) -> dict[str, float]:
+        """Metrics over the steps since the last point, and a new window."""
+        window, trainer.window = trainer.window, Window()
+        now = time.monotonic()
+        seconds, self.pointed_at = now - self.pointed_at, now
+        return {
+            "train/loss": window.loss / window.images,
+            "train/grad_norm": window.grad_norm / window.steps,
+            "train/images_per_s": window.images / seconds,
+        }
+
+
+def cost(config: RunConfig) -> dict[str, float]:
+    """Multiply-accumulates of a forward pass of one image, and the number of parameters."""
+    macs = count_macs(config.model)
+    return {
+        "flops/forward_macs": macs,
+        "flops/relative_to_vanilla": macs / count_macs(vanilla(config.model)),
+        "flops/params": count_params(config.model),
+    }

@@ -1,0 +1,95 @@
+"""One rank's life: claim the job, do its task, say how it ended."""
+
+import os
+import socket
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from orchestrator.config import RunConfig
+from orchestrator.jobs.datasets import load_manifest
+from orchestrator.jobs.facts import Ending, read_history
+from orchestrator.jobs.layout import AttemptFolder, Root
+from orchestrator.jobs.store import compare_dataset, read_job
+from orchestrator.jobs.submissions import Submission
+from orchestrator.worker.claim import Membership, claim, wait_for_claim
+from orchestrator.worker.place import Place
+from orchestrator.worker.records import (
+    heartbeat,
+    plain_metrics,
+    redirect_output,
+    write_error,
+    write_exit,
+)
+from orchestrator.worker.stop import StopFlag, Stopped
+
+DONE, FAILED, STOPPED = 0, 1, 75
+
+
+def main(token: str, index: int) -> int:
+    """Run this rank of member ``index`` of submission ``token``; returns its exit code."""
+    stop = StopFlag()
+    stop.listen()
+    root = Root(Path(os.environ["ORCHESTRATE_ROOT"]))
+    me = Membership(root, Submission.read(root.submission(token)), index)
+    place = Place.read()
+    rendezvous = socket.create_server((place.address, 0)) if place.rank == 0 else None
+    if rendezvous is not None:
+        claimed = claim(me, place, rendezvous.getsockname()[1])
+    else:
+        claimed = wait_for_claim(me, place)
+    if isinstance(claimed, str):
+        print(f"{me.submission.names[index]}: nothing to do: {claimed}")
+        return DONE
+    redirect_output(claimed.log(place.rank))
+    beating = heartbeat(root.job(me.job), claimed) if place.rank == 0 else nullcontext()
+    with beating:
+        return _run(me, place, claimed, stop, rendezvous)
+
+
+def _run(
+    me: Membership,
+    place: Place,
+    attempt: AttemptFolder,
+    stop: StopFlag,
+    rendezvous: socket.socket | None,
+) -> int:
+    try:
+        ending = _do_task(me, place, attempt, stop, rendezvous)
+    except Stopped:
+        if place.rank == 0:
+            write_exit(attempt, Ending.STOPPED, signal=stop.signal, metrics=_metrics(me))
+        return STOPPED
+    except Exception as error:
+        write_error(attempt, place.rank, error)
+        if place.rank == 0:
+            write_exit(attempt, Ending.ERROR, exception=type(error).__name__)
+        return FAILED
+    if place.rank == 0:
+        write_exit(attempt, ending, metrics=_metrics(me))
+    return DONE
+
+
+def _do_task(
+    me: Membership,
+    place: Place,
+    attempt: AttemptFolder,
+    stop: StopFlag,
+    rendezvous: socket.socket | None,
+) -> Ending:
+    config = read_job(me.root, me.job)
+    _check_data(me, config)
+    from orchestrator.worker.engine import train  # noqa: PLC0415 - torch, after the claim
+
+    return train(me, place, config, attempt, stop, rendezvous)
+
+
+def _check_data(me: Membership, config: RunConfig) -> None:
+    manifest = load_manifest(Path(me.submission.data_root), config.data.name)
+    warning = compare_dataset(me.root, manifest)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _metrics(me: Membership) -> dict[str, object]:
+    return plain_metrics(read_history(me.root.job(me.job)).last())

@@ -1,0 +1,48 @@
+"""Rank 0's pen: journal, probe arrays, checkpoints; silent once a later attempt stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from orchestrator.jobs.files import publish
+from orchestrator.jobs.journal import Header, JournalWriter
+from orchestrator.jobs.layout import AttemptFolder, JobFolder
+from orchestrator.worker import checkpoint
+from orchestrator.worker.records import leave_if_superseded
+
+
+@dataclass(slots=True)
+class Scribe:
+    """What a running attempt writes about its training; the other ranks have none."""
+
+    job: JobFolder
+    attempt: AttemptFolder
+    journal: JournalWriter
+
+    @classmethod
+    def open(
+        cls, job: JobFolder, attempt: AttemptFolder, *, from_step: int | None, steps: int
+    ) -> Self:
+        """Start the journal; ``from_step`` None says that nothing is resumed."""
+        checkpoint.clear_leftovers(job)
+        header = Header(job.path.name, attempt.number, from_step, steps)
+        return cls(job, attempt, JournalWriter(attempt.journal, header))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.journal.close()
+
+    def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.journal.point(step, epoch, metrics)
+
+    def arrays(self, step: int, content: bytes) -> None:
+        leave_if_superseded(self.job, self.attempt)
+        publish(self.job.probes / f"{self.attempt.number:03d}-{step:09d}.npz", content)
+
+    def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
+        """Publish the state, after the journal up to it is durable."""
+        self.journal.sync()
+        leave_if_superseded(self.job, self.attempt)
+        checkpoint.save(self.job, self.attempt, step, state)

@@ -1,0 +1,152 @@
+"""A model in training: one optimiser step, and exactly the state that resumes."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import astuple, dataclass, field
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from model.vit import ViT, build_vit
+from orchestrator.config import RunConfig
+from orchestrator.worker.data.loader import Portion
+from orchestrator.worker.draws import uniforms
+from orchestrator.worker.optim import build_optimizer
+from orchestrator.worker.pixels import normalised
+from orchestrator.worker.ranks import Ranks
+
+
+@dataclass(slots=True)
+class Window:
+    """Sums over the steps since the last training point, the same on every rank."""
+
+    loss: float = 0.0
+    images: int = 0
+    grad_norm: float = 0.0
+    steps: int = 0
+
+
+@dataclass(slots=True)
+class Trainer:
+    """All that changes while a job is trained; ``state`` is exactly what resumes."""
+
+    config: RunConfig
+    model: ViT
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    ranks: Ranks
+    micro_batch: int | None
+    step: int = 0
+    """Optimiser steps taken."""
+    nonfinite: int = 0
+    """Steps in a row, up to now, whose gradient was not finite; they change no weight."""
+    window: Window = field(default_factory=Window)
+
+    @classmethod
+    def fresh(cls, config: RunConfig, ranks: Ranks, micro_batch: int | None) -> Self:
+        """Initial weights; ``micro_batch`` images at most go through the model at once."""
+        model = build_vit(config.model, config.seed).to(ranks.device)
+        optimizer = build_optimizer(model, config.optim)
+        return cls(config, model, ranks.parallel(model), optimizer, ranks, micro_batch)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "nonfinite": self.nonfinite,
+            "window": astuple(self.window),
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.nonfinite = state["step"], state["nonfinite"]
+        self.window = Window(*state["window"])
+
+    def take(self, portion: Portion) -> None:
+        """One optimiser step on this rank's portion of the batch."""
+        self.net.train()
+        loss = self._gradients(portion)
+        limit = self.config.optim.clip_norm or float("inf")
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
+        if norm < float("inf"):
+            self.optimizer.step()
+            self.nonfinite = 0
+        else:
+            self.nonfinite += 1
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.window.loss += self.ranks.sum(loss).item()
+        self.window.images += portion.total
+        self.window.grad_norm += norm
+        self.window.steps += 1
+
+    def _gradients(self, portion: Portion) -> Tensor:
+        """Accumulate the gradient of the mean loss over the whole step's images.
+
+        Returns the sum of this rank's losses, float64. Averaging over ranks is undone by the
+        factor ``world``; a stand-in image weighs nothing.
+        """
+        device, count = self.ranks.device, len(portion.labels)
+        scale = 0.0 if portion.stand_in else self.ranks.world / portion.total
+        keep = drop_path_scales(self.config, portion).to(device)
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        size = self.micro_batch or count
+        for start in range(0, count, size):
+            part = slice(start, start + size)
+            last = start + size >= count
+            with self._quiet() if not last else nullcontext(), self._precision():
+                images = normalised(portion.images[part].to(device, non_blocking=True))
+                logits = self.net(images, keep[:, :, part])
+                loss = summed_loss(logits.float(), portion.labels[part].to(device), self.config)
+                (loss * scale).backward()
+            if not portion.stand_in:
+                total += loss.detach().double()
+        return total
+
+    def _quiet(self) -> AbstractContextManager[None]:
+        """No averaging over ranks: for all micro-batches but the last."""
+        if isinstance(self.net, DistributedDataParallel):
+            quiet: AbstractContextManager[None] = self.net.no_sync()
+            return quiet
+        return nullcontext()
+
+    def _precision(self) -> torch.autocast:
+        bf16 = self.config.train.precision == "bf16"
+        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=bf16)
+
+
+def drop_path_scales(config: RunConfig, portion: Portion) -> Tensor:
+    """What each residual branch is multiplied by, ``(depth, 2, images)``: 0, or 1 / (1 - p).
+
+    Drawn per chunk of a step, so that it does not depend on who computes the chunk (stochastic
+    depth: Huang et al., arXiv 1603.09382).
+    """
+    model, rate = config.model, config.model.drop_path
+    draws = [
+        torch.from_numpy(
+            uniforms(
+                (model.depth, 2, piece.images),
+                *("drop_path", config.data_seed, portion.step, piece.chunk),
+            )
+        )
+        for piece in portion.pieces
+    ]
+    return (torch.cat(draws, dim=2) >= rate).float() / (1 - rate)
+
+
+def summed_loss(logits: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
+    """The sum over images ``(B, classes)`` of each image's loss.
+
+    bce is the mean over classes of the binary cross-entropy with one-hot targets.
+    """
+    if config.train.loss == "bce":
+        targets = F.one_hot(labels, logits.shape[1]).to(logits.dtype)
+        each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        return each.mean(dim=1).sum()
+    smoothing = config.train.label_smoothing
+    return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)

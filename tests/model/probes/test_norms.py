@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from model.config import ViTConfig
+from model.probes.base import Array, Findings
+from model.probes.norms import HISTOGRAM_EDGES, describe, measure, summarise
+from model.record import record
+from model.vit import build_vit
+
+IMAGES, PATCHES, DIM = 50, 196, 16
+
+
+def blocks_with_norms(*norms: Array, registers: int) -> dict[str, list[torch.Tensor]]:
+    """Block outputs whose patch tokens have these norms ``(images, patches)``, others norm 1."""
+    prefix = torch.ones(IMAGES, 1 + registers)
+    rows = [torch.cat([prefix, torch.from_numpy(n).float()], dim=1) for n in norms]
+    direction = torch.zeros(DIM)
+    direction[3] = 1
+    return {"blocks": [row[..., None] * direction for row in rows]}
+
+
+def found(*norms: Array, registers: int = 0) -> Findings:
+    seen = blocks_with_norms(*norms, registers=registers)
+    return summarise({k: v.numpy() for k, v in measure(seen, registers=registers).items()})
+
+
+@pytest.fixture
+def quiet() -> Array:
+    return np.random.default_rng(0).normal(50, 1, (IMAGES, PATCHES))
+
+
+def test_no_outliers_are_found_where_there_are_none(quiet: Array) -> None:
+    """A percentile would find its percent here."""
+    scalars = found(quiet).scalars
+
+    assert scalars["norms/outlier_share"] == scalars["norms/worst_outlier_share"] == 0
+
+
+def test_planted_outliers_are_counted_exactly(quiet: Array) -> None:
+    planted = quiet.copy()
+    planted[7, :3] = [101, 151, 251]
+    planted[9, 0] = 76
+
+    findings = found(quiet, planted, quiet)
+
+    tokens = IMAGES * PATCHES
+    assert findings.scalars["norms/worst_outlier_share"] == 4 / tokens
+    assert findings.scalars["norms/worst_block"] == 1
+    assert findings.scalars["norms/outlier_share"] == 0
+    by_image = findings.arrays["norms/by_block/outliers_by_image"][1]
+    assert (by_image[7], by_image[9], by_image.sum()) == (3, 1, 4)
+    shares = [findings.arrays[f"norms/by_block/share_above_{m}x"][1] for m in (2, 3, 5)]
+    assert shares == [3 / tokens, 2 / tokens, 1 / tokens]
+
+
+def test_an_outlier_must_pass_both_thresholds() -> None:
+    narrow = np.tile(np.linspace(49.99, 50.01, PATCHES), (IMAGES, 1))
+    narrow[0, 0] = 74  # far outside the spread, but below 1.5 x median
+    wide = np.tile(np.linspace(10, 90, PATCHES), (IMAGES, 1))  # above 1.5 x median, in the spread
+
+    assert describe(narrow)["outlier_share"] == 0
+    assert describe(wide)["outlier_share"] == 0
+    narrow[0, 0] = 76
+    assert describe(narrow)["outlier_share"] == 1 / narrow.size
+
+
+def test_the_threshold_is_ten_deviations_where_that_is_more() -> None:
+    """Median 100, MAD 5: 100 + 10 x 1.4826 x 5 = 174.13, more than 150."""
+    norms = np.linspace(90, 110, IMAGES * PATCHES)
+    norms[-4:] = [155, 173, 174, 175]
+
+    assert describe(norms.reshape(IMAGES, PATCHES))["outliers_by_image"].sum() == 1
+
+
+def test_the_headline_is_the_last_block(quiet: Array) -> None:
+    scalars = found(3 * quiet, quiet).scalars
+
+    assert scalars["norms/median"] == pytest.approx(np.median(quiet))
+    assert scalars["norms/max"] == pytest.approx(quiet.max())
+    assert scalars["norms/max_over_median"] == pytest.approx(quiet.max() / np.median(quiet))
+    assert scalars["norms/kurtosis"] == pytest.approx(stats.kurtosis(quiet, None, fisher=False))
+
+
+@pytest.mark.parametrize("registers", [0, 1, 4])
+def test_huge_prefix_tokens_leave_the_patches_alone(quiet: Array, registers: int) -> None:
+    seen = blocks_with_norms(quiet, registers=registers)
+    before = measure(seen, registers=registers)
+    seen["blocks"][0][:, : 1 + registers] *= 1e6
+
+    after = measure(seen, registers=registers)
+
+    assert before["norms/patch"].shape == (IMAGES, 1, PATCHES)
+    assert torch.equal(before["norms/patch"], after["norms/patch"])
+    scalars = summarise({name: tensor.numpy() for name, tensor in after.items()}).scalars
+    assert scalars["norms/cls"] == 1e6
+    assert scalars.get("norms/register") == (1e6 if registers else None)
+
+
+def test_the_histogram_counts_every_token_even_beyond_its_ends(quiet: Array) -> None:
+    quiet[0, :2] = [1e-9, 1e9]
+
+    counts = describe(quiet)["histogram"]
+
+    assert counts.sum() == quiet.size
+    assert (counts[0], counts[-1]) == (1, 1)
+    assert HISTOGRAM_EDGES[counts.argmax()] == pytest.approx(50, rel=0.03)
+
+
+def test_a_diverged_model_gives_nan_and_no_failure(quiet: Array) -> None:
+    quiet[:] = np.nan
+
+    assert np.isnan(found(quiet).scalars["norms/median"])
+
+
+def test_activations_are_taken_image_by_image() -> None:
+    """Kurtosis of each image's values, and the maximum over its blocks, then means."""
+    generator = torch.Generator().manual_seed(0)
+    blocks = [torch.randn(2, 9, DIM, generator=generator) ** 3 * 1e6 for _ in range(2)]
+    blocks[0][0, 0, 5], blocks[1][1, 4, 2] = 3e9, -5e9
+
+    measured = measure({"blocks": blocks}, registers=1)
+    scalars = summarise({name: tensor.numpy() for name, tensor in measured.items()}).scalars
+
+    flat = [image.numpy().astype(np.float64).ravel() for block in blocks for image in block]
+    kurtoses = [stats.kurtosis(image, fisher=False) for image in flat]
+    assert scalars["activations/max_inf"] == pytest.approx(4e9)
+    assert scalars["activations/kurtosis"] == pytest.approx(np.mean(kurtoses), rel=1e-4)
+
+
+@pytest.mark.parametrize("registers", [0, 4])
+def test_a_real_model_gives_every_patch_of_every_block(registers: int) -> None:
+    model = build_vit(replace(ViTConfig(dim=48, heads=3), registers=registers))
+    with torch.no_grad(), record(model) as seen:
+        model(torch.randn(2, 3, 224, 224))
+
+    assert measure(seen, registers=registers)["norms/patch"].shape == (2, 12, 196)

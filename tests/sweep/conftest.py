@@ -1,0 +1,45 @@
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import SpecError
+from orchestrator.sweep.expand import Sweep
+from orchestrator.sweep.load import load_sweep
+
+EXECUTORS = ("local", "slurm")
+
+Load = Callable[..., Sweep]
+Refused = Callable[..., list[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def load(folder: Path) -> Load:
+    """Load a text as a.yaml, beside files already written."""
+
+    def load_text(text: str | bytes, *overrides: str, seeds: Sequence[int] | None = None) -> Sweep:
+        path = folder / "a.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_sweep(Path("a.yaml"), overrides=overrides, seeds=seeds, executors=EXECUTORS)
+
+    return load_text
+
+
+@pytest.fixture
+def refused(folder: Path, load: Load) -> Refused:
+    """The lines of the refusal of a text; nothing else may have been written."""
+
+    def refuse(text: str | bytes, *overrides: str, seeds: Sequence[int] | None = None) -> list[str]:
+        before = {path.name for path in folder.iterdir()} | {"a.yaml"}
+        with pytest.raises(SpecError) as refusal:
+            load(text, *overrides, seeds=seeds)
+        assert {path.name for path in folder.iterdir()} == before
+        return str(refusal.value).splitlines()
+
+    return refuse
