@@ -9,7 +9,7 @@ AttentionName = Literal["softmax"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateConfig:
-    """A sigmoid gate inside attention: ``Y * sigmoid(X W + b)`` (Qiu et al., arXiv 2505.06708, s. 2).
+    """A sigmoid gate inside attention: ``Y * sigmoid(X W + b)`` (Qiu et al., arXiv 2505.06708).
 
     X is the block's pre-normalised input, ``(B, N, dim)``; one gate value per channel.
 

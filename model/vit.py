@@ -133,12 +133,12 @@ def _conv_default(p: Tensor, config: ViTConfig, generator: torch.Generator) -> N
 
 
 def _gate_weight(p: Tensor, config: ViTConfig, generator: torch.Generator) -> None:
-    assert config.gate is not None  # noqa: S101  # a gate's parameter without a gate is our bug
+    assert config.gate is not None  # a gate's parameter without a gate is our bug
     p.normal_(0.0, config.gate.init_std, generator=generator)
 
 
 def _gate_bias(p: Tensor, config: ViTConfig, _: torch.Generator) -> None:
-    assert config.gate is not None  # noqa: S101  # as above
+    assert config.gate is not None  # as above
     p.fill_(config.gate.bias_init)
 
 

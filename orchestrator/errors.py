@@ -37,9 +37,9 @@ class SubmitError(OrchestrateError):
     """A place did not take a submission."""
 
 
-class Refused(SubmitError):
+class Refused(SubmitError):  # noqa: N818 - the place's answer
     """The place said no; nothing was submitted."""
 
 
-class Unclear(SubmitError):
+class Unclear(SubmitError):  # noqa: N818 - the place's answer
     """The place did not answer; the submission may have happened."""

@@ -12,7 +12,7 @@ from orchestrator.cli.options import root_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--why", default="", help="Kept with the order.")
 @root_option
-def cancel(jobs: str, yes: bool, why: str, root_path: Path) -> None:  # noqa: FBT001
+def cancel(jobs: str, yes: bool, why: str, root_path: Path) -> None:
     """Stop jobs that run or wait; they save their state, and stay cancelled until launched again.
 
     \b

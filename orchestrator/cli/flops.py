@@ -16,7 +16,7 @@ def flops(
     sweep_file: Path,
     overrides: tuple[str, ...],
     seeds: list[int] | None,
-    as_json: bool,  # noqa: FBT001 - a command-line flag
+    as_json: bool,
 ) -> None:
     """Parameters and multiply-accumulates of every arm, before anything runs.
 

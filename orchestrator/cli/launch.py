@@ -28,7 +28,7 @@ INTERRUPTED = 130
 def launch(
     sweep_file: Path,
     executor: str | None,
-    wait: bool,  # noqa: FBT001 - a command-line flag
+    wait: bool,
     overrides: tuple[str, ...],
     seeds: list[int] | None,
     data_root: Path,
@@ -57,9 +57,7 @@ def launch(
     try:
         failed = wait_for(launched.root, sweep.name)
     except KeyboardInterrupt:
-        click.echo(
-            f"\nNo longer watching; the jobs run on. See: orchestrate status {sweep.name}"
-        )
+        click.echo(f"\nNo longer watching; the jobs run on. See: orchestrate status {sweep.name}")
         sys.exit(INTERRUPTED)
     if failed:
         sys.exit(FAILED_JOBS)

@@ -19,7 +19,7 @@ POLL_S = 0.5
 @root_option
 def logs(
     job: str,
-    follow: bool,  # noqa: FBT001 - a command-line flag
+    follow: bool,
     attempt: int | None,
     rank: int,
     root_path: Path,

@@ -36,10 +36,10 @@ class Verbs(click.Group):
     def list_commands(self, _: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        if name not in VERBS:
+    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
             return None
-        module, _, attribute = VERBS[name].partition(":")
+        module, attribute = VERBS[cmd_name].split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 

@@ -28,7 +28,9 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else LOG_WIDTH, highlight=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
+) -> Table:
     """A table; the columns named in ``right`` hold numbers."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

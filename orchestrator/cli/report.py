@@ -27,6 +27,8 @@ def report_launch(sweep: Sweep, launched: Launched) -> None:
         click.echo(f"  {jobs} {LEFT_ALONE[state]}")
     if launched.dropped_running:
         names = ", ".join(launched.dropped_running)
-        click.echo(f"  {len(launched.dropped_running)} no longer in the sweep, but running: {names}")
+        click.echo(
+            f"  {len(launched.dropped_running)} no longer in the sweep, but running: {names}"
+        )
     if count:
         click.echo(f"See: orchestrate status {sweep.name}")

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 @click.option("--also", multiple=True, metavar="METRIC", help="Show this mean too; repeatable.")
 @click.option("--by", multiple=True, metavar="AXIS", help="Group by this; repeatable [all axes].")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
-@click.option("--norms", "picture", type=click.Path(path_type=Path), metavar="FILE.png|.svg",
-              help="Draw the patch norms of every group, too.")
+@click.option(
+    "--norms",
+    "picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png|.svg",
+    help="Draw the patch norms of every group, too.",
+)
 @json_option
 @root_option
 def results(
@@ -30,9 +35,9 @@ def results(
     metric: str,
     also: tuple[str, ...],
     by: tuple[str, ...],
-    as_csv: bool,  # noqa: FBT001 - a command-line flag
+    as_csv: bool,
     picture: Path | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
     root_path: Path,
 ) -> None:
     """Compare the jobs of a launched sweep: mean and spread over seeds of the last value.
@@ -66,7 +71,9 @@ def _print_csv(
     metric: str, axes: "Sequence[str]", groups: "Sequence[Group]", also: "Sequence[str]"
 ) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([*axes, "n", "missing", "diverged", f"{metric} mean", "std", "low", "high", *also])
+    writer.writerow(
+        [*axes, "n", "missing", "diverged", f"{metric} mean", "std", "low", "high", *also]
+    )
     for group in groups:
         values = [group.axes[axis] for axis in axes]
         spread = [group.mean, group.std, *(group.ci95 or (None, None))]

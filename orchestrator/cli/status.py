@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ import click
 from orchestrator.cli.options import json_option, root_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from orchestrator.controller.status import Row
@@ -26,8 +27,8 @@ SHOWN_METRICS = ("val/top1", "train/loss", "norms/max_over_median")
 @root_option
 def status(
     jobs: str | None,
-    watch: bool,  # noqa: FBT001 - a command-line flag
-    as_json: bool,  # noqa: FBT001
+    watch: bool,
+    as_json: bool,
     root_path: Path,
 ) -> None:
     """Show each job's state, epoch, time left, last metrics and what went wrong.

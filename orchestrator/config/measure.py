@@ -18,4 +18,4 @@ class ProbeConfig(Section):
     every_epochs: int = Field(default=10, ge=1)
     """Cadence; the last epoch is always probed."""
     images: int = Field(default=1000, ge=1)
-    """Size of the probe batch: equally many per class, those with the smallest sha256 of the key."""
+    """Size of the probe batch: equally many per class, the smallest sha256 of the key."""

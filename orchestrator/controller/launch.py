@@ -81,9 +81,7 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
         alone[found.statuses[one.id].state] -= 1
-    return Launched(
-        root, revision, tuple(one.id for one in due), +alone, tuple(dropped), warnings
-    )
+    return Launched(root, revision, tuple(one.id for one in due), +alone, tuple(dropped), warnings)
 
 
 def check_data(sweep: Sweep, data_root: Path) -> dict[str, Manifest]:
@@ -124,9 +122,7 @@ def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
     shapes = {point.placement: point for point in sweep.points}
     executor = executor_named(sweep.executor, Root(root_path))
     for placement, point in shapes.items():
-        refusals = executor.check(
-            draft([Due(point.id, point.name, placement)], terms, snapshot="")
-        )
+        refusals = executor.check(draft([Due(point.id, point.name, placement)], terms, snapshot=""))
         if refusals:
             raise SpecError(f"Point '{point.name}' of sweep '{sweep.name}': {'; '.join(refusals)}")
 

@@ -77,9 +77,7 @@ def store_ends(root: Root, found: Survey) -> None:
 
 def _observe(root: Root, submissions: Sequence[Submission]) -> Sightings:
     asked = [s for s in submissions if read_handle(root.submission(s.token))]
-    asked = [
-        s for s in asked if len(read_outcomes(root.submission(s.token))) < len(s.jobs)
-    ]
+    asked = [s for s in asked if len(read_outcomes(root.submission(s.token))) < len(s.jobs)]
     seen: dict[tuple[str, int], Sighting] = {}
     for name, group in _by_place(asked):
         seen.update(executor_named(name, root).observe(group))

@@ -38,5 +38,3 @@ class Executor(Protocol):
     def cancel(self, members: Collection[tuple[str, int]]) -> None:
         """Ask these members, by token and index, to stop; a standing order says why."""
         ...
-
-

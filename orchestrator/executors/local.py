@@ -30,10 +30,11 @@ class LocalExecutor:
     def check(self, submission: Submission) -> list[str]:
         gpus, ranks = len(visible_gpus()), submission.placement.ranks
         if submission.placement.device == "cuda" and ranks > gpus:
-            return [
+            refusal = (
                 f"placement.device is cuda and placement.ranks {ranks}, but this machine offers "
                 f"{gpus} GPU(s); use fewer ranks, or device: cpu"
-            ]
+            )
+            return [refusal]
         return []
 
     def render(self, submission: Submission) -> str:

@@ -28,6 +28,7 @@ LEAVE_S = 20.0
 """How long the other ranks may go on after one failed, and after they were asked to stop."""
 GRACE_S = 60.0
 """How long a member may take to stop when it was asked to."""
+WORKER = (sys.executable, "-P", "-m", "orchestrator.worker")
 STOPPED = 75
 """Exit code of a worker that stopped neatly (sysexits.h: EX_TEMPFAIL)."""
 
@@ -167,8 +168,7 @@ class Pool:
             with self.folder.member_log(index, rank).open("wb") as log:
                 ranks.append(
                     subprocess.Popen(
-                        [sys.executable, "-P", "-m", "orchestrator.worker"]
-                        + [self.submission.token, str(index)],
+                        [*WORKER, self.submission.token, str(index)],
                         env={**os.environ, **environment},
                         stdin=subprocess.DEVNULL,
                         stdout=log,

@@ -25,7 +25,7 @@ class Order(Section):
     who: str = Field(default_factory=getpass.getuser)
     what: Literal["cancel", "lift"]
     jobs: list[str]
-    lifts: list[str] = []
+    lifts: list[str] = Field(default_factory=list)
     """Ids of the orders that this one ends, for its jobs."""
     why: str = ""
 

@@ -16,9 +16,9 @@ SEED = "seed"
 
 # Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; normal beyond.
 T_95 = (
-    (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-    + (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
-    + (2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
 NORMAL_95 = 1.960
 
@@ -107,9 +107,7 @@ def as_json(metric: str, by: Sequence[str], groups: Sequence[Group]) -> dict[str
     return {"schema": SCHEMA, "metric": metric, "by": list(by), "rows": rows}
 
 
-def _group(
-    members: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str]
-) -> Group:
+def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str]) -> Group:
     finished = [r for r in members if r.ending is Ending.FINISHED]
     diverged = sum(r.ending is Ending.DIVERGED for r in members)
     values = [r.metrics[metric] for r in finished if metric in r.metrics]

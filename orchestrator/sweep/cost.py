@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from model.config import ViTConfig
 from model.flops import count_macs, count_params, vanilla
-from orchestrator.sweep.expand import Sweep
+from orchestrator.sweep.expand import Point, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Arm:
 
 def arms_of(sweep: Sweep) -> list[Arm]:
     """The sweep's distinct architectures, each named by the first point that has it."""
-    first = {}
+    first: dict[ViTConfig, Point] = {}
     for point in sweep.points:
         first.setdefault(point.config.model, point)
     arms = []

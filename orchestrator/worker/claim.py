@@ -14,7 +14,7 @@ from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.facts import Attempt, Ending, read_attempts, recorded_ends
 from orchestrator.jobs.files import publishing_folder, to_json
-from orchestrator.jobs.layout import AttemptFolder, Root
+from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
 from orchestrator.jobs.state import is_live
@@ -41,6 +41,20 @@ class Membership:
     def owns(self, attempt: Attempt) -> bool:
         """Whether an attempt is an earlier or this start of this very member."""
         return (attempt.start.token, attempt.start.index) == (self.submission.token, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A rank's share in a claimed job; rank 0 listens on ``meeting``, the others have none."""
+
+    me: Membership
+    place: Place
+    attempt: AttemptFolder
+    meeting: socket.socket | None
+
+    @property
+    def folder(self) -> JobFolder:
+        return self.me.root.job(self.me.job)
 
 
 def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:

@@ -1,6 +1,5 @@
 """The training loop, from the first step to the last, readable top to bottom."""
 
-import socket
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -10,16 +9,14 @@ from model.flops import count_macs, count_params, vanilla
 from orchestrator.config import Placement, RunConfig
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending
-from orchestrator.jobs.layout import AttemptFolder
 from orchestrator.worker import checkpoint
-from orchestrator.worker.claim import Membership
+from orchestrator.worker.claim import Claim
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import Feed, Helpers, training_portions
 from orchestrator.worker.data.order import steps_per_epoch
 from orchestrator.worker.measure import evaluate, packed, probe
 from orchestrator.worker.optim import learning_rate, set_learning_rate
-from orchestrator.worker.place import Place
 from orchestrator.worker.ranks import joined
 from orchestrator.worker.scribe import Scribe
 from orchestrator.worker.stop import StopFlag, Stopped
@@ -42,24 +39,16 @@ class Run:
     steps: int
 
 
-def train(
-    me: Membership,
-    place: Place,
-    config: RunConfig,
-    attempt: AttemptFolder,
-    stop: StopFlag,
-    meeting: socket.socket | None,
-) -> Ending:
+def train(claim: Claim, config: RunConfig, stop: StopFlag) -> Ending:
     """Train a job to its end, from its newest checkpoint on if there is one.
 
     Raises:
         Stopped: the ranks were asked to stop and agreed; everything is saved.
     """
-    placement, job = me.submission.placement, me.root.job(me.job)
-    data = Path(me.submission.data_root)
+    placement, data = claim.me.submission.placement, Path(claim.me.submission.data_root)
     manifest = load_manifest(data, config.data.name)
     with ExitStack() as stack:
-        ranks = stack.enter_context(joined(place, placement, attempt, meeting))
+        ranks = stack.enter_context(joined(claim))
         images, val_images = (
             stack.enter_context(closing(SplitImages(load_index(data, manifest, split))))
             for split in ("train", "val")
@@ -67,14 +56,13 @@ def train(
         trainer = Trainer.fresh(config, ranks, placement.micro_batch)
         per_epoch = steps_per_epoch(len(images), config.train)
         steps = per_epoch * config.train.epochs
-        saved = checkpoint.load_newest(job)
+        saved = checkpoint.load_newest(claim.folder)
         if saved is not None:
             trainer.resume(saved)
         scribe = None
         if ranks.first:
-            scribe = Scribe.open(
-                job, attempt, from_step=trainer.step if saved else None, steps=steps
-            )
+            from_step = trainer.step if saved else None
+            scribe = Scribe.open(claim.folder, claim.attempt, from_step=from_step, steps=steps)
             stack.enter_context(scribe)
         return _loop(Run(trainer, images, val_images, placement, scribe, per_epoch, steps), stop)
 

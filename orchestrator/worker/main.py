@@ -9,10 +9,10 @@ from pathlib import Path
 from orchestrator.config import RunConfig
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending, read_history
-from orchestrator.jobs.layout import AttemptFolder, Root
+from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import compare_dataset, read_job
 from orchestrator.jobs.submissions import Submission
-from orchestrator.worker.claim import Membership, claim, wait_for_claim
+from orchestrator.worker.claim import Claim, Membership, claim, wait_for_claim
 from orchestrator.worker.place import Place
 from orchestrator.worker.records import (
     heartbeat,
@@ -33,55 +33,44 @@ def main(token: str, index: int) -> int:
     root = Root(Path(os.environ["ORCHESTRATE_ROOT"]))
     me = Membership(root, Submission.read(root.submission(token)), index)
     place = Place.read()
-    rendezvous = socket.create_server((place.address, 0)) if place.rank == 0 else None
-    if rendezvous is not None:
-        claimed = claim(me, place, rendezvous.getsockname()[1])
+    meeting = socket.create_server((place.address, 0)) if place.rank == 0 else None
+    if meeting is not None:
+        claimed = claim(me, place, meeting.getsockname()[1])
     else:
         claimed = wait_for_claim(me, place)
     if isinstance(claimed, str):
         print(f"{me.submission.names[index]}: nothing to do: {claimed}")
         return DONE
     redirect_output(claimed.log(place.rank))
-    beating = heartbeat(root.job(me.job), claimed) if place.rank == 0 else nullcontext()
-    with beating:
-        return _run(me, place, claimed, stop, rendezvous)
+    share = Claim(me, place, claimed, meeting)
+    with heartbeat(share.folder, claimed) if place.rank == 0 else nullcontext():
+        return _run(share, stop)
 
 
-def _run(
-    me: Membership,
-    place: Place,
-    attempt: AttemptFolder,
-    stop: StopFlag,
-    rendezvous: socket.socket | None,
-) -> int:
+def _run(share: Claim, stop: StopFlag) -> int:
+    first, attempt = share.place.rank == 0, share.attempt
     try:
-        ending = _do_task(me, place, attempt, stop, rendezvous)
+        ending = _do_task(share, stop)
     except Stopped:
-        if place.rank == 0:
-            write_exit(attempt, Ending.STOPPED, signal=stop.signal, metrics=_metrics(me))
+        if first:
+            write_exit(attempt, Ending.STOPPED, signal=stop.signal, metrics=_metrics(share))
         return STOPPED
-    except Exception as error:
-        write_error(attempt, place.rank, error)
-        if place.rank == 0:
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is written down
+        write_error(attempt, share.place.rank, error)
+        if first:
             write_exit(attempt, Ending.ERROR, exception=type(error).__name__)
         return FAILED
-    if place.rank == 0:
-        write_exit(attempt, ending, metrics=_metrics(me))
+    if first:
+        write_exit(attempt, ending, metrics=_metrics(share))
     return DONE
 
 
-def _do_task(
-    me: Membership,
-    place: Place,
-    attempt: AttemptFolder,
-    stop: StopFlag,
-    rendezvous: socket.socket | None,
-) -> Ending:
-    config = read_job(me.root, me.job)
-    _check_data(me, config)
+def _do_task(share: Claim, stop: StopFlag) -> Ending:
+    config = read_job(share.me.root, share.me.job)
+    _check_data(share.me, config)
     from orchestrator.worker.engine import train  # noqa: PLC0415 - torch, after the claim
 
-    return train(me, place, config, attempt, stop, rendezvous)
+    return train(share, config, stop)
 
 
 def _check_data(me: Membership, config: RunConfig) -> None:
@@ -91,5 +80,5 @@ def _check_data(me: Membership, config: RunConfig) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _metrics(me: Membership) -> dict[str, object]:
-    return plain_metrics(read_history(me.root.job(me.job)).last())
+def _metrics(share: Claim) -> dict[str, object]:
+    return plain_metrics(read_history(share.folder).last())

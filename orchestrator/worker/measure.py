@@ -20,9 +20,7 @@ PROBE_BATCH = 32
 
 
 @torch.no_grad()
-def evaluate(
-    trainer: Trainer, images: SplitImages, *, batch_size: int | None
-) -> dict[str, float]:
+def evaluate(trainer: Trainer, images: SplitImages, *, batch_size: int | None) -> dict[str, float]:
     """``val/loss`` (cross-entropy, nats), ``val/top1`` and ``val/top5`` (percent).
 
     Every image counts once, however uneven the ranks' shares; with fewer than five classes top5

@@ -1,7 +1,6 @@
 """The ranks of a job as a group: they meet, add up, agree, and gather."""
 
 import json
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from orchestrator.config import Placement
-from orchestrator.jobs.layout import AttemptFolder
+from orchestrator.worker.claim import Claim
 from orchestrator.worker.place import Place
 
 TIMEOUT = timedelta(minutes=10)
@@ -64,17 +63,16 @@ class Ranks:
 
 
 @contextmanager
-def joined(
-    place: Place, placement: Placement, attempt: AttemptFolder, meeting: socket.socket | None
-) -> Iterator[Ranks]:
+def joined(claim: Claim) -> Iterator[Ranks]:
     """The group of this attempt's ranks; rank 0 hosts the meeting on the socket it listens on."""
+    place, placement, meeting = claim.place, claim.me.submission.placement, claim.meeting
     torch.set_num_threads(placement.threads_per_rank)
     device = _device(place, placement)
     if place.world == 1:
         yield Ranks(0, 1, device)
         return
-    start = json.loads(attempt.started.read_bytes())
-    store = dist.TCPStore(
+    start = json.loads(claim.attempt.started.read_bytes())
+    store = dist.TCPStore(  # type: ignore[attr-defined]  # documented, yet not in __all__
         start["address"],
         start["port"],
         place.world,
@@ -93,9 +91,7 @@ def joined(
 
 
 def _device(place: Place, placement: Placement) -> torch.device:
-    if placement.device == "cpu" or (
-        placement.device == "auto" and not torch.cuda.is_available()
-    ):
+    if placement.device == "cpu" or (placement.device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     device = torch.device("cuda", place.local_rank)
     torch.cuda.set_device(device)

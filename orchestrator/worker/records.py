@@ -65,7 +65,9 @@ def write_exit(attempt: AttemptFolder, ending: Ending, **facts: Any) -> None:
 
 def plain_metrics(metrics: Mapping[str, float]) -> dict[str, Any]:
     """Metrics as JSON takes them: non-finite numbers become strings."""
-    return {key: value if abs(value) < float("inf") else str(value) for key, value in metrics.items()}
+    return {
+        key: value if abs(value) < float("inf") else str(value) for key, value in metrics.items()
+    }
 
 
 def redirect_output(path: Path) -> None:

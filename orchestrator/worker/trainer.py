@@ -103,7 +103,7 @@ class Trainer:
                 images = normalised(portion.images[part].to(device, non_blocking=True))
                 logits = self.net(images, keep[:, :, part])
                 loss = summed_loss(logits.float(), portion.labels[part].to(device), self.config)
-                (loss * scale).backward()
+                torch.autograd.backward(loss * scale)
             if not portion.stand_in:
                 total += loss.detach().double()
         return total
