@@ -14,7 +14,6 @@ from orchestrator.cli.options import (
 )
 
 FAILED_JOBS = 3
-INTERRUPTED = 130
 
 
 @click.command()
@@ -58,6 +57,6 @@ def launch(
         failed = wait_for(launched.root, sweep.name)
     except KeyboardInterrupt:
         click.echo(f"\nNo longer watching; the jobs run on. See: orchestrate status {sweep.name}")
-        sys.exit(INTERRUPTED)
+        raise
     if failed:
         sys.exit(FAILED_JOBS)

@@ -26,8 +26,13 @@ SHORT_HELP = {
     "flops": "Cost of every arm of a sweep, before anything runs.",
     "data": "Make, show and check datasets.",
 }
-TELLABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+TELLABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
 """Troubles of a file system that one sentence tells."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell has it."""
 
 
 class Verbs(click.Group):
@@ -42,6 +47,13 @@ class Verbs(click.Group):
         module, attribute = VERBS[cmd_name].split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> None:
+        try:
+            super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -10,7 +10,7 @@ LEFT_ALONE = {
     State.DONE: "done already",
     State.RUNNING: "running already",
     State.QUEUED: "waiting already",
-    State.UNKNOWN: "of unknown fate: left alone until their place answers",
+    State.UNKNOWN: "of unknown fate: left alone until their place answers (see status)",
 }
 
 
@@ -24,11 +24,23 @@ def report_launch(sweep: Sweep, launched: Launched) -> None:
         f"run root {launched.root.path}"
     )
     for state, jobs in launched.left_alone.items():
-        click.echo(f"  {jobs} {LEFT_ALONE[state]}")
+        click.echo(f"  {jobs} {LEFT_ALONE[state]}{_detail(state, launched)}")
     if launched.dropped_running:
-        names = ", ".join(launched.dropped_running)
+        names = ", ".join(f"{name} ({id_[:8]})" for id_, name in launched.dropped_running.items())
         click.echo(
-            f"  {len(launched.dropped_running)} no longer in the sweep, but running: {names}"
+            f"  {len(launched.dropped_running)} no longer in the sweep, but running: {names}; "
+            "to stop one: orchestrate cancel ID"
         )
     if count:
         click.echo(f"See: orchestrate status {sweep.name}")
+
+
+def _detail(state: State, launched: Launched) -> str:
+    if state is State.DONE and launched.older_code:
+        return f", {launched.older_code} of them by older code"
+    if state is State.QUEUED and launched.other_placement:
+        return (
+            f", {launched.other_placement} of them with another placement "
+            "(to change it: cancel, then launch)"
+        )
+    return ""

@@ -8,13 +8,16 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.state import State
 
-CANCELLABLE = (State.RUNNING, State.QUEUED, State.UNKNOWN, State.PREEMPTED, State.FAILED)
+OVER = (State.DONE, State.CANCELLED)
 
 
 def cancellable(root: Root, ids: Sequence[str]) -> list[str]:
-    """Those of the jobs that a cancel would change."""
+    """Those of the jobs that a cancel would change: all that are not done or cancelled already.
+
+    A PLANNED job of a launched sweep is one of them: a ``watch`` would submit it.
+    """
     statuses = survey(root, ids).statuses
-    return [job for job in ids if statuses[job].state in CANCELLABLE]
+    return [job for job in ids if statuses[job].state not in OVER]
 
 
 def cancel(root: Root, ids: Sequence[str], why: str = "") -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.controller.status import code_of_result
 from orchestrator.controller.submit import Due, Terms, draft, submit
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.errors import SpecError
 from orchestrator.executors import executor_named
+from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.datasets import Manifest, check_shards, load_manifest
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
@@ -31,7 +33,7 @@ from orchestrator.sweep.expand import Sweep
 SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
     """What a launch did and what it left alone."""
 
@@ -39,7 +41,12 @@ class Launched:
     revision: int
     submitted: tuple[str, ...]
     left_alone: Mapping[State, int]
-    dropped_running: tuple[str, ...]
+    older_code: int
+    """Of those that are DONE: by other code than today's."""
+    other_placement: int
+    """Of those that wait: submitted with another placement than the sweep has now."""
+    dropped_running: Mapping[str, str]
+    """Names by id of points that the sweep no longer has, and that run or wait."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -81,7 +88,16 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
         alone[found.statuses[one.id].state] -= 1
-    return Launched(root, revision, tuple(one.id for one in due), +alone, tuple(dropped), warnings)
+    return Launched(
+        root=root,
+        revision=revision,
+        submitted=tuple(one.id for one in due),
+        left_alone=+alone,
+        older_code=_of_older_code(found),
+        other_placement=_of_other_placement(sweep, found),
+        dropped_running=dropped,
+        warnings=warnings,
+    )
 
 
 def check_data(sweep: Sweep, data_root: Path) -> dict[str, Manifest]:
@@ -157,16 +173,33 @@ def describe(sweep: Sweep, terms: Terms) -> dict[str, Any]:
     }
 
 
-def _dropped_running(root: Root, sweep: Sweep) -> list[str]:
-    """Names of the points of the last revision that this one lacks and that run or wait."""
+def _of_older_code(found: Survey) -> int:
+    today = code_hash()
+    return sum(
+        status.state is State.DONE and code_of_result(found.facts[job]) != today
+        for job, status in found.statuses.items()
+    )
+
+
+def _of_other_placement(sweep: Sweep, found: Survey) -> int:
+    placements = {submission.token: submission.placement for submission in found.submissions}
+    return sum(
+        found.statuses[point.id].state is State.QUEUED
+        and placements[found.facts[point.id].members[-1].token] != point.placement
+        for point in sweep.points
+    )
+
+
+def _dropped_running(root: Root, sweep: Sweep) -> dict[str, str]:
+    """The points of the last revision that this one lacks and that run or wait."""
     last = newest_revision(root, sweep.name)
     if last is None:
-        return []
+        return {}
     ids = {point.id for point in sweep.points}
     names = {job["id"]: job["name"] for job in last[1]["jobs"] if job["id"] not in ids}
     statuses = survey(root, list(names)).statuses
     busy = (State.RUNNING, State.QUEUED)
-    return [name for job, name in names.items() if statuses[job].state in busy]
+    return {job: name for job, name in names.items() if statuses[job].state in busy}
 
 
 def _lift_cancels(root: Root, found: Survey, due: list[Due]) -> None:

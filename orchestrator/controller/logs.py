@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from orchestrator.controller.select import Named
-from orchestrator.controller.survey import survey
+from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import OrchestrateError
+from orchestrator.jobs.facts import Member
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
 
@@ -22,11 +23,8 @@ def find_log(root: Root, job: Named, *, attempt: int | None, rank: int) -> Path:
         there = ", ".join(map(str, numbers)) or "none"
         raise OrchestrateError(f"Job {job.name} has no attempt {attempt} (there: {there}).")
     candidates = []
-    newest = facts.members[-1] if facts.members else None
-    if newest and attempt is None:
-        starts = {(one.start.token, one.start.index) for one in facts.attempts}
-        if (newest.token, newest.index) not in starts and newest.end and newest.end.started:
-            candidates.append(root.submission(newest.token).member_log(newest.index, rank))
+    if attempt is None and (member := _unclaimed_start(found, job.id)):
+        candidates.append(root.submission(member.token).member_log(member.index, rank))
     if numbers:
         candidates.append(root.job(job.id).attempt(attempt or numbers[-1]).log(rank))
     for path in candidates:
@@ -36,6 +34,20 @@ def find_log(root: Root, job: Named, *, attempt: int | None, rank: int) -> Path:
         f"Job {job.name} ({job.id[:8]}) has no log of rank {rank} yet: it is {status.state}"
         f"{f' ({status.reason})' if status.reason else ''}. Try: orchestrate status {job.id[:8]}"
     )
+
+
+def _unclaimed_start(found: Survey, job: str) -> Member | None:
+    """The newest member, if it was started and ended without claiming the job."""
+    facts = found.facts[job]
+    if not facts.members:
+        return None
+    newest = facts.members[-1]
+    name = (newest.token, newest.index)
+    if name in {(one.start.token, one.start.index) for one in facts.attempts}:
+        return None
+    sighting = found.seen.get(name)
+    end = newest.end or (sighting.end if sighting else None)
+    return newest if end and end.started else None
 
 
 def is_over(root: Root, job: Named) -> bool:

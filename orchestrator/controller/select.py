@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import newest_revision, sweep_names
 
 SHORTEST_PREFIX = 4
+SHORT_ID = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ def select(root: Root, text: str | None) -> list[Named]:
     """The jobs that ``text`` means; None: all jobs of all sweeps.
 
     A sweep's name means its newest revision's jobs; ``SWEEP/POINT`` or a point's name means one;
-    otherwise it is the beginning of job ids, at least four digits.
+    otherwise it is the beginning of job ids, at least four digits, of any revision.
 
     Raises:
         SpecError: nothing is meant by it, or a point's name is in several sweeps.
@@ -47,7 +49,9 @@ def select(root: Root, text: str | None) -> list[Named]:
             f"say which: {where[0]}/{text}"
         )
     if len(text) >= SHORTEST_PREFIX:
-        by_id = _distinct(j for jobs in sweeps.values() for j in jobs if j.id.startswith(text))
+        launched = (job for jobs in sweeps.values() for job in jobs)
+        dropped = (Named(job, job[:SHORT_ID]) for job in root.job_ids())
+        by_id = _distinct(job for job in chain(launched, dropped) if job.id.startswith(text))
         if by_id:
             return by_id
     raise SpecError(
@@ -77,4 +81,7 @@ def _jobs(root: Root, sweep: str) -> Iterator[Named]:
 
 
 def _distinct(jobs: Iterator[Named]) -> list[Named]:
-    return list({job.id: job for job in jobs}.values())
+    first: dict[str, Named] = {}
+    for job in jobs:
+        first.setdefault(job.id, job)
+    return list(first.values())

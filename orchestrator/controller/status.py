@@ -49,7 +49,8 @@ def rows_of(root: Root, jobs: Sequence[Named], found: Survey | None = None) -> l
 def as_json(sweep: str | None, rows: Sequence[Row]) -> dict[str, Any]:
     """The documented form of ``status --json``."""
     counts = Counter(row.state.value for row in rows)
-    jobs = [{name: getattr(row, name) for name in Row.__slots__} for row in rows]
+    keys = [name for name in Row.__slots__ if name != "eta_s"]  # an estimate is for people
+    jobs = [{name: getattr(row, name) for name in keys} for row in rows]
     return {"schema": SCHEMA, "sweep": sweep, "counts": dict(counts), "jobs": jobs}
 
 
@@ -75,7 +76,7 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         executor=member.executor if member else None,
         handle=member.handle if member else None,
         stale_s=max(0.0, now - attempt.heartbeat) if attempt and running else None,
-        older_code=done and _code_of_result(facts) != today,
+        older_code=done and code_of_result(facts) != today,
     )
 
 
@@ -89,5 +90,6 @@ def _eta(journal: Journal, now: float) -> float | None:
     return max(0.0, left - max(0.0, now - points[-1].time))
 
 
-def _code_of_result(facts: JobFacts) -> str:
+def code_of_result(facts: JobFacts) -> str:
+    """Hash of the code that made the result of a DONE job."""
     return next(a.start.code_hash for a in reversed(facts.attempts) if a.ending)

@@ -8,7 +8,7 @@ from orchestrator.jobs.state import Sight, State
 from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import read_outcomes
 
-SETTLED = (State.DONE, State.CANCELLED, State.UNKNOWN)
+SETTLED = (State.DONE, State.CANCELLED)
 
 
 def tend(root: Root, sweep: str) -> Survey:
@@ -31,10 +31,14 @@ def tend(root: Root, sweep: str) -> Survey:
 
 def is_settled(found: Survey) -> bool:
     """Whether nothing more will happen without a person."""
-    return all(
-        status.state in SETTLED or (status.state is State.FAILED and not status.due)
-        for status in found.statuses.values()
-    )
+    return all(_is_settled(found, job) for job in found.statuses)
+
+
+def _is_settled(found: Survey, job: str) -> bool:
+    status = found.statuses[job]
+    if status.state is State.UNKNOWN:  # an open intent is settled by ``settle``, a silence is not
+        return all(member.handle or member.refused for member in found.facts[job].members)
+    return status.state in SETTLED or (status.state is State.FAILED and not status.due)
 
 
 def _has_work(root: Root, found: Survey) -> bool:

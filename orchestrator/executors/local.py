@@ -11,7 +11,7 @@ from signal import SIGTERM
 
 from orchestrator.errors import Refused, Unclear
 from orchestrator.executors.pool import last_line, visible_gpus
-from orchestrator.executors.pool_log import PoolLog, read_pool_log
+from orchestrator.executors.pool_log import PoolLog, look_at_pool, read_pool_log
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
@@ -28,14 +28,20 @@ class LocalExecutor:
     root: Root
 
     def check(self, submission: Submission) -> list[str]:
-        gpus, ranks = len(visible_gpus()), submission.placement.ranks
-        if submission.placement.device == "cuda" and ranks > gpus:
-            refusal = (
-                f"placement.device is cuda and placement.ranks {ranks}, but this machine offers "
-                f"{gpus} GPU(s); use fewer ranks, or device: cpu"
+        refusals = []
+        gpus, placement = len(visible_gpus()), submission.placement
+        on_gpus = placement.device == "cuda" or (placement.device == "auto" and gpus > 0)
+        if on_gpus and placement.ranks > gpus:
+            refusals.append(
+                f"placement.device is {placement.device} and placement.ranks {placement.ranks}, "
+                f"but this machine offers {gpus} GPU(s); use fewer ranks, or device: cpu"
             )
-            return [refusal]
-        return []
+        if os.pathsep in str(self.root.path):
+            refusals.append(
+                f"the run root {self.root.path} has a '{os.pathsep}' in its path, which Python "
+                "cannot have on its module path; choose another one with --root"
+            )
+        return refusals
 
     def render(self, submission: Submission) -> str:
         quoted = {
@@ -67,9 +73,10 @@ class LocalExecutor:
             )
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
+            ended = started.poll() is not None  # before the look: it may be quick
             if (pool := read_pool_log(folder.pool)) is not None:
                 return str(pool.process)
-            if started.poll() is not None:
+            if ended:
                 raise Refused(f"The pool did not start: {last_line(log) or 'no word'} (see {log})")
             time.sleep(0.02)
         raise Unclear(f"The pool of submission {submission.token} has not answered yet (see {log})")
@@ -82,17 +89,20 @@ class LocalExecutor:
         now = file_time(self.root.path)
         seen: dict[tuple[str, int], Sighting] = {}
         for submission in submissions:
-            log = read_pool_log(self.root.submission(submission.token).pool)
-            if log is not None:
-                for index, sighting in _sightings(log, len(submission.jobs), now):
-                    seen[submission.token, index] = sighting
+            log, alive = look_at_pool(self.root.submission(submission.token).pool)
+            if log is None:
+                continue
+            if alive is None and now - log.touched < LIVE_S:
+                alive = True
+            for index, sighting in _sightings(log, len(submission.jobs), alive=alive, now=now):
+                seen[submission.token, index] = sighting
         return seen
 
     def cancel(self, members: Collection[tuple[str, int]]) -> None:
         """A live pool reads the orders itself; only what outlived its pool is signalled here."""
         for token, index in members:
-            log = read_pool_log(self.root.submission(token).pool)
-            if log is None or log.process.alive() is not False or index not in log.running():
+            log, alive = look_at_pool(self.root.submission(token).pool)
+            if log is None or alive is not False or index not in log.running():
                 continue
             orphan = log.started[index].process
             if orphan.alive():
@@ -100,11 +110,10 @@ class LocalExecutor:
                     os.killpg(orphan.pid, SIGTERM)
 
 
-def _sightings(log: PoolLog, members: int, now: float) -> Iterator[tuple[int, Sighting]]:
+def _sightings(
+    log: PoolLog, members: int, *, alive: bool | None, now: float
+) -> Iterator[tuple[int, Sighting]]:
     """What is known of each member; nothing of those of a silent pool on another machine."""
-    alive = log.process.alive()
-    if alive is None and now - log.touched < LIVE_S:
-        alive = True
     for index in range(members):
         if index in log.ended:
             yield index, Sighting(Sight.ENDED, log.ended[index])

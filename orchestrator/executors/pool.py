@@ -1,7 +1,8 @@
 """The pool: a detached program that runs the members of one submission, N at a time.
 
 Pools of one root on one machine stand in line: a younger one starts nothing while an older one
-still has members waiting, and counts the older ones' running members as its own.
+still has members waiting, and counts the older ones' running members as its own, those that
+outlived their pool included.
 """
 
 import os
@@ -14,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.executors.pool_log import PoolLogWriter, read_pool_log
-from orchestrator.jobs.facts import End, read_submissions
+from orchestrator.executors.pool_log import PoolLogWriter, look_at_pool
+from orchestrator.jobs.facts import End, read_attempts, read_submissions
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import process
@@ -31,6 +32,9 @@ GRACE_S = 60.0
 WORKER = (sys.executable, "-P", "-m", "orchestrator.worker")
 STOPPED = 75
 """Exit code of a worker that stopped neatly (sysexits.h: EX_TEMPFAIL)."""
+CANNOT_START = 126
+"""Exit code recorded for a member whose process could not be made, as a shell would."""
+TAIL_BYTES = 8192
 
 
 @dataclass
@@ -46,14 +50,18 @@ class Running:
     leave_at: float | None = None
 
     def reap(self, now: float) -> bool:
-        """Take note of ranks that ended; True when all have."""
+        """Take note of ranks that ended; True when all have.
+
+        After rank 0 ended well nothing that befalls the others is a failure: those still there
+        wait for a claim that does not come, and are ended.
+        """
         for rank, ended in enumerate(self.ranks):
             code = ended.poll()
-            if code is None:
+            if code is None or self.leave_at is not None:
                 continue
-            if code not in (0, STOPPED) and self.first_exit is None:
+            if code not in (0, STOPPED):
                 self.first_exit = (rank, code)
-            if (rank == 0 or self.first_exit) and self.leave_at is None:
+            if rank == 0 or self.first_exit:
                 self.leave_at = now + LEAVE_S
         return all(rank.returncode is not None for rank in self.ranks)
 
@@ -85,10 +93,14 @@ class Pool:
     gpus: tuple[int, ...]
     waiting: deque[int] = field(init=False)
     running: list[Running] = field(default_factory=list)
+    older: list[Submission] = field(init=False)
+    """The pools before this one in the line; those that have ended are struck off."""
     stopping: bool = False
 
     def __post_init__(self) -> None:
         self.waiting = deque(range(len(self.submission.jobs)))
+        every = read_submissions(self.root)
+        self.older = every[: [one.token for one in every].index(self.submission.token)]
 
     @property
     def folder(self) -> SubmissionFolder:
@@ -136,8 +148,10 @@ class Pool:
 
     def _free_place(self) -> tuple[int, ...] | None:
         """GPUs for one more member (none where there are none), or None when all is taken."""
+        if self.stopping:
+            return None
         others = list(self._older_pools())
-        if self.stopping or any(waiting for waiting, _ in others):
+        if any(waiting for waiting, _ in others):
             return None
         taken = [gpus for _, running in others for gpus in running] + [m.gpus for m in self.running]
         if len(taken) >= self.submission.max_parallel:
@@ -149,48 +163,72 @@ class Pool:
         return tuple(free[:wanted]) if len(free) >= wanted else None
 
     def _older_pools(self) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
-        """Of each older live pool on this machine: members waiting, GPUs of members running."""
-        for other in read_submissions(self.root):
-            if other.token == self.submission.token:
-                return
-            log = read_pool_log(self.root.submission(other.token).pool)
-            if log and log.process.alive():
-                waiting = len(other.jobs) - len(set(log.started) | set(log.ended))
-                yield waiting, [log.started[index].gpus for index in log.running()]
+        """Of each older pool on this machine: members waiting, GPUs of members running."""
+        for other in list(self.older):
+            log, alive = look_at_pool(self.root.submission(other.token).pool)
+            if log is None:
+                continue
+            running = [log.started[i] for i in log.running()]
+            here = [one.gpus for one in running if alive or one.process.alive()]
+            if alive:
+                yield len(other.jobs) - len(set(log.started) | set(log.ended)), here
+            elif here:
+                yield 0, here
+            else:
+                self.older.remove(other)
 
     def _start(self, index: int, gpus: tuple[int, ...]) -> None:
+        ranks: list[subprocess.Popen[bytes]] = []
+        try:
+            for rank in range(self.submission.placement.ranks):
+                ranks.append(self._start_rank(index, rank, gpus))  # noqa: PERF401 - see except
+        except OSError as error:
+            for started in ranks:
+                started.kill()
+                started.wait()
+            detail = f"its process could not be started: {error}"
+            how = End(time.time(), started=True, exit_code=CANNOT_START, detail=detail)
+            self.log.end(index, how)
+        else:
+            self.log.start(index, process(ranks[0].pid), gpus)
+            self.running.append(Running(index, ranks, gpus))
+
+    def _start_rank(self, index: int, rank: int, gpus: tuple[int, ...]) -> subprocess.Popen[bytes]:
         placement = self.submission.placement
-        ranks = []
-        for rank in range(placement.ranks):
-            environment = rank_environment(rank, placement.ranks, placement.threads_per_rank)
-            if gpus:
-                environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
-            with self.folder.member_log(index, rank).open("wb") as log:
-                ranks.append(
-                    subprocess.Popen(
-                        [*WORKER, self.submission.token, str(index)],
-                        env={**os.environ, **environment},
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                    )
-                )
-        self.log.start(index, process(ranks[0].pid), gpus)
-        self.running.append(Running(index, ranks, gpus))
+        environment = rank_environment(rank, placement.ranks, placement.threads_per_rank)
+        if gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
+        with self.folder.member_log(index, rank).open("wb") as log:
+            return subprocess.Popen(
+                [*WORKER, self.submission.token, str(index)],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def _how_ended(self, member: Running) -> End:
-        if member.first_exit is None:
-            return End(time.time(), started=True, exit_code=member.ranks[0].returncode)
-        rank, code = member.first_exit
+        rank, code = member.first_exit or (0, member.ranks[0].returncode)
         return End(
             time.time(),
             started=True,
-            by_place=member.asked_at is not None,
+            by_place=member.asked_at is not None and code != 0,
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
-            detail=last_line(self.folder.member_log(member.index, rank)),
+            detail=self._last_words(member.index, rank) if member.first_exit else "",
         )
+
+    def _last_words(self, index: int, rank: int) -> str:
+        """The last line of a rank: in its attempt's log, or before it claimed the job."""
+        folder = self.root.job(self.submission.jobs[index])
+        logs = [
+            folder.attempt(attempt.number).log(rank)
+            for attempt in read_attempts(folder)
+            if (attempt.start.token, attempt.start.index) == (self.submission.token, index)
+        ]
+        logs = [*reversed(logs), self.folder.member_log(index, rank)]
+        return next((words for log in logs if (words := last_line(log))), "")
 
 
 def rank_environment(rank: int, world: int, threads: int) -> dict[str, str]:
@@ -215,8 +253,13 @@ def visible_gpus() -> tuple[int, ...]:
 
 
 def last_line(path: Path, limit: int = 400) -> str:
-    """The last line of a log that says something."""
-    text = path.read_bytes()[-8192:].decode(errors="replace")
+    """The last line of a log that says something; nothing if there is no log."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            text = log.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][-limit:] if lines else ""
 

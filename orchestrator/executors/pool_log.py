@@ -53,6 +53,16 @@ def read_pool_log(path: Path) -> PoolLog | None:
     return PoolLog(Process.named(first["pool"]), touched, started, ended)
 
 
+def look_at_pool(path: Path) -> tuple[PoolLog | None, bool | None]:
+    """A pool's record, and whether the pool lives; None where this host cannot see.
+
+    Of a pool that is gone the record is read after it went, so that it is complete.
+    """
+    log = read_pool_log(path)
+    alive = log.process.alive() if log else None
+    return (read_pool_log(path), alive) if alive is False else (log, alive)
+
+
 class PoolLogWriter:
     """Appends to a pool's record, durably; only the pool of that submission writes it."""
 

@@ -50,7 +50,10 @@ class Trainer:
         """Initial weights; ``micro_batch`` images at most go through the model at once."""
         model = build_vit(config.model, config.seed).to(ranks.device)
         optimizer = build_optimizer(model, config.optim)
-        return cls(config, model, ranks.parallel(model), optimizer, ranks, micro_batch)
+        trainer = cls(config, model, ranks.parallel(model), optimizer, ranks, micro_batch)
+        if ranks.world > 1:
+            trainer._rehearse()
+        return trainer
 
     def state(self) -> dict[str, Any]:
         return {
@@ -84,6 +87,17 @@ class Trainer:
         self.window.images += portion.total
         self.window.grad_norm += norm
         self.window.steps += 1
+
+    def _rehearse(self) -> None:
+        """A weightless backward pass, after which DDP lays out its buckets for good.
+
+        It does so once, after its first, in the order in which gradients arrived; from three ranks
+        on, another layout is another order of sums, and a resumed run would differ by it.
+        """
+        size = self.config.model.img_size
+        blank = torch.zeros(1, self.config.model.in_chans, size, size, device=self.ranks.device)
+        torch.autograd.backward(0 * self.net(blank).sum())
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _gradients(self, portion: Portion) -> Tensor:
         """Accumulate the gradient of the mean loss over the whole step's images.

@@ -91,6 +91,8 @@ def test_an_epoch_changes_the_views_and_their_order(images: SplitImages) -> None
     assert first.images.shape == (1347, 1, 8, 8)
     assert sorted(first.labels.tolist()) == sorted(second.labels.tolist())
     assert not torch.equal(first.labels, second.labels)
+    seen, again = ({view.tobytes() for view in p.images.numpy()} for p in (first, second))
+    assert len(seen & again) < 100
 
 
 def test_a_feed_is_that_of_the_run(images: SplitImages) -> None:

@@ -1,0 +1,56 @@
+# The recipes that people and continuous integration both call.
+#
+#   make quickstart   install, write the data, train four small models, compare them
+#   make test         install what tests need, then the test suite
+#   make check        format, lint, types, import contracts
+#   make fix          what check can mend by itself
+#   make soak         the long repeats
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: quickstart test soak check fix clean
+
+quickstart: $(VENV)/.train
+	$(BIN)/orchestrate data prepare digits
+	$(BIN)/orchestrate launch sweeps/quickstart.yaml --wait
+	$(BIN)/orchestrate results quickstart --also norms/max_over_median \
+	    --also attention/entropy --also gates/mean --also flops/relative_to_vanilla
+
+test: $(VENV)/.test
+	$(PYTEST) -n 2 --dist worksteal $(ARGS)
+
+soak: $(VENV)/.test
+	$(PYTEST) -m soak $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp per set of extras, made again when what they are made of changes.
+$(VENV)/.train: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[train,digits,plots]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[test]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -e '.[dev]'
+	touch $@

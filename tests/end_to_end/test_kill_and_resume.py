@@ -1,0 +1,231 @@
+"""A worker killed with -9 anywhere goes on bit for bit as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.jobs.facts import Ending, read_attempts, read_history
+from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.processes import Process
+
+pytestmark = pytest.mark.slow
+
+FAULTS = Path(__file__).parents[1] / "support" / "faults"
+CHANGES_BY_NATURE = {"train/images_per_s"}
+SWEEP = """
+name: tiny
+set:
+  data: {{name: digits}}
+  model: {{img_size: 8, patch_size: 4, in_chans: 1, num_classes: 10, dim: 16, depth: 2, heads: 2,
+          registers: 1, gate: {{position: sdpa}}, drop_path: 0.1}}
+  optim: {{lr: 3e-3, warmup_epochs: 1}}
+  train: {{epochs: 3, batch_size: 96, chunk: 32}}
+  probe: {{every_epochs: 1, images: 50}}
+placement: {{ranks: {ranks}, loader_workers: {workers}, checkpoint_minutes: 0.003,
+            log_every_steps: 4}}
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A run root with one job, and the command line on it."""
+
+    folder: Path
+    data: Path
+    ranks: int
+    workers: int = 0
+
+    def launch(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        self.folder.mkdir(exist_ok=True)
+        sweep = self.folder / "tiny.yaml"
+        sweep.write_text(SWEEP.format(ranks=self.ranks, workers=self.workers))
+        command = [sys.executable, "-m", "orchestrator.cli", "launch", str(sweep)]
+        options = ["--root", str(self.root.path), "--data-root", str(self.data)]
+        return subprocess.run(
+            [*command, *options],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    @property
+    def root(self) -> Root:
+        return Root(self.folder / "runs")
+
+    @property
+    def job(self) -> JobFolder:
+        (job,) = self.root.job_ids()
+        return self.root.job(job)
+
+    def wait(self, seconds: float = 120) -> list[dict[str, Any]]:
+        """The pools' records of how members ended, once none runs any more."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            logs = [folder.pool.read_text() for folder in self.root.submissions()]
+            entries = [[json.loads(line) for line in log.splitlines()] for log in logs]
+            ends = [entry["how"] for log in entries for entry in log if "end" in entry]
+            if len(ends) == len(logs):
+                return ends
+            time.sleep(0.1)
+        raise TimeoutError(f"still running after {seconds} s")
+
+    def result(self) -> dict[str, Any]:
+        """Everything that must not depend on interruptions."""
+        history = read_history(self.job)
+        newest = max(self.job.checkpoints.iterdir(), key=lambda p: p.name.split("-")[::-1])
+        state = torch.load(newest / "state.pt", weights_only=True)
+        probes = max(self.job.probes.iterdir(), key=lambda p: p.stem.split("-")[::-1])
+        return {
+            "points": [
+                (p.step, p.epoch, {k: v for k, v in p.metrics.items() if k not in CHANGES_BY_NATURE})
+                for p in history.points
+            ],
+            "state": _plain(state),
+            "probes": _plain(dict(np.load(probes))),
+        }
+
+
+def _plain(value: Any) -> Any:
+    """Tensors and arrays as bytes, so that == compares every bit."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, torch.Tensor):
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        return (str(value.dtype), value.shape, value.tobytes())
+    return value
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Any:
+    """Results of uninterrupted runs, by number of ranks, each trained once."""
+    results: dict[int, dict[str, Any]] = {}
+
+    def run(ranks: int) -> dict[str, Any]:
+        if ranks not in results:
+            bench = Bench(tmp_path_factory.mktemp(f"calm{ranks}") / "bench", digits, ranks)
+            bench.launch()
+            bench.wait()
+            assert [a.ending for a in read_attempts(bench.job)] == [Ending.FINISHED]
+            results[ranks] = bench.result()
+        return results[ranks]
+
+    return run
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    "moment",
+    ["half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"],
+)
+def test_a_worker_killed_around_a_checkpoint_ends_with_the_same_bits(
+    tmp_path: Path, digits: Path, calm: Any, ranks: int, moment: str
+) -> None:
+    bench = Bench(tmp_path / "bench", digits, ranks)
+    bench.launch(PYTHONPATH=str(FAULTS), KILL_AT=moment, KILLED_ONCE=str(tmp_path / "killed"))
+    (killed,) = bench.wait()
+    assert killed["signal"] == signal.SIGKILL
+
+    bench.launch()
+    bench.wait()
+
+    assert [a.ending for a in read_attempts(bench.job)] == [None, Ending.FINISHED]
+    assert bench.result() == calm(ranks)
+
+
+@pytest.mark.parametrize(("ranks", "victim"), [(1, 0), (2, 0), (2, 1), (3, 1)])
+def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
+    tmp_path: Path, digits: Path, calm: Any, ranks: int, victim: int
+) -> None:
+    bench = Bench(tmp_path / "bench", digits, ranks)
+    bench.launch()
+    _wait_for_step(bench, 20)
+    os.kill(_rank_process(bench, victim), signal.SIGKILL)
+    bench.wait()
+    attempts = read_attempts(bench.job)
+    assert attempts[-1].ending is not Ending.FINISHED
+
+    bench.launch()
+    bench.wait()
+
+    assert read_attempts(bench.job)[-1].ending is Ending.FINISHED
+    assert bench.result() == calm(ranks)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_job_asked_to_stop_saves_at_that_step_and_ends_with_the_same_bits(
+    tmp_path: Path, digits: Path, calm: Any, ranks: int
+) -> None:
+    bench = Bench(tmp_path / "bench", digits, ranks)
+    bench.launch()
+    _wait_for_step(bench, 12)
+    os.kill(_rank_process(bench, ranks - 1), signal.SIGTERM)
+    (stopped,) = bench.wait()
+    (attempt,) = read_attempts(bench.job)
+    assert (stopped["exit_code"], attempt.ending) == (75, Ending.STOPPED)
+
+    bench.launch()
+    bench.wait()
+
+    second = read_attempts(bench.job)[-1]
+    assert second.ending is Ending.FINISHED
+    assert bench.result() == calm(ranks)
+
+
+def test_helpers_that_read_images_change_no_bit(tmp_path: Path, digits: Path, calm: Any) -> None:
+    bench = Bench(tmp_path / "bench", digits, ranks=1, workers=2)
+    bench.launch()
+    bench.wait()
+
+    assert bench.result() == calm(1)
+
+
+def test_one_two_and_three_ranks_differ_only_by_the_order_of_sums(calm: Any) -> None:
+    alone, two, three = (_weights(calm(ranks)) for ranks in (1, 2, 3))
+
+    for name, weight in alone.items():
+        np.testing.assert_allclose(two[name], weight, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(three[name], weight, atol=2e-3, err_msg=name)
+    first = [calm(ranks)["points"][1][2]["train/loss"] for ranks in (1, 2, 3)]
+    assert first == pytest.approx([first[0]] * 3, rel=1e-5)
+
+
+def _weights(result: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    return {
+        name: np.frombuffer(content, dtype).reshape(shape)
+        for name, (dtype, shape, content) in result["state"]["model"].items()
+    }
+
+
+def _wait_for_step(bench: Bench, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        points = read_history(bench.job).points if bench.root.job_ids() else ()
+        if points and points[-1].step >= step:
+            return
+        time.sleep(0.005)
+    raise TimeoutError(f"step {step} was not reached")
+
+
+def _rank_process(bench: Bench, rank: int) -> int:
+    """Process number of a rank: ranks are started one after another by the pool."""
+    (attempt,) = read_attempts(bench.job)
+    first = Process.named(attempt.start.process)
+    pool = json.loads((bench.root.submissions()[0].pool).read_text().splitlines()[0])["pool"]
+    children = Path(f"/proc/{Process.named(pool).pid}/task/{Process.named(pool).pid}/children")
+    pids = sorted(int(pid) for pid in children.read_text().split())
+    assert first.pid in pids
+    return pids[rank]
