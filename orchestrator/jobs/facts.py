@@ -1,11 +1,14 @@
 """What the files say of a job: its attempts and its memberships, as plain values."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import RootError
+from orchestrator.jobs.files import read_record
 from orchestrator.jobs.journal import History, Journal, fold, read_journal
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.processes import Process
@@ -123,8 +126,12 @@ def gather(
 
 
 def read_attempts(folder: JobFolder) -> tuple[Attempt, ...]:
-    """The attempts on a job, oldest first."""
-    return tuple(_attempt(folder.attempt(number)) for number in folder.attempt_numbers())
+    """The attempts on a job, oldest first.
+
+    A file of an attempt that cannot be read counts as not there: one damaged job hides no other.
+    """
+    found = (_attempt(folder.attempt(number)) for number in folder.attempt_numbers())
+    return tuple(attempt for attempt in found if attempt is not None)
 
 
 def read_history(folder: JobFolder) -> History:
@@ -141,7 +148,7 @@ def read_journals(folder: JobFolder) -> list[Journal]:
 def recorded_ends(root: Root, token: str) -> dict[int, End]:
     """The stored ends of a submission's members, by index."""
     return {
-        outcome["index"]: End(**{k: v for k, v in outcome.items() if k != "index"})
+        outcome["index"]: End(**{k: outcome[k] for k in End.__slots__ if k in outcome})
         for outcome in read_outcomes(root.submission(token))
     }
 
@@ -164,17 +171,64 @@ def _members(root: Root, submission: Submission) -> list[Member]:
     ]
 
 
-def _attempt(folder: AttemptFolder) -> Attempt:
-    start = json.loads(folder.started.read_bytes())
-    known = {key: start.pop(key) for key in Start.__slots__ if key != "facts"}
-    errors = [RankError(**json.loads(p.read_bytes())) for p in folder.path.glob("rank*.error.json")]
-    beating = folder.journal if folder.journal.exists() else folder.started
-    ending = Ending(json.loads(folder.exit.read_bytes())["end"]) if folder.exit.exists() else None
+def _attempt(folder: AttemptFolder) -> Attempt | None:
+    """An attempt as its files tell; None when its folder was removed meanwhile."""
+    heartbeat = _heartbeat(folder)
+    if heartbeat is None:
+        return None
+    start = _start(folder, heartbeat)
+    # In this order: what a process wrote before it was seen gone is then surely read.
+    running = Process.named(start.process).alive() if start.process else None
     return Attempt(
         number=folder.number,
-        start=Start(**known, facts=start),
-        ending=ending,
-        errors=tuple(sorted(errors, key=lambda error: error.time)),
-        heartbeat=beating.stat().st_mtime,
-        running=Process.named(known["process"]).alive(),
+        start=start,
+        ending=_ending(folder),
+        errors=_errors(folder),
+        heartbeat=heartbeat,
+        running=running,
     )
+
+
+def _heartbeat(folder: AttemptFolder) -> float | None:
+    for path in (folder.journal, folder.started, folder.path):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return path.stat().st_mtime
+    return None
+
+
+def _start(folder: AttemptFolder, heartbeat: float) -> Start:
+    """Who started; nobody's start where that cannot be read: the attempt still has its number."""
+    facts = _record(folder.started)
+    try:
+        known = {key: facts.pop(key) for key in Start.__slots__ if key != "facts"}
+        Process.named(known["process"])
+    except (KeyError, ValueError):
+        return Start("", 0, 0, heartbeat, process="", host="?", code_hash="", facts={})
+    return Start(**known, facts=facts)
+
+
+def _ending(folder: AttemptFolder) -> Ending | None:
+    said = _record(folder.exit).get("end")
+    return next((ending for ending in Ending if ending == said), None)
+
+
+def _errors(folder: AttemptFolder) -> tuple[RankError, ...]:
+    records = (_record(path) for path in folder.errors())
+    found = (
+        RankError(r["rank"], r["time"], r["exception"], _printable(r["message"]))
+        for r in records
+        if r.keys() >= set(RankError.__slots__)
+    )
+    return tuple(sorted(found, key=lambda error: (error.time, error.rank)))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What a record of an attempt says: nothing when it is not there or damaged."""
+    with suppress(FileNotFoundError, NotADirectoryError, RootError):
+        return read_record(path)
+    return {}
+
+
+def _printable(text: str) -> str:
+    """A file name that is not UTF-8 comes as lone surrogates, which no terminal takes."""
+    return text.encode(errors="backslashreplace").decode()

@@ -1,5 +1,6 @@
 """Publishing on a shared file system: a reader sees a whole file or folder, or none."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,10 +10,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import RootError
+
 
 def to_json(value: Any) -> bytes:
     """Readable JSON with sorted keys, as it stands in every record of the root."""
     return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The JSON object at ``path``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        RootError: it is damaged. A killed writer cannot do that: records are published whole.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
+    if not isinstance(record, dict):
+        raise damaged(path, "it holds no JSON object")
+    return record
+
+
+def damaged(path: Path, fault: str) -> RootError:
+    """The error that says so."""
+    return RootError(f"{path} is damaged: {fault}. Restore it from a backup.")
 
 
 def publish(path: Path, content: bytes) -> None:
@@ -34,7 +58,8 @@ def publish_once(path: Path, content: bytes) -> bool:
         _write_durably(temporary, content)
         os.link(temporary, path)
     except FileExistsError:
-        return False
+        # NFS may carry out a link, lose the answer and try again: the count of links tells.
+        return temporary.stat().st_nlink > 1
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -46,18 +71,27 @@ def publishing_folder(path: Path) -> Iterator[Path]:
     """Fill a temporary folder beside ``path``; it becomes ``path`` when the block ends well.
 
     Raises:
-        OSError: ENOTEMPTY or EEXIST when ``path`` is there and not empty: somebody was first.
+        FileExistsError: ``path`` is there and not empty: somebody was first.
     """
     temporary = _beside(path)
-    temporary.mkdir(parents=True)
+    make_folder(temporary)
     try:
         yield temporary
         sync_tree(temporary)
-        temporary.rename(path)
+        _rename_folder(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make ``folder`` and those above it unless they are there; their names are durable."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def is_temporary(path: Path) -> bool:
@@ -87,8 +121,17 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex[:12]}")
 
 
+def _rename_folder(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:  # what ext4 says where XFS says EEXIST
+            raise
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+
+
 def _write_durably(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("xb") as file:
         file.write(content)
         file.flush()

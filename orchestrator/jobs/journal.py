@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from orchestrator.jobs.files import sync_folder
+
 SCHEMA = 1
 
 
@@ -62,24 +64,30 @@ def fold(attempts: Sequence[Journal]) -> History:
 
 
 def read_journal(path: Path, attempt: int) -> Journal | None:
-    """The journal at ``path``, or None when it is not there or its header was not finished.
+    """The journal at ``path``, or None when it is not there or has no readable header.
 
-    A last line without its end was being written when the writer died, and is ignored.
+    A last line without its end was being written when the writer died, and is ignored. So is any
+    line that cannot be read: a machine that crashed may leave such ones, but only after the last
+    checkpoint, before which the journal was synced; whoever resumes there measures them again.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
+        header, *lines = path.read_bytes().split(b"\n")[:-1]
+        first = json.loads(header)
+        from_step, steps = first["from_step"], first["steps"]
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None
-    if not lines:
-        return None
-    header, *entries = (json.loads(line) for line in lines)
-    points = tuple(_point(entry) for entry in entries if "m" in entry)
-    return Journal(attempt, header["from_step"], header["steps"], points)
+    points = (_point(line) for line in lines)
+    return Journal(attempt, from_step, steps, tuple(p for p in points if p is not None))
 
 
-def _point(entry: Mapping[str, Any]) -> Point:
-    metrics = {key: float(value) for key, value in entry["m"].items()}
-    return Point(entry["t"], entry["step"], entry["epoch"], metrics)
+def _point(line: bytes) -> Point | None:
+    """None for a line of another kind, and for one that cannot be read."""
+    try:
+        entry = json.loads(line)
+        metrics = {key: float(value) for key, value in entry["m"].items()}
+        return Point(entry["t"], entry["step"], entry["epoch"], metrics)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class JournalWriter:
     def __init__(self, path: Path, header: Header) -> None:
         self._file = path.open("xb")
         self._append({"schema": SCHEMA, **asdict(header)})
+        sync_folder(path.parent)
 
     def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Record metrics; non-finite ones as the strings nan, inf, -inf."""

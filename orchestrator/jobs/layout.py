@@ -37,7 +37,7 @@ class JobFolder:
         """Numbers of the attempts that were claimed, ascending."""
         if not self.attempts.is_dir():
             return []
-        return sorted(int(p.name) for p in self.attempts.iterdir() if p.name.isdigit())
+        return sorted(int(p.name) for p in self.attempts.iterdir() if p.name.isdecimal())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ class AttemptFolder:
 
     def error(self, rank: int) -> Path:
         return self.path / f"rank{rank}.error.json"
+
+    def errors(self) -> list[Path]:
+        return sorted(self.path.glob("rank*.error.json"))
 
     def log(self, rank: int) -> Path:
         return self.path / f"rank{rank}.log"
@@ -107,8 +110,13 @@ class SubmissionFolder:
         """What a rank says before its job is claimed."""
         return self.logs / f"{index}-rank{rank}.log"
 
+    def outcome(self, number: int) -> Path:
+        return self.path / f"outcomes-{number:03d}.json"
+
     def outcomes(self) -> list[Path]:
-        return sorted(self.path.glob("outcomes-*.json"))
+        """In the order written."""
+        found = self.path.glob("outcomes-*.json")
+        return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 @dataclass(frozen=True, slots=True)

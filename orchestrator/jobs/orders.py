@@ -1,19 +1,20 @@
 """Orders: decisions about jobs, one file each; an order stands until another lifts it by its id."""
 
 import getpass
-import json
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from orchestrator.config.section import Section
-from orchestrator.jobs.files import publish, to_json
+from orchestrator.jobs.files import damaged, publish, read_record, to_json
 from orchestrator.jobs.layout import Root
 
 SCHEMA = 1
+Kind = Literal["cancel", "lift"]
 
 
 class Order(Section):
@@ -23,7 +24,7 @@ class Order(Section):
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)
     time: float = Field(default_factory=time.time)
     who: str = Field(default_factory=getpass.getuser)
-    what: Literal["cancel", "lift"]
+    what: Kind
     jobs: list[str]
     lifts: list[str] = Field(default_factory=list)
     """Ids of the orders that this one ends, for its jobs."""
@@ -42,9 +43,26 @@ def write_order(root: Root, order: Order) -> None:
 
 
 def read_orders(root: Root) -> list[Order]:
-    """Every order, oldest first."""
-    paths = sorted(root.orders.glob("[0-9]*.json"))
-    return [Order.from_plain(json.loads(path.read_bytes())) for path in paths]
+    """Every order of a known kind, oldest first.
+
+    A kind that this program does not know is not its to obey: a pool may be older than the verb.
+
+    Raises:
+        RootError: an order is damaged; to pass over it might revive what was cancelled.
+    """
+    found = (_read_order(path) for path in sorted(root.orders.glob("[0-9]*.json")))
+    return [order for order in found if order is not None]
+
+
+def _read_order(path: Path) -> Order | None:
+    plain = read_record(path)
+    if plain.get("what", "cancel") not in get_args(Kind):
+        return None
+    try:
+        return Order.from_plain(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def standing_orders(orders: Iterable[Order]) -> Standing:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,10 +32,13 @@ class Process:
         return f"{self.host}:{self.boot}:{self.pid}:{self.start}"
 
     def alive(self) -> bool | None:
-        """Whether it runs; None when it lives on another host, where this one cannot see."""
+        """Whether it runs; None where it cannot be seen: on another host, or hidden."""
         if self.host != socket.gethostname():
             return None
-        return self.boot == _boot() and _start_of(self.pid) == self.start
+        try:
+            return self.boot == _boot() and _start_of(self.pid) == self.start
+        except PermissionError:
+            return None
 
 
 def this_process() -> Process:
@@ -53,10 +57,16 @@ def _boot() -> str:
 
 
 def _start_of(pid: int) -> int | None:
-    """Start time from /proc; None for a process that is gone or only waits to be reaped."""
+    """Start time from /proc; None for a process that is gone or only waits to be reaped.
+
+    Raises:
+        PermissionError: it is there, but another user's and hidden (hidepid, usual on clusters).
+    """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()  # the program's name may be any bytes
     except (FileNotFoundError, ProcessLookupError):
+        with suppress(ProcessLookupError):
+            os.kill(pid, 0)
         return None
-    state, *fields = stat[stat.rindex(")") + 2 :].split()
-    return None if state in "ZX" else int(fields[18])
+    state, *fields = stat[stat.rindex(b")") + 2 :].split()
+    return None if state in (b"Z", b"X") else int(fields[18])

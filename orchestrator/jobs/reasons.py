@@ -44,5 +44,13 @@ def reason_of(attempt: Attempt | None, end: End | None) -> Reason:
     if end.signal == signal.SIGKILL:
         return Reason("killed", RULES["killed"].meaning)
     if end.signal is not None:
-        return Reason("crashed", f"ended by {signal.Signals(end.signal).name}")
+        return Reason("crashed", f"ended by {_signal_name(end.signal)}")
     return Reason("exit", end.detail or f"ended with exit code {end.exit_code} and no word")
+
+
+def _signal_name(number: int) -> str:
+    """A real-time signal has no name of its own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

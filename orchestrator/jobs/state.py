@@ -57,6 +57,30 @@ class JobStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class _Start:
+    """A member's newest attempt, None if it never claimed the job, and its end if it was seen."""
+
+    attempt: Attempt | None
+    end: End | None
+
+    @property
+    def by_place(self) -> bool:
+        """Whether the place ended the attempt, by a signal that it obeyed or without its doing."""
+        if self.attempt is None or self.attempt.ending is Ending.STOPPED:
+            return self.attempt is not None
+        ended_by_itself = self.attempt.ending is not None or self.attempt.errors
+        return not ended_by_itself and self.end is not None and self.end.by_place
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended badly by its own doing; without an attempt: instead of claiming."""
+        if self.attempt is not None:
+            return not self.by_place
+        end = self.end
+        return end is not None and end.started and not end.by_place and end.exit_code != 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Evidence:
     job: JobFacts
     standing: Standing
@@ -80,25 +104,20 @@ class _Evidence:
             if not member.refused
         )
 
-    def last_start(self) -> tuple[Attempt | None, End | None]:
-        """The newest start: an attempt, or a member that ended before it claimed the job."""
-        members = [m for m in self.job.members if not m.refused]
-        if members:
-            newest = members[-1]
-            own = [
-                a
-                for a in self.job.attempts
-                if (a.start.token, a.start.index) == (newest.token, newest.index)
-            ]
-            end = self.end(newest)
-            if own or (end and end.started and end.exit_code != 0):
-                return (own[-1] if own else None), end
-        if self.last is None:
-            return None, None
-        by_name = {(m.token, m.index): m for m in members}
-        member = by_name.get((self.last.start.token, self.last.start.index))
-        return self.last, self.end(member) if member else None
+    def starts(self) -> list[_Start]:
+        """Every member, with its newest attempt and its end as far as there are such."""
+        members = {(m.token, m.index): m for m in self.job.members}
+        attempts = {(a.start.token, a.start.index): a for a in self.job.attempts}
+        return [
+            _Start(attempts.get(name), self.end(members[name]) if name in members else None)
+            for name in members | attempts
+        ]
 
+    def last_start(self) -> _Start:
+        """The newest member's, if it failed before it claimed the job; else the last attempt."""
+        starts = self.starts()
+        newest = [m for m in self.job.members if not m.refused][-1:]
+XX
 
 def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) -> JobStatus:
     """The first row of the table that holds.
@@ -121,10 +140,11 @@ def is_live(attempt: Attempt, end: End | None, now: float) -> bool:
     """No exit, a recent heartbeat, and no proof of death.
 
     Proof is an end that its place recorded after the attempt had started, or a process seen gone.
+    A place that says it never started it knows nothing of it.
     """
     if attempt.ending is not None or now - attempt.heartbeat > LIVE_S:
         return False
-    if end is not None and end.time >= attempt.start.time:
+    if end is not None and end.started and end.time >= attempt.start.time:
         return False
     return attempt.running is not False
 
@@ -137,8 +157,8 @@ def _done(e: _Evidence) -> JobStatus | None:
 
 
 def _running(e: _Evidence) -> JobStatus | None:
-    ends = {(m.token, m.index): e.end(m) for m in e.job.members}
-    if e.last and is_live(e.last, ends.get((e.last.start.token, e.last.start.index)), e.now):
+    last = e.last_attempt()
+    if last.attempt and is_live(last.attempt, last.end, e.now):
         return JobStatus(e.job.id, State.RUNNING, reason=_stopping(e))
     if e.sights(Sight.RUNNING):
         return JobStatus(e.job.id, State.RUNNING, reason=_stopping(e) or "starting")

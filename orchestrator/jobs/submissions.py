@@ -1,16 +1,16 @@
 """Submissions on disk: the intent comes first, then what the place answered."""
 
-import json
+import os
 import secrets
 import time
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from orchestrator.config import Placement
 from orchestrator.config.section import Section
-from orchestrator.jobs.files import publish, publish_once, to_json
+from orchestrator.jobs.files import damaged, make_folder, publish, publish_once, read_record, to_json
 from orchestrator.jobs.layout import Root, SubmissionFolder
 
 SCHEMA = 1
@@ -36,14 +36,24 @@ class Submission(Section):
 
     @classmethod
     def read(cls, folder: SubmissionFolder) -> Self:
-        return cls.from_plain(json.loads(folder.intent.read_bytes()))
+        """What was to be submitted.
+
+        Raises:
+            RootError: the intent is damaged.
+        """
+        try:
+            return cls.from_plain(read_record(folder.intent))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise damaged(folder.intent, f"{place}: {first['msg']}") from None
 
 
 def write_intent(root: Root, submission: Submission, script: str) -> SubmissionFolder:
     """Say what is about to be submitted, before it is."""
     folder = root.submission(submission.token)
-    folder.logs.mkdir(parents=True)
-    publish(folder.script, script.encode())
+    make_folder(folder.logs)
+    publish(folder.script, os.fsencode(script))
     publish(folder.intent, to_json(submission.to_plain()))
     return folder
 
@@ -62,16 +72,20 @@ def read_handle(folder: SubmissionFolder) -> str | None:
     """The handle of a submission that was taken and not refused."""
     if folder.refused.exists() or not folder.submitted.exists():
         return None
-    handle: str = json.loads(folder.submitted.read_bytes())["handle"]
+    try:
+        handle: str = read_record(folder.submitted)["handle"]
+    except KeyError:
+        raise damaged(folder.submitted, "it names no handle") from None
     return handle
 
 
 def write_outcomes(folder: SubmissionFolder, outcomes: list[dict[str, Any]]) -> Path:
     """Store ends that were observed, because places forget; the lease holder calls this."""
+    content = to_json({"schema": SCHEMA, "outcomes": outcomes})
     number = len(folder.outcomes()) + 1
-    path = folder.path / f"outcomes-{number:03d}.json"
-    publish(path, to_json({"schema": SCHEMA, "outcomes": outcomes}))
-    return path
+    while not publish_once(folder.outcome(number), content):
+        number += 1
+    return folder.outcome(number)
 
 
 def read_outcomes(folder: SubmissionFolder) -> list[dict[str, Any]]:
@@ -79,5 +93,5 @@ def read_outcomes(folder: SubmissionFolder) -> list[dict[str, Any]]:
     return [
         outcome
         for path in folder.outcomes()
-        for outcome in json.loads(path.read_bytes())["outcomes"]
+        for outcome in read_record(path).get("outcomes", ())
     ]
