@@ -10,7 +10,7 @@ from timm.models import vision_transformer as timm_vit
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from model.attention import attention_class
+from model.attention import attention_layer
 from model.config import ViTConfig
 
 
@@ -28,9 +28,7 @@ class ViT(timm_vit.VisionTransformer):
 
     Tokens stand in the order class, registers, patches; ``num_prefix_tokens`` of them precede the
     patches. Position embedding is on patches only, and the head reads the class token. There is no
-    randomness in the forward pass: ``keep`` brings the drawn drop-path scales (see `draw_keep`).
-    Each block's attention is replaced by ours, built from the configuration: timm's ``attn_layer``
-    passes the same few arguments to every variant, and refuses a partial class.
+    randomness in the forward pass: ``keep`` brings the drop-path scales, drawn elsewhere.
     `build_vit` initialises the weights; the bare constructor leaves them as timm would.
     """
 
@@ -48,11 +46,9 @@ class ViT(timm_vit.VisionTransformer):
             reg_tokens=config.registers,
             no_embed_class=True,
             block_fn=Block,
+            attn_layer=attention_layer(config),
         )
         self.config = config
-        attention = attention_class(config.attention)
-        for block in self.blocks:
-            block.attn = attention(config)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Class logits ``(B, num_classes)`` of images ``(B, in_chans, img_size, img_size)``.
@@ -98,17 +94,6 @@ def build_vit(config: ViTConfig, seed: int = 0) -> ViT:
         for name, parameter in model.named_parameters():
             _rule(name)(parameter, config, _generator(seed, name))
     return model
-
-
-def draw_keep(config: ViTConfig, batch: int, *, generator: torch.Generator) -> Tensor:
-    """Drop-path scales ``(depth, 2, batch)`` for one forward pass, the same rate in every block.
-
-    Stochastic depth per image (Huang et al., arXiv 1603.09382), kept branches scaled up by
-    1 / (1 - p) so that their expectation stays.
-    """
-    kept = 1.0 - config.drop_path
-    draw = torch.rand(config.depth, 2, batch, generator=generator, device=generator.device)
-    return (draw < kept).float() / kept
 
 
 def _scaled(branch: Tensor, keep: Tensor | None, index: int) -> Tensor:

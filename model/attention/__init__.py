@@ -1,17 +1,27 @@
 """The attention variants, one file each; a class is loaded when it is asked for by name."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from model.config import ViTConfig
 from model.variants import VARIANTS
 
 if TYPE_CHECKING:
     from model.attention.softmax import SoftmaxAttention
-    from model.config import AttentionName
 
 
-def attention_class(name: "AttentionName") -> "type[SoftmaxAttention]":
-    """The class of a variant; it is built from the whole configuration."""
-    module, _, attribute = VARIANTS[name].location.partition(":")
-    found: type[SoftmaxAttention] = getattr(import_module(module), attribute)
-    return found
+def attention_layer(config: ViTConfig) -> "type[SoftmaxAttention]":
+    """The configured variant as timm's ``attn_layer`` takes it.
+
+    timm passes the same few arguments to every class and refuses a partial one, so the
+    configuration is bound by a subclass.
+    """
+    module, _, attribute = VARIANTS[config.attention].location.partition(":")
+    variant: type[SoftmaxAttention] = getattr(import_module(module), attribute)
+
+    class Bound(variant):  # type: ignore[misc,valid-type]
+        def __init__(self, *_: Any, **__: Any) -> None:
+            super().__init__(config)
+
+    Bound.__name__ = Bound.__qualname__ = variant.__name__
+    return Bound

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,26 +15,39 @@ import numpy as np
 import pytest
 import torch
 
+from orchestrator.config import RunConfig
+from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.processes import Process
+from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.index import load_index
+from orchestrator.worker.measure import evaluate, probe
+from orchestrator.worker.ranks import Ranks
+from orchestrator.worker.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 
 FAULTS = Path(__file__).parents[1] / "support" / "faults"
 CHANGES_BY_NATURE = {"train/images_per_s"}
-SWEEP = """
-name: tiny
-set:
-  data: {{name: digits}}
-  model: {{img_size: 8, patch_size: 4, in_chans: 1, num_classes: 10, dim: 16, depth: 2, heads: 2,
-          registers: 1, gate: {{position: sdpa}}, drop_path: 0.1}}
-  optim: {{lr: 3e-3, warmup_epochs: 1}}
-  train: {{epochs: 3, batch_size: 96, chunk: 32}}
-  probe: {{every_epochs: 1, images: 50}}
-placement: {{ranks: {ranks}, loader_workers: {workers}, checkpoint_minutes: 0.003,
-            log_every_steps: 4}}
-"""
+CONFIG = {
+    "data": {"name": "digits"},
+    "model": {
+        "img_size": 8,
+        "patch_size": 4,
+        "in_chans": 1,
+        "num_classes": 10,
+        "dim": 16,
+        "depth": 2,
+        "heads": 2,
+        "registers": 1,
+        "gate": {"position": "sdpa"},
+        "drop_path": 0.1,
+    },
+    "optim": {"lr": 3e-3, "warmup_epochs": 1},
+    "train": {"epochs": 3, "batch_size": 96, "chunk": 32},
+    "probe": {"every_epochs": 1, "images": 50},
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,13 @@ class Bench:
     def launch(self, **environment: str) -> subprocess.CompletedProcess[str]:
         self.folder.mkdir(exist_ok=True)
         sweep = self.folder / "tiny.yaml"
-        sweep.write_text(SWEEP.format(ranks=self.ranks, workers=self.workers))
+        placement = {
+            "ranks": self.ranks,
+            "loader_workers": self.workers,
+            "checkpoint_minutes": 0.003,
+            "log_every_steps": 4,
+        }
+        sweep.write_text(json.dumps({"name": "tiny", "set": CONFIG, "placement": placement}))
         command = [sys.executable, "-m", "orchestrator.cli", "launch", str(sweep)]
         options = ["--root", str(self.root.path), "--data-root", str(self.data)]
         return subprocess.run(
@@ -87,13 +107,14 @@ class Bench:
         state = torch.load(newest / "state.pt", weights_only=True)
         probes = max(self.job.probes.iterdir(), key=lambda p: p.stem.split("-")[::-1])
         return {
-            "points": [
-                (p.step, p.epoch, {k: v for k, v in p.metrics.items() if k not in CHANGES_BY_NATURE})
-                for p in history.points
-            ],
+            "points": [(p.step, p.epoch, _lasting(p.metrics)) for p in history.points],
             "state": _plain(state),
             "probes": _plain(dict(np.load(probes))),
         }
+
+
+def _lasting(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in metrics.items() if key not in CHANGES_BY_NATURE}
 
 
 def _plain(value: Any) -> Any:
@@ -229,3 +250,27 @@ def _rank_process(bench: Bench, rank: int) -> int:
     pids = sorted(int(pid) for pid in children.read_text().split())
     assert first.pid in pids
     return pids[rank]
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_together_measure_what_one_process_measures(
+    digits: Path, calm: Any, ranks: int
+) -> None:
+    result = calm(ranks)
+    model = {
+        name: torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(shape)
+        for name, (_, shape, content) in result["state"]["model"].items()
+    }
+    config = RunConfig.from_plain(CONFIG)
+    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), None)
+    trainer.model.load_state_dict(model)
+    trainer.model.eval()
+    images = SplitImages(load_index(digits, load_manifest(digits, "digits"), "val"))
+    measured = evaluate(trainer, images, batch_size=None)
+    found = probe(trainer, images)
+
+    last = result["points"][-1][2]
+    assert (measured["val/top1"], measured["val/top5"]) == (last["val/top1"], last["val/top5"])
+    assert measured["val/loss"] == pytest.approx(last["val/loss"], rel=1e-6)
+    assert found is not None
+    assert {k: last[k] for k in found.scalars} == pytest.approx(found.scalars, rel=1e-4)

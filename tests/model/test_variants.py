@@ -2,8 +2,8 @@ import subprocess
 import sys
 from typing import get_args
 
-from model.attention import attention_class
-from model.config import AttentionName
+from model.attention import attention_layer
+from model.config import AttentionName, ViTConfig
 from model.variants import VARIANTS
 
 
@@ -13,7 +13,7 @@ def test_the_table_has_a_row_for_every_name_that_a_configuration_allows() -> Non
 
 def test_every_row_leads_to_a_class_and_says_what_it_is() -> None:
     for name, variant in VARIANTS.items():
-        assert variant.location.endswith(f":{attention_class(name).__name__}")
+        assert variant.location.endswith(f":{attention_layer(ViTConfig(attention=name)).__name__}")
         assert variant.description
 
 

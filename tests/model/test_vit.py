@@ -11,7 +11,7 @@ from torch.distributed import HashStore, destroy_process_group, init_process_gro
 from torch.nn.parallel import DistributedDataParallel
 
 from model.config import GateConfig, ViTConfig
-from model.vit import ViT, build_vit, draw_keep
+from model.vit import ViT, build_vit
 
 Build = Callable[[ViTConfig], ViT]
 
@@ -191,16 +191,6 @@ def test_scales_of_another_shape_are_refused_with_the_right_one(
 ) -> None:
     with pytest.raises(ValueError, match=r"\(2, 6\).*\(3, 2, 6\)"):
         build_vit(tiny)(images, torch.ones(2, 6))
-
-
-def test_drawn_scales_drop_at_the_same_rate_in_every_block() -> None:
-    config = ViTConfig(drop_path=0.25)
-
-    keep = draw_keep(config, 20_000, generator=torch.Generator().manual_seed(0))
-
-    assert keep.unique().tolist() == pytest.approx([0, 1 / 0.75])
-    assert keep.shape == (12, 2, 20_000)
-    assert keep.mean(dim=2).flatten().tolist() == pytest.approx([1] * 24, abs=0.02)
 
 
 def test_training_mode_draws_nothing(tiny: ViTConfig, build: Build, images: Tensor) -> None:

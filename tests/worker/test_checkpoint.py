@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator.jobs.layout import JobFolder
+from orchestrator.worker import checkpoint
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobFolder:
+    folder = JobFolder(tmp_path / "job")
+    folder.checkpoints.mkdir(parents=True)
+    folder.probes.mkdir()
+    return folder
+
+
+def save(job: JobFolder, attempt: int, step: int) -> Path:
+    checkpoint.save(job, job.attempt(attempt), step, {"step": step, "w": torch.ones(3) * step})
+    return job.checkpoints / f"{attempt:03d}-{step:09d}"
+
+
+def test_what_is_saved_comes_back(job: JobFolder) -> None:
+    save(job, 1, 7)
+
+    state = checkpoint.load_newest(job)
+
+    assert state is not None
+    assert state["step"] == 7
+    assert torch.equal(state["w"], torch.full((3,), 7.0))
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(job: JobFolder) -> None:
+    assert checkpoint.load_newest(job) is None
+
+
+def test_the_highest_step_counts_whichever_attempt_wrote_it(job: JobFolder) -> None:
+    save(job, 1, 100)
+    save(job, 2, 30)
+
+    assert checkpoint.load_newest(job)["step"] == 100
+
+
+def test_only_the_newest_two_are_kept(job: JobFolder) -> None:
+    for step in (5, 10, 15, 20):
+        save(job, 1, step)
+
+    assert sorted(p.name for p in job.checkpoints.iterdir()) == ["001-000000015", "001-000000020"]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "no meta", "empty meta"])
+def test_a_damaged_checkpoint_is_passed_over_aloud(
+    job: JobFolder, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(job, 1, 5)
+    newest = save(job, 1, 10)
+    content = bytearray((newest / "state.pt").read_bytes())
+    match damage:
+        case "flipped":
+            content[len(content) // 2] ^= 1
+            (newest / "state.pt").write_bytes(content)
+        case "truncated":
+            (newest / "state.pt").write_bytes(content[:-10])
+        case "no meta":
+            (newest / "meta.json").unlink()
+        case "empty meta":
+            (newest / "meta.json").write_bytes(b"")
+
+    state = checkpoint.load_newest(job)
+
+    assert state["step"] == 5
+    assert newest.name in capsys.readouterr().out
+
+
+def test_what_was_never_published_is_no_checkpoint_and_is_cleared(job: JobFolder) -> None:
+    (job.checkpoints / ".tmp-001-000000009-abc").mkdir()
+    (job.checkpoints / ".tmp-001-000000009-abc" / "state.pt").write_bytes(b"half")
+    (job.probes / ".tmp-x.npz-abc").write_bytes(b"half")
+
+    assert checkpoint.load_newest(job) is None
+    checkpoint.clear_leftovers(job)
+    assert not list(job.checkpoints.iterdir())
+    assert not list(job.probes.iterdir())
+
+
+def test_a_checkpoint_that_holds_code_is_not_executed(job: JobFolder) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (print, ("executed",))
+
+    checkpoint.save(job, job.attempt(1), 1, {"step": 1, "evil": Evil()})
+
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+        checkpoint.load_newest(job)

@@ -1,0 +1,139 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from orchestrator.config import RunConfig
+from orchestrator.worker.data.loader import Portion
+from orchestrator.worker.data.order import Piece
+from orchestrator.worker.ranks import Ranks
+from orchestrator.worker.trainer import Trainer, drop_path_scales, summed_loss
+
+Tiny = Callable[..., RunConfig]
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+def portion(images: int = 24, *, chunk: int = 8, step: int = 0, **changes: object) -> Portion:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (images, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, 10, (images,), generator=generator)
+    sizes = [min(chunk, images - start) for start in range(0, images, chunk)]
+    pieces = tuple(Piece(number, size) for number, size in enumerate(sizes))
+    whole = Portion(step, 0, pixels, labels, pieces, images, stand_in=False)
+    return replace(whole, **changes)
+
+
+def gradients(trainer: Trainer, *portions: Portion) -> dict[str, torch.Tensor]:
+    for each in portions:
+        trainer._gradients(each)
+    return {name: p.grad.clone() for name, p in trainer.model.named_parameters()}
+
+
+def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    for name, gradient in one.items():
+        torch.testing.assert_close(other[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_micro_batches_add_up_to_the_whole_step(tiny: Tiny) -> None:
+    whole = gradients(Trainer.fresh(tiny(), ALONE, None), portion())
+    pieces = gradients(Trainer.fresh(tiny(), ALONE, 5), portion())
+
+    assert_close(whole, pieces)
+
+
+def test_the_chunks_of_a_step_add_up_to_it_whoever_takes_them(tiny: Tiny) -> None:
+    """Two ranks: each scales by its world, and DDP takes the mean."""
+    whole = portion()
+    first = replace(
+        whole,
+        images=whole.images[:16],
+        labels=whole.labels[:16],
+        pieces=whole.pieces[:2],
+    )
+    second = replace(
+        whole, images=whole.images[16:], labels=whole.labels[16:], pieces=whole.pieces[2:]
+    )
+
+    assert_close(
+        gradients(Trainer.fresh(tiny(), ALONE, None), whole),
+        gradients(Trainer.fresh(tiny(), ALONE, None), first, second),
+    )
+
+
+def test_a_stand_in_weighs_nothing(tiny: Tiny) -> None:
+    trainer = Trainer.fresh(tiny(), ALONE, None)
+
+    found = gradients(trainer, portion(1, stand_in=True))
+
+    assert all(not gradient.any() for gradient in found.values())
+    assert trainer._gradients(portion(1, stand_in=True)) == 0
+
+
+def test_a_short_last_step_is_the_mean_over_its_own_images(tiny: Tiny) -> None:
+    config = tiny(model__drop_path=0.0)
+    trainer = Trainer.fresh(config, ALONE, None)
+    short = portion(5)
+
+    loss = trainer._gradients(short)
+
+    pixels = (short.images.float() / 255 - 0.5) / 0.5
+    expected = torch.nn.functional.cross_entropy(trainer.model(pixels), short.labels)
+    torch.testing.assert_close(loss.float() / 5, expected)
+    wanted = torch.autograd.grad(expected, trainer.model.head.weight)[0]
+    torch.testing.assert_close(trainer.model.head.weight.grad, wanted, rtol=1e-4, atol=1e-7)
+
+
+def test_drop_path_is_drawn_per_chunk_and_step_and_keeps_the_mean(tiny: Tiny) -> None:
+    config = tiny(model__drop_path=0.25, model__depth=4)
+    whole = portion(4000, chunk=1000)
+    scales = drop_path_scales(config, whole)
+    second = replace(whole, images=whole.images[1000:2000], pieces=whole.pieces[1:2])
+
+    assert scales.shape == (4, 2, 4000)
+    assert torch.equal(scales[:, :, 1000:2000], drop_path_scales(config, second))
+    assert not torch.equal(scales, drop_path_scales(config, replace(whole, step=1)))
+    assert scales.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert scales.mean().item() == pytest.approx(1, abs=0.02)
+
+
+def test_data_seed_decides_the_draws_and_follows_the_seed(tiny: Tiny) -> None:
+    one, other = tiny(), tiny().model_copy(update={"seed": 1})
+    fixed = other.model_copy(update={"train": other.train.model_copy(update={"data_seed": 0})})
+
+    assert not torch.equal(
+        drop_path_scales(one, portion(200)), drop_path_scales(other, portion(200))
+    )
+    assert torch.equal(drop_path_scales(one, portion(200)), drop_path_scales(fixed, portion(200)))
+
+
+def test_losses_at_zero_logits_are_the_logarithms_they_must_be(tiny: Tiny) -> None:
+    zeros, labels = torch.zeros(3, 10), torch.tensor([0, 5, 9])
+
+    assert summed_loss(zeros, labels, tiny()).item() == pytest.approx(3 * math.log(10))
+    bce = summed_loss(zeros, labels, tiny(train__loss="bce"))
+    assert bce.item() == pytest.approx(3 * math.log(2))
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight_and_is_counted(tiny: Tiny) -> None:
+    trainer = Trainer.fresh(tiny(), ALONE, None)
+    before = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
+    with torch.no_grad():
+        trainer.model.head.bias[0] = float("inf")
+    before["head.bias"] = trainer.model.head.bias.detach().clone()
+
+    trainer.take(portion())
+
+    assert (trainer.step, trainer.nonfinite) == (1, 1)
+    after = trainer.model.state_dict()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
+
+def test_the_norm_that_is_told_is_that_before_clipping(tiny: Tiny) -> None:
+    free = Trainer.fresh(tiny(optim__clip_norm=None), ALONE, None)
+    clipped = Trainer.fresh(tiny(optim__clip_norm=1e-3), ALONE, None)
+    for trainer in (free, clipped):
+        trainer.take(portion())
+
+    assert clipped.window.grad_norm == free.window.grad_norm > 1e-3
