@@ -1,4 +1,4 @@
-import pickle
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -222,10 +222,12 @@ def test_position_and_learned_tokens_take_no_weight_decay_and_gates_do(tiny: ViT
     assert spared == {"pos_embed", "cls_token", "reg_token"}
 
 
-def test_a_model_survives_pickling(tiny: ViTConfig, build: Build, images: Tensor) -> None:
+def test_a_model_can_be_copied_as_an_average_of_weights_needs(
+    tiny: ViTConfig, build: Build, images: Tensor
+) -> None:
     model = build(replace(tiny, gate=GateConfig()))
 
-    again = pickle.loads(pickle.dumps(model))  # noqa: S301  # our own bytes
+    again = copy.deepcopy(model)
 
     assert torch.equal(again(images), model(images))
 
