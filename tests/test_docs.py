@@ -29,7 +29,7 @@ def test_the_sweep_in_the_readme_loads_and_has_the_points_it_promises(tmp_path: 
 
     sweep = load_sweep(written, executors=EXECUTORS)
 
-    assert len(sweep.points) == (4 + 3 + 1) * 3
+    assert f"{len(sweep.points) // 3} x 3 jobs" in text
 
 
 @pytest.mark.parametrize("verb", VERBS)
