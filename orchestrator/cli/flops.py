@@ -25,7 +25,7 @@ def flops(
     \b
     orchestrate flops sweeps/quickstart.yaml
     """
-    from orchestrator.cli.render import console, print_json, table
+    from orchestrator.cli.render import print_json, show, table
     from orchestrator.executors import EXECUTORS
     from orchestrator.sweep.cost import arms_of
     from orchestrator.sweep.load import load_sweep
@@ -40,4 +40,4 @@ def flops(
         (a.name, f"{a.params:,}", f"{a.forward_macs:,}", f"{a.relative_to_vanilla - 1:+.2%}")
         for a in arms
     )
-    console().print(table(columns, rows, right=columns[1:]))
+    show(table(columns, rows, right=columns[1:]))

@@ -40,6 +40,7 @@ def launch(
     orchestrate launch sweeps/quickstart.yaml --wait --seeds 0
     orchestrate launch sweeps/quickstart.yaml --set optim.lr=3e-3
     """
+    from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.report import report_launch
     from orchestrator.cli.wait import wait_for
     from orchestrator.controller.launch import launch as run
@@ -57,6 +58,6 @@ def launch(
         failed = wait_for(launched.root, sweep.name)
     except KeyboardInterrupt:
         click.echo(f"\nNo longer watching; the jobs run on. See: orchestrate status {sweep.name}")
-        raise
+        sys.exit(INTERRUPTED)
     if failed:
         sys.exit(FAILED_JOBS)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 STATE_STYLE = {
@@ -26,6 +26,17 @@ LOG_WIDTH = 160
 def console() -> Console:
     """Where tables go: as wide as the terminal, or wide enough for a log."""
     return Console(width=None if sys.stdout.isatty() else LOG_WIDTH, highlight=False)
+
+
+def show(renderable: RenderableType) -> None:
+    """Print it; a long line is wrapped on a terminal, and left whole in a log."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable, soft_wrap=True)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def table(

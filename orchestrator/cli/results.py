@@ -1,6 +1,7 @@
 """orchestrate results SWEEP"""
 
 import csv
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,15 +50,16 @@ def results(
     from orchestrator.cli.render import print_json
     from orchestrator.jobs.store import launched_revision, open_root
     from orchestrator.results import frame
-    from orchestrator.results.plots import draw_norms
 
     root = open_root(root_path)
     revision = launched_revision(root, sweep)
     found = frame.read_results(root, revision)
-    frame.check_question(found, (metric, *also), by, set())
+    frame.check_question(found, (metric, *also), by)
     axes = list(by) or frame.axes_of(found)
     groups = frame.grouped(found, metric, axes, also)
     if picture:
+        from orchestrator.results.plots import draw_norms
+
         draw_norms(root, groups, picture)
     if as_json:
         print_json(frame.as_json(metric, axes, groups))
@@ -65,6 +67,8 @@ def results(
         _print_csv(metric, axes, groups, also)
     else:
         _print_table(metric, axes, groups, also)
+    for axis in sorted({axis for group in groups for axis in group.mixes}):
+        click.echo(f"note: some rows mix points that differ in {axis}; add --by {axis}", err=True)
 
 
 def _print_csv(
@@ -75,16 +79,21 @@ def _print_csv(
         [*axes, "n", "missing", "diverged", f"{metric} mean", "std", "low", "high", *also]
     )
     for group in groups:
-        values = [group.axes[axis] for axis in axes]
+        values = [_cell(group.axes[axis]) for axis in axes]
         spread = [group.mean, group.std, *(group.ci95 or (None, None))]
         means = [group.also[name] for name in also]
         writer.writerow([*values, group.n, group.missing, group.diverged, *spread, *means])
 
 
+def _cell(value: object) -> object:
+    """A group of settings as JSON, so that the table can be read back."""
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
 def _print_table(
     metric: str, axes: "Sequence[str]", groups: "Sequence[Group]", also: "Sequence[str]"
 ) -> None:
-    from orchestrator.cli.render import console, number, table
+    from orchestrator.cli.render import number, show, table
     from orchestrator.results.frame import label
 
     unfinished = [what for what in ("missing", "diverged") if any(getattr(g, what) for g in groups)]
@@ -98,6 +107,4 @@ def _print_table(
             f"{number(group.mean)}{spread}",
             *(number(group.also[name]) for name in also),
         )
-    console().print(made)
-    for axis in sorted({axis for group in groups for axis in group.mixes}):
-        click.echo(f"note: some rows mix points that differ in {axis}; add --by {axis}")
+    show(made)

@@ -6,8 +6,8 @@ import time
 import click
 from rich.live import Live
 
+from orchestrator.cli.jobs_table import live_table, reason_of_row
 from orchestrator.cli.render import console
-from orchestrator.cli.status import status_table
 from orchestrator.controller.select import Named, select
 from orchestrator.controller.status import Row, rows_of
 from orchestrator.controller.watch import is_settled, tend
@@ -26,6 +26,8 @@ def wait_for(root: Root, sweep: str) -> int:
     missing = [row for row in rows if row.state is not State.DONE]
     for row in missing:
         click.echo(f"{row.name} is {row.state}: {row.reason}")
+    if missing:
+        click.echo(f"{len(missing)} of {len(rows)} jobs are not done. See: orchestrate logs JOB")
     return len(missing)
 
 
@@ -34,7 +36,7 @@ def _live(root: Root, sweep: str, jobs: list[Named]) -> list[Row]:
         while True:
             found = tend(root, sweep)
             rows = rows_of(root, jobs, found)
-            live.update(status_table(rows))
+            live.update(live_table(rows, live.console.width, live.console.height))
             if is_settled(found):
                 return rows
             time.sleep(TICK_S)
@@ -65,4 +67,6 @@ def _line(row: Row) -> str:
         top1 = row.metrics.get("val/top1")
         seen = "" if top1 is None else f", val/top1 {top1:.1f}"
         return f"RUNNING epoch {row.epoch}/{row.epochs}{seen}"
-    return f"{row.state} {row.reason}".rstrip()
+    if row.outcome not in (None, "finished"):
+        return f"{row.state} ({row.outcome})"
+    return f"{row.state} {reason_of_row(row)}".rstrip()

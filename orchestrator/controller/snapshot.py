@@ -1,8 +1,8 @@
 """A frozen copy of the code, so that edits never reach jobs that wait."""
 
-import errno
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.errors import BusyError
@@ -22,12 +22,8 @@ def take_snapshot(root: Root) -> str:
     target = root.snapshots / name
     if target.is_dir():
         return name
-    try:
-        with publishing_folder(target) as folder:
-            _copy(files, folder, name)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
+    with suppress(FileExistsError), publishing_folder(target) as folder:
+        _copy(files, folder, name)
     return name
 
 

@@ -74,7 +74,7 @@ def publishing_folder(path: Path) -> Iterator[Path]:
         FileExistsError: ``path`` is there and not empty: somebody was first.
     """
     temporary = _beside(path)
-    make_folder(temporary)
+    temporary.mkdir(parents=True)
     try:
         yield temporary
         sync_tree(temporary)
@@ -83,15 +83,6 @@ def publishing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(path.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` and those above it unless they are there; their names are durable."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
 
 
 def is_temporary(path: Path) -> bool:
@@ -131,7 +122,7 @@ def _rename_folder(source: Path, target: Path) -> None:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    make_folder(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         file.write(content)
         file.flush()

@@ -2,30 +2,31 @@
 
 ``lease/`` is held while it contains a file; that file is named after its holder. Taking renames
 a filled folder onto ``lease/``, which fails while somebody's file is in it; taking over a stale
-one renames that very file away, which only one of several can do.
+one, or that of a process seen gone, renames that very file away, which only one of several can do.
 """
 
-import errno
 import getpass
-import json
 import os
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestrator.errors import BusyError, RootError
 from orchestrator.jobs.clock import file_time
-from orchestrator.jobs.files import publishing_folder, to_json
+from orchestrator.jobs.files import publishing_folder, read_record, to_json
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.processes import Process, this_process
 
 RENEW_S = 30.0
 STALE_S = 300.0
 WAIT_S = 60.0
+TICK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,15 @@ class Lease:
     file: Path
 
     def mine(self) -> bool:
-        """Whether it still is: a stale one may have been taken over."""
-        return self.file.exists()
+        """Whether it still is: a stale one may have been taken over. Renews it if so.
+
+        Only a change asks the file server: what a look sees of a network file may be old.
+        """
+        try:
+            os.utime(self.file)
+        except FileNotFoundError:
+            return False
+        return True
 
 
 @contextmanager
@@ -60,55 +68,73 @@ def leased(root: Root, verb: str, *, wait_s: float = WAIT_S) -> Iterator[Lease]:
 
 
 def _take(root: Root, verb: str, deadline: float) -> Lease:
-    me = uuid.uuid4().hex
     record = {
         "who": getpass.getuser(),
         "verb": verb,
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "process": str(this_process()),
         "since": time.time(),
     }
+    file = root.lease / f"{uuid.uuid4().hex}.json"
     while True:
         try:
-            with publishing_folder(root.lease) as folder:
-                (folder / f"{me}.json").write_bytes(to_json(record))
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise RootError(f"{root.path} cannot be written: {error.strerror}") from None
+            if _took(file, record):
+                return Lease(file)
             _clear_stale(root)
-            if time.monotonic() > deadline:
-                raise BusyError(_held_by(root)) from None
-            time.sleep(0.2)
-        else:
-            return Lease(root.lease / f"{me}.json")
+        except OSError as error:
+            raise RootError(f"{root.path} cannot be written: {error.strerror}") from None
+        if time.monotonic() > deadline:
+            raise BusyError(_held_by(root))
+        time.sleep(TICK_S)
+
+
+def _took(file: Path, record: dict[str, Any]) -> bool:
+    try:
+        with publishing_folder(file.parent) as folder:
+            (folder / file.name).write_bytes(to_json(record))
+    except FileExistsError:
+        return False
+    return True
 
 
 def _renew(lease: Lease, done: threading.Event) -> None:
     while not done.wait(RENEW_S):
-        try:
-            os.utime(lease.file)
-        except FileNotFoundError:
-            return
+        with suppress(OSError):  # a file server may be away for a while
+            if not lease.mine():
+                return
 
 
 def _clear_stale(root: Root) -> None:
     for file in root.lease.glob("*.json"):
-        try:
-            if file_time(root.path) - file.stat().st_mtime > STALE_S:
-                file.rename(root.path / f".tmp-stale-{file.name}")
-                (root.path / f".tmp-stale-{file.name}").unlink()
-        except FileNotFoundError:
-            continue
+        with suppress(FileNotFoundError):
+            if _is_stale(root, file):
+                away = root.path / f".tmp-stale-{file.name}"
+                file.rename(away)
+                away.unlink()
+
+
+def _is_stale(root: Root, file: Path) -> bool:
+    if file_time(root.path) - file.stat().st_mtime > STALE_S:
+        return True
+    holder = _holder_of(file)
+    return "process" in holder and Process.named(holder["process"]).alive() is False
 
 
 def _held_by(root: Root) -> str:
     for file in root.lease.glob("*.json"):
-        try:
-            holder = json.loads(file.read_bytes())
-        except FileNotFoundError:
-            continue
-        return (
-            f"The run root {root.path} is being written by '{holder['verb']}' of {holder['who']} "
-            f"on {holder['host']} (process {holder['pid']}). Try again when it has ended."
-        )
+        with suppress(FileNotFoundError):
+            holder = _holder_of(file)
+            verb, who, host, pid = (holder.get(k, "?") for k in ("verb", "who", "host", "pid"))
+            return (
+                f"The run root {root.path} is being written by '{verb}' of {who} "
+                f"on {host} (process {pid}). Try again when it has ended."
+            )
     return f"The run root {root.path} is busy. Try again."
+
+
+def _holder_of(file: Path) -> dict[str, Any]:
+    """Who wrote a lease; nothing where that cannot be read: then only its age counts."""
+    with suppress(RootError):
+        return read_record(file)
+    return {}

@@ -58,22 +58,22 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """A member's newest attempt, None if it never claimed the job, and its end if it was seen."""
+    """A member's newest attempt, if it got that far, and the member's end, if it was seen."""
 
-    attempt: Attempt | None
-    end: End | None
+    attempt: Attempt | None = None
+    end: End | None = None
 
     @property
     def by_place(self) -> bool:
-        """Whether the place ended the attempt, by a signal that it obeyed or without its doing."""
+        """Whether the place ended the attempt: by a signal that it obeyed, or the hard way."""
         if self.attempt is None or self.attempt.ending is Ending.STOPPED:
             return self.attempt is not None
-        ended_by_itself = self.attempt.ending is not None or self.attempt.errors
-        return not ended_by_itself and self.end is not None and self.end.by_place
+        told = self.attempt.ending is not None or bool(self.attempt.errors)
+        return not told and self.end is not None and self.end.by_place
 
     @property
     def failed(self) -> bool:
-        """Whether it ended badly by its own doing; without an attempt: instead of claiming."""
+        """Whether it ended badly by its own doing; without an attempt: before it claimed."""
         if self.attempt is not None:
             return not self.by_place
         end = self.end
@@ -87,37 +87,40 @@ class _Evidence:
     seen: Sightings
     now: float
 
-    @property
-    def last(self) -> Attempt | None:
-        return self.job.attempts[-1] if self.job.attempts else None
-
     def end(self, member: Member) -> End | None:
         sighting = self.seen.get((member.token, member.index))
         return member.end or (sighting.end if sighting else None)
 
-    def sights(self, sight: Sight) -> bool:
-        return any(
-            self.end(member) is None
-            and (sighting := self.seen.get((member.token, member.index))) is not None
-            and sighting.sight is sight
-            for member in self.job.members
-            if not member.refused
-        )
-
-    def starts(self) -> list[_Start]:
-        """Every member, with its newest attempt and its end as far as there are such."""
-        members = {(m.token, m.index): m for m in self.job.members}
+    def starts(self) -> dict[tuple[str, int], _Start]:
+        """By token and index: every member, and attempts of members that nobody knows."""
         attempts = {(a.start.token, a.start.index): a for a in self.job.attempts}
-        return [
-            _Start(attempts.get(name), self.end(members[name]) if name in members else None)
-            for name in members | attempts
+        ends = {(m.token, m.index): self.end(m) for m in self.job.members}
+        return {name: _Start(attempts.get(name), ends.get(name)) for name in ends | attempts}
+
+    def sighted(self, sight: Sight) -> list[_Start]:
+        """What of the members that their places see so is known otherwise."""
+        starts = self.starts()
+        names = [
+            (m.token, m.index) for m in self.job.members if not m.refused and self.end(m) is None
         ]
+        return [starts[n] for n in names if (seen := self.seen.get(n)) and seen.sight is sight]
+
+    def last_attempt(self) -> _Start:
+        """The last attempt, with the end of its member."""
+        if not self.job.attempts:
+            return _Start()
+        start = self.job.attempts[-1].start
+        return self.starts()[start.token, start.index]
 
     def last_start(self) -> _Start:
         """The newest member's, if it failed before it claimed the job; else the last attempt."""
-        starts = self.starts()
-        newest = [m for m in self.job.members if not m.refused][-1:]
-XX
+        newest = next((m for m in reversed(self.job.members) if not m.refused), None)
+        if newest is not None:
+            start = self.starts()[newest.token, newest.index]
+            if start.attempt is None and start.failed:
+                return start
+        return self.last_attempt()
+
 
 def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) -> JobStatus:
     """The first row of the table that holds.
@@ -158,15 +161,19 @@ def _done(e: _Evidence) -> JobStatus | None:
 
 def _running(e: _Evidence) -> JobStatus | None:
     last = e.last_attempt()
-    if last.attempt and is_live(last.attempt, last.end, e.now):
+    if last.attempt is not None and is_live(last.attempt, last.end, e.now):
         return JobStatus(e.job.id, State.RUNNING, reason=_stopping(e))
-    if e.sights(Sight.RUNNING):
-        return JobStatus(e.job.id, State.RUNNING, reason=_stopping(e) or "starting")
-    return None
+    running = e.sighted(Sight.RUNNING)
+    if not running:
+        return None
+    claimed = any(start.attempt is not None for start in running)
+    return JobStatus(
+        e.job.id, State.RUNNING, reason=_stopping(e) or ("" if claimed else "starting")
+    )
 
 
 def _queued(e: _Evidence) -> JobStatus | None:
-    if e.sights(Sight.WAITING):
+    if e.sighted(Sight.WAITING):
         return JobStatus(e.job.id, State.QUEUED, reason=_stopping(e) or "waits for a free place")
     return None
 
@@ -194,21 +201,21 @@ def _cancelled(e: _Evidence) -> JobStatus | None:
 
 
 def _preempted(e: _Evidence) -> JobStatus | None:
-    attempt, end = e.last_start()
-    if attempt is None:
+    start = e.last_start()
+    if start.attempt is None or not start.by_place:
         return None
-    if attempt.ending is Ending.STOPPED:
-        return JobStatus(e.job.id, State.PREEMPTED, reason="stopped by a signal", due=True)
-    if attempt.ending is None and not attempt.errors and end is not None and end.by_place:
-        return JobStatus(e.job.id, State.PREEMPTED, reason=end.detail, due=True)
-    return None
+    if start.attempt.ending is Ending.STOPPED:
+        reason = "stopped by a signal"
+    else:
+        reason = (start.end.detail if start.end else "") or "ended by its place"
+    return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=True)
 
 
 def _failed(e: _Evidence) -> JobStatus | None:
-    attempt, end = e.last_start()
-    if attempt is None and (end is None or not end.started or end.by_place):
+    start = e.last_start()
+    if not start.failed:
         return None
-    reason = reason_of(attempt, end)
+    reason = reason_of(start.attempt, start.end)
     return JobStatus(
         e.job.id,
         State.FAILED,
@@ -223,14 +230,9 @@ def _stopping(e: _Evidence) -> str:
 
 def _failures(e: _Evidence, reason: Reason) -> int:
     """Starts that failed for this kind of reason, the newest included."""
-    ends = {(m.token, m.index): e.end(m) for m in e.job.members}
-    attempts = {(a.start.token, a.start.index): a for a in e.job.attempts}
-    starts = [(attempts.get(name), ends.get(name)) for name in {**ends, **attempts}]
     return sum(
-        attempt is not None or (end is not None and end.started and end.exit_code != 0)
-        for attempt, end in starts
-        if (attempt is None or attempt.ending is not Ending.STOPPED)
-        and reason_of(attempt, end).kind == reason.kind
+        start.failed and reason_of(start.attempt, start.end).kind == reason.kind
+        for start in e.starts().values()
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.config import RunConfig
 from orchestrator.errors import OrchestrateError, RootError, SpecError
 from orchestrator.jobs.datasets import Manifest
-from orchestrator.jobs.files import publish_once, to_json
+from orchestrator.jobs.files import damaged, publish_once, read_record, to_json
 from orchestrator.jobs.identity import IDENTITY_VERSION, reduced, restored
 from orchestrator.jobs.layout import Root
 
@@ -63,14 +63,18 @@ def open_root(path: Path) -> Root:
     """
     root = Root(path)
     try:
-        found = json.loads(root.record.read_bytes())["schema"]
-    except FileNotFoundError:
+        found = read_record(root.record).get("schema")
+    except (FileNotFoundError, NotADirectoryError):
         raise RootError(
             f"There is no run root at {path}. Launch a sweep to make one, or name another with "
             "--root or $ORCHESTRATE_ROOT."
         ) from None
-    except (ValueError, KeyError, TypeError):
-        raise RootError(f"{root.record} is damaged; restore it from a backup.") from None
+    except OSError as error:
+        raise RootError(
+            f"The run root {path} cannot be read: {error.strerror}. Ask for the rights to do so."
+        ) from None
+    if not isinstance(found, int):
+        raise damaged(root.record, "it has no version")
     if found > SCHEMA:
         raise RootError(
             f"The run root {path} has version {found}; this program reads up to {SCHEMA}. "
@@ -104,11 +108,15 @@ def write_job(root: Root, job_id: str, config: RunConfig) -> None:
 
 
 def read_job(root: Root, job_id: str) -> RunConfig:
-    """The configuration of a job, filled from the frozen identity defaults."""
+    """The configuration of a job, filled from the frozen identity defaults.
+
+    Raises:
+        OrchestrateError: its record is missing or damaged, or has settings of a newer program.
+    """
     path = root.job(job_id).record
     try:
-        return restored(json.loads(path.read_bytes())["reduced"])
-    except (ValueError, KeyError) as error:
+        return restored(read_record(path)["reduced"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise OrchestrateError(f"{path} cannot be read: {error}") from None
 
 
@@ -138,9 +146,12 @@ def compare_dataset(root: Root, manifest: Manifest) -> str | None:
         OrchestrateError: the content differs.
     """
     path = root.dataset(manifest.name)
-    if not path.is_file():
+    try:
+        known = read_record(path)
+    except FileNotFoundError:
         return None
-    known: Mapping[str, Any] = json.loads(path.read_bytes())
+    if not known.keys() >= {"content_hash", "layout_hash"}:
+        raise damaged(path, "it lacks a hash")
     if known["content_hash"] != manifest.content_hash:
         raise OrchestrateError(
             f"Dataset '{manifest.name}' has content {manifest.content_hash[:12]}, but this run "
@@ -170,10 +181,9 @@ def write_revision(root: Root, name: str, content: Mapping[str, Any]) -> int:
 
 def newest_revision(root: Root, name: str) -> tuple[int, dict[str, Any]] | None:
     """Number and content of a sweep's newest revision, or None if it was never launched."""
-    found = sorted(root.sweep(name).glob("[0-9]*.json"), key=lambda path: int(path.stem))
-    if not found:
-        return None
-    return int(found[-1].stem), json.loads(found[-1].read_bytes())
+    paths = (path for path in root.sweep(name).glob("[0-9]*.json") if path.stem.isdecimal())
+    newest = max(paths, key=lambda path: int(path.stem), default=None)
+    return None if newest is None else (int(newest.stem), read_record(newest))
 
 
 def launched_revision(root: Root, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from orchestrator.config import Placement
 from orchestrator.config.section import Section
-from orchestrator.jobs.files import damaged, make_folder, publish, publish_once, read_record, to_json
+from orchestrator.jobs.files import damaged, publish, publish_once, read_record, to_json
 from orchestrator.jobs.layout import Root, SubmissionFolder
 
 SCHEMA = 1
@@ -52,7 +52,7 @@ class Submission(Section):
 def write_intent(root: Root, submission: Submission, script: str) -> SubmissionFolder:
     """Say what is about to be submitted, before it is."""
     folder = root.submission(submission.token)
-    make_folder(folder.logs)
+    folder.logs.mkdir(parents=True)
     publish(folder.script, os.fsencode(script))
     publish(folder.intent, to_json(submission.to_plain()))
     return folder
@@ -91,7 +91,5 @@ def write_outcomes(folder: SubmissionFolder, outcomes: list[dict[str, Any]]) -> 
 def read_outcomes(folder: SubmissionFolder) -> list[dict[str, Any]]:
     """Every stored end, in the order stored."""
     return [
-        outcome
-        for path in folder.outcomes()
-        for outcome in read_record(path).get("outcomes", ())
+        outcome for path in folder.outcomes() for outcome in read_record(path).get("outcomes", ())
     ]

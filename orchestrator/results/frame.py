@@ -14,13 +14,13 @@ from orchestrator.jobs.layout import Root
 SCHEMA = 1
 SEED = "seed"
 
-# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; normal beyond.
+# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
 T_95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
-NORMAL_95 = 1.960
+NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,7 @@ def axes_of(results: Iterable[Result]) -> list[str]:
     return [axis for axis in dict.fromkeys(a for r in results for a in r.axes) if axis != SEED]
 
 
-def check_question(
-    results: Sequence[Result], metrics: Sequence[str], by: Sequence[str], configured: set[str]
-) -> None:
+def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequence[str]) -> None:
     """Make sure that every metric was measured and every axis exists.
 
     Raises:
@@ -79,12 +77,10 @@ def check_question(
     for metric in metrics:
         if measured and metric not in measured:
             raise SpecError(f"No job measured '{metric}'. Measured: {', '.join(measured)}")
-    known = {*axes_of(results), SEED, *configured}
+    known = [*axes_of(results), SEED]
     for axis in by:
         if axis not in known:
-            raise SpecError(
-                f"'{axis}' is no axis of this sweep. Axes: {', '.join(axes_of(results)) or 'none'}"
-            )
+            raise SpecError(f"'{axis}' is no axis of this sweep. Axes: {', '.join(known)}")
 
 
 def grouped(
@@ -99,11 +95,12 @@ def grouped(
 
 
 def as_json(metric: str, by: Sequence[str], groups: Sequence[Group]) -> dict[str, Any]:
-    """The documented form of ``results --json``."""
-    rows = []
-    for group in groups:
-        plain = {name: getattr(group, name) for name in Group.__slots__}
-        rows.append({**plain.pop("axes"), **plain})
+    """The documented form of ``results --json``; further metrics stand in a row by their names."""
+    told = [name for name in Group.__slots__ if name not in ("axes", "also", "mixes")]
+    rows = [
+        {**group.axes, **{name: getattr(group, name) for name in told}, **group.also}
+        for group in groups
+    ]
     return {"schema": SCHEMA, "metric": metric, "by": list(by), "rows": rows}
 
 
@@ -117,8 +114,8 @@ def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequ
         n=len(values),
         missing=len(members) - len(values) - diverged,
         diverged=diverged,
-        mean=statistics.fmean(values) if values else None,
-        std=statistics.stdev(values) if len(values) > 1 else None,
+        mean=mean(values),
+        std=deviation(values),
         ci95=interval(values),
         job_ids=tuple(r.id for r in members),
         also={name: _mean(finished, name) for name in also},
@@ -126,20 +123,39 @@ def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequ
     )
 
 
+def mean(values: Sequence[float]) -> float | None:
+    """The mean; nan if a value is not finite, None of no values."""
+    if not values:
+        return None
+    return statistics.fmean(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample's standard deviation; nan if a value is not finite, None below two values."""
+    if len(values) < 2:
+        return None
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
+
+
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
     """The 95 % confidence interval of the mean of a normal sample, from two values on."""
-    n = len(values)
-    if n < 2:
+    middle, spread = mean(values), deviation(values)
+    if middle is None or spread is None:
         return None
-    t = T_95[n - 2] if n - 2 < len(T_95) else NORMAL_95
-    half = t * statistics.stdev(values) / math.sqrt(n)
-    mean = statistics.fmean(values)
-    return mean - half, mean + half
+    half = t_95(len(values) - 1) * spread / math.sqrt(len(values))
+    return middle - half, middle + half
+
+
+def t_95(freedom: int) -> float:
+    """Student's two-sided 95 % quantile; beyond the table by its expansion about the normal's."""
+    if freedom <= len(T_95):
+        return T_95[freedom - 1]
+    z = NORMAL_95
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 def _mean(results: Sequence[Result], metric: str) -> float | None:
-    values = [r.metrics[metric] for r in results if metric in r.metrics]
-    return statistics.fmean(values) if values else None
+    return mean([r.metrics[metric] for r in results if metric in r.metrics])
 
 
 def label(value: Any) -> str:

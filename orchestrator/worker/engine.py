@@ -1,7 +1,8 @@
 """The training loop, from the first step to the last, readable top to bottom."""
 
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,13 @@ class Run:
     steps_per_epoch: int
     steps: int
 
+    @property
+    def helpers(self) -> Helpers:
+        return Helpers(
+            processes=self.placement.loader_workers,
+            pin=self.trainer.ranks.device.type == "cuda",
+        )
+
 
 def train(claim: Claim, config: RunConfig, stop: StopFlag) -> Ending:
     """Train a job to its end, from its newest checkpoint on if there is one.
@@ -73,8 +81,7 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
     if run.scribe and trainer.step == 0:
         run.scribe.point(0, 0, cost(config))
     feed = Feed.of(config, rank=ranks.rank, world=ranks.world)
-    helpers = Helpers(processes=run.placement.loader_workers, pin=ranks.device.type == "cuda")
-    for portion in training_portions(run.train, feed, range(trainer.step, run.steps), helpers):
+    for portion in training_portions(run.train, feed, range(trainer.step, run.steps), run.helpers):
         rate = learning_rate(
             portion.step,
             steps=run.steps,
@@ -90,7 +97,8 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
             if run.scribe:
                 run.scribe.point(step, epoch, metrics)
         if rest == 0:
-            _look(run, epoch)
+            with pace.paused():
+                _look(run, epoch)
         diverged = trainer.nonfinite >= NONFINITE_LIMIT
         stopping, due = ranks.any([bool(stop), pace.checkpoint_due()])
         if stopping or due or diverged or last:
@@ -111,9 +119,9 @@ def _look(run: Run, epoch: int) -> None:
     trainer.model.eval()
     metrics: dict[str, float] = {}
     if last or epoch % config.evaluation.every_epochs == 0:
-        metrics |= evaluate(trainer, run.val, batch_size=run.placement.micro_batch)
+        metrics |= evaluate(trainer, run.val, run.helpers, run.placement.micro_batch)
     if last or epoch % config.probe.every_epochs == 0:
-        findings = probe(trainer, run.val)
+        findings = probe(trainer, run.val, run.helpers)
         if run.scribe and findings:
             run.scribe.arrays(trainer.step, packed(findings.arrays))
             metrics |= findings.scalars
@@ -128,6 +136,13 @@ class Pace:
     checkpoint_every_s: float
     saved_at: float = field(default_factory=time.monotonic)
     pointed_at: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens meanwhile does not count as training time."""
+        began = time.monotonic()
+        yield
+        self.pointed_at += time.monotonic() - began
 
     def checkpoint_due(self) -> bool:
         return time.monotonic() - self.saved_at >= self.checkpoint_every_s

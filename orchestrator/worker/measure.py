@@ -10,7 +10,7 @@ from model.probes.base import Array, Findings
 from model.probes.suite import measure, summarise
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import probe_positions
-from orchestrator.worker.data.loader import evaluation_batches, rank_portions
+from orchestrator.worker.data.loader import Helpers, evaluation_batches, rank_portions
 from orchestrator.worker.pixels import normalised
 from orchestrator.worker.trainer import Trainer
 
@@ -20,7 +20,12 @@ PROBE_BATCH = 32
 
 
 @torch.no_grad()
-def evaluate(trainer: Trainer, images: SplitImages, *, batch_size: int | None) -> dict[str, float]:
+def evaluate(
+    trainer: Trainer,
+    images: SplitImages,
+    helpers: Helpers,
+    batch_size: int | None = None,
+) -> dict[str, float]:
     """``val/loss`` (cross-entropy, nats), ``val/top1`` and ``val/top5`` (percent).
 
     Every image counts once, however uneven the ranks' shares; with fewer than five classes top5
@@ -34,7 +39,7 @@ def evaluate(trainer: Trainer, images: SplitImages, *, batch_size: int | None) -
         world=ranks.world,
     )
     totals = torch.zeros(3, dtype=torch.float64, device=ranks.device)
-    for batch in evaluation_batches(images, portions, config.model.img_size):
+    for batch in evaluation_batches(images, portions, config.model.img_size, helpers):
         labels = batch.labels.to(ranks.device)
         logits = trainer.model(normalised(batch.images.to(ranks.device))).float()
         best = logits.topk(min(5, config.model.num_classes)).indices == labels[:, None]
@@ -49,7 +54,7 @@ def evaluate(trainer: Trainer, images: SplitImages, *, batch_size: int | None) -
     return {"val/loss": loss, "val/top1": 100 * top1, "val/top5": 100 * top5}
 
 
-def probe(trainer: Trainer, images: SplitImages) -> Findings | None:
+def probe(trainer: Trainer, images: SplitImages, helpers: Helpers) -> Findings | None:
     """What the probes find on the fixed probe batch, in float32; None on all ranks but the first.
 
     Every rank measures its share of the images; the first puts them back in order.
@@ -59,7 +64,7 @@ def probe(trainer: Trainer, images: SplitImages) -> Findings | None:
     portions = rank_portions(positions, batch_size=PROBE_BATCH, rank=ranks.rank, world=ranks.world)
     measured = [
         measure(trainer.model, normalised(batch.images.to(ranks.device)))
-        for batch in evaluation_batches(images, portions, config.model.img_size)
+        for batch in evaluation_batches(images, portions, config.model.img_size, helpers)
     ]
     names = measured[0] if measured else {}
     mine = {name: torch.cat([part[name] for part in measured]).numpy() for name in names}

@@ -2,11 +2,13 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.processes import Process
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
+from orchestrator.worker.data.loader import Helpers
 from orchestrator.worker.measure import evaluate, probe
 from orchestrator.worker.ranks import Ranks
 from orchestrator.worker.trainer import Trainer
@@ -206,6 +209,27 @@ def test_a_job_asked_to_stop_saves_at_that_step_and_ends_with_the_same_bits(
     assert bench.result() == calm(ranks)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(10))
+def test_ranks_killed_again_and_again_at_random_end_with_the_same_bits(
+    tmp_path: Path, digits: Path, calm: Any, ranks: int, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311 - moments, not secrets
+    bench = Bench(tmp_path / "bench", digits, ranks)
+    for kills in range(4):
+        bench.launch()
+        _wait_for_attempt(bench, kills + 1)
+        time.sleep(chance.uniform(0, 6))
+        with suppress(ProcessLookupError, IndexError):
+            os.kill(_rank_process(bench, chance.randrange(ranks)), signal.SIGKILL)
+        bench.wait()
+    bench.launch()
+    bench.wait()
+
+    assert bench.result() == calm(ranks)
+
+
 def test_helpers_that_read_images_change_no_bit(tmp_path: Path, digits: Path, calm: Any) -> None:
     bench = Bench(tmp_path / "bench", digits, ranks=1, workers=2)
     bench.launch()
@@ -222,6 +246,30 @@ def test_one_two_and_three_ranks_differ_only_by_the_order_of_sums(calm: Any) -> 
         np.testing.assert_allclose(three[name], weight, atol=2e-3, err_msg=name)
     first = [calm(ranks)["points"][1][2]["train/loss"] for ranks in (1, 2, 3)]
     assert first == pytest.approx([first[0]] * 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_together_measure_what_one_process_measures(
+    digits: Path, calm: Any, ranks: int
+) -> None:
+    result = calm(ranks)
+    model = {
+        name: torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(shape)
+        for name, (_, shape, content) in result["state"]["model"].items()
+    }
+    trainer = Trainer.fresh(RunConfig.from_plain(CONFIG), Ranks(0, 1, torch.device("cpu")), None)
+    trainer.model.load_state_dict(model)
+    trainer.model.eval()
+    images = SplitImages(load_index(digits, load_manifest(digits, "digits"), "val"))
+
+    measured = evaluate(trainer, images, Helpers())
+    found = probe(trainer, images, Helpers())
+
+    last = result["points"][-1][2]
+    assert (measured["val/top1"], measured["val/top5"]) == (last["val/top1"], last["val/top5"])
+    assert measured["val/loss"] == pytest.approx(last["val/loss"], rel=1e-6)
+    assert found is not None
+    assert {k: last[k] for k in found.scalars} == pytest.approx(found.scalars, rel=1e-4)
 
 
 def _weights(result: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
@@ -241,36 +289,20 @@ def _wait_for_step(bench: Bench, step: int) -> None:
     raise TimeoutError(f"step {step} was not reached")
 
 
+def _wait_for_attempt(bench: Bench, number: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        attempts = read_attempts(bench.job)
+        if len(attempts) >= number or any(a.ending is Ending.FINISHED for a in attempts):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"attempt {number} did not start")
+
+
 def _rank_process(bench: Bench, rank: int) -> int:
-    """Process number of a rank: ranks are started one after another by the pool."""
-    (attempt,) = read_attempts(bench.job)
-    first = Process.named(attempt.start.process)
-    pool = json.loads((bench.root.submissions()[0].pool).read_text().splitlines()[0])["pool"]
-    children = Path(f"/proc/{Process.named(pool).pid}/task/{Process.named(pool).pid}/children")
-    pids = sorted(int(pid) for pid in children.read_text().split())
-    assert first.pid in pids
-    return pids[rank]
-
-
-@pytest.mark.parametrize("ranks", [2, 3])
-def test_ranks_together_measure_what_one_process_measures(
-    digits: Path, calm: Any, ranks: int
-) -> None:
-    result = calm(ranks)
-    model = {
-        name: torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(shape)
-        for name, (_, shape, content) in result["state"]["model"].items()
-    }
-    config = RunConfig.from_plain(CONFIG)
-    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), None)
-    trainer.model.load_state_dict(model)
-    trainer.model.eval()
-    images = SplitImages(load_index(digits, load_manifest(digits, "digits"), "val"))
-    measured = evaluate(trainer, images, batch_size=None)
-    found = probe(trainer, images)
-
-    last = result["points"][-1][2]
-    assert (measured["val/top1"], measured["val/top5"]) == (last["val/top1"], last["val/top5"])
-    assert measured["val/loss"] == pytest.approx(last["val/loss"], rel=1e-6)
-    assert found is not None
-    assert {k: last[k] for k in found.scalars} == pytest.approx(found.scalars, rel=1e-4)
+    """Process number of a rank of the newest attempt: the pool starts ranks one after another."""
+    newest = read_attempts(bench.job)[-1].start
+    log = bench.root.submission(newest.token).pool.read_text()
+    pool = Process.named(json.loads(log.splitlines()[0])["pool"]).pid
+    children = Path(f"/proc/{pool}/task/{pool}/children").read_text()
+    return sorted(int(pid) for pid in children.split())[rank]

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+from orchestrator.jobs.layout import JobFolder, Root
+
+
+def test_attempts_are_those_with_a_number(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    assert folder.attempt_numbers() == []
+
+    for name in ("002", "010", "1000", ".tmp-003-0123abcd", "notes", "³"):
+        (folder.attempts / name).mkdir(parents=True)
+
+    assert folder.attempt_numbers() == [2, 10, 1000]
+    assert [folder.attempt(n).path.name for n in (2, 1000)] == ["002", "1000"]
+    assert folder.attempt(10).number == 10
+
+
+def test_outcomes_come_in_the_order_written_beyond_999(root: Root) -> None:
+    folder = root.submission("t")
+    folder.path.mkdir(parents=True)
+    for number in (1000, 2, 999, 1):
+        folder.outcome(number).touch()
+    (folder.path / ".tmp-outcomes-003.json-0123").touch()
+
+    assert folder.outcomes() == [folder.outcome(n) for n in (1, 2, 999, 1000)]
+
+
+def test_unpublished_files_are_no_jobs_submissions_or_errors(root: Root) -> None:
+    job, submission = root.job("ab" * 16), root.submission("t")
+    attempt = job.attempt(1)
+    for path in (job.record, submission.intent, attempt.error(0)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".tmp-{path.name}-0123").touch()
+
+    assert (root.job_ids(), root.submissions(), attempt.errors()) == ([], [], [])
+    for path in (job.record, submission.intent, attempt.error(0), attempt.error(12)):
+        path.touch()
+    assert root.job_ids() == ["ab" * 16]
+    assert [found.token for found in root.submissions()] == ["t"]
+    assert attempt.errors() == [attempt.error(0), attempt.error(12)]

@@ -1,0 +1,491 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, RankError, Start
+from orchestrator.jobs.orders import Order
+from orchestrator.jobs.reasons import RULES
+from orchestrator.jobs.state import (
+    LIVE_S,
+    JobStatus,
+    Sight,
+    Sighting,
+    Sightings,
+    State,
+    is_live,
+    status_of,
+)
+
+NOW = 100_000.0
+BEGAN = NOW - 1000
+FIRST, SECOND = "t1", "t2"
+OOM = RankError(1, NOW - 50, "OutOfMemoryError", "no room")
+
+
+def attempt(token: str = FIRST, number: int = 1, **changes: Any) -> Attempt:
+    """An attempt that is live by its heartbeat, on another host."""
+    start = Start(token, 0, 0, BEGAN, "h:b:1:1", "h", "c", {})
+    fields: dict[str, Any] = {
+        "ending": None,
+        "errors": (),
+        "heartbeat": NOW - 10,
+        "running": None,
+    }
+    return Attempt(number=number, start=start, **{**fields, **changes})
+
+
+def member(token: str = FIRST, end: End | None = None, **changes: Any) -> Member:
+    """A member that its place took."""
+    fields: dict[str, Any] = {"handle": f"h-{token}", "refused": False}
+    return Member(
+        token=token,
+        index=0,
+        executor="local",
+        created=BEGAN - 10,
+        end=end,
+        **{**fields, **changes},
+    )
+
+
+def end(**how: Any) -> End:
+    return End(**{"time": NOW - 5, "started": True, **how})
+
+
+FINISHED = attempt(ending=Ending.FINISHED)
+LIVE = attempt()
+SILENT = attempt(heartbeat=NOW - LIVE_S - 1)
+DEAD = attempt(running=False)
+STOPPED = attempt(ending=Ending.STOPPED)
+RAISED = attempt(ending=Ending.ERROR, errors=(OOM,))
+BY_9 = end(signal=9)
+EXIT_1 = end(exit_code=1, detail="ImportError: no such module")
+LEFT = end(exit_code=0)
+NEVER_STARTED = end(started=False, by_place=True, detail="its pool is gone")
+POOL_GONE = end(by_place=True, detail="its pool is gone")
+OPEN = member(handle=None)
+REFUSED = member(handle=None, refused=True)
+WAITS = Sighting(Sight.WAITING)
+RUNS = Sighting(Sight.RUNNING)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A line of the table: what is known, and what follows."""
+
+    fact: str
+    state: State
+    attempts: Sequence[Attempt] = ()
+    members: Sequence[Member] = ()
+    seen: Sighting | None = None
+    """Of the newest member."""
+    cancelled: bool = False
+    due: bool = False
+    reason: str = ""
+    outcome: str | None = None
+
+    def status(self) -> JobStatus:
+        orders = {"j": (Order(who="ann", what="cancel", jobs=["j"]),)} if self.cancelled else {}
+        seen: Sightings = {}
+        if self.seen:
+            seen = {(self.members[-1].token, self.members[-1].index): self.seen}
+        facts = JobFacts("j", tuple(self.attempts), tuple(self.members))
+        return status_of(facts, orders, seen, NOW)
+
+
+def twice(one: Attempt, other: Attempt) -> list[Attempt]:
+    """Two attempts of two submissions."""
+    return [one, replace(other, number=2, start=replace(other.start, token=SECOND))]
+
+
+S = State
+# In the order of the rows; within a row, first what it beats.
+TABLE = [
+    Case("finished", S.DONE, [FINISHED], [member()], outcome="finished"),
+    Case(
+        "diverged is done",
+        S.DONE,
+        [attempt(ending=Ending.DIVERGED)],
+        [member(end=LEFT)],
+        outcome="diverged",
+    ),
+    Case(
+        "done beats a live attempt",
+        S.DONE,
+        twice(FINISHED, LIVE),
+        [member(end=LEFT), member("t2")],
+        seen=RUNS,
+        outcome="finished",
+    ),
+    Case(
+        "done beats its member that still runs",
+        S.DONE,
+        [FINISHED],
+        [member()],
+        RUNS,
+        outcome="finished",
+    ),
+    Case("done beats an open intent", S.DONE, [FINISHED], [OPEN], outcome="finished"),
+    Case("done beats a cancel", S.DONE, [FINISHED], cancelled=True, outcome="finished"),
+    Case(
+        "done beats a bad end",
+        S.DONE,
+        [replace(FINISHED, errors=(OOM,))],
+        [member(end=EXIT_1)],
+        outcome="finished",
+    ),
+    Case("live", S.RUNNING, [LIVE], [member()], RUNS),
+    Case("live beats an unanswered member", S.RUNNING, [LIVE], [member()]),
+    Case("live beats an open intent", S.RUNNING, [LIVE], [OPEN]),
+    Case("live beats a refusal", S.RUNNING, [LIVE], [REFUSED]),
+    Case("live without any member", S.RUNNING, [LIVE]),
+    Case("live beats a waiting member", S.RUNNING, [LIVE], [member("t2")], WAITS),
+    Case(
+        "live beats a cancel order",
+        S.RUNNING,
+        [LIVE],
+        [member()],
+        cancelled=True,
+        reason="is being cancelled",
+    ),
+    Case(
+        "an end that knows of no start is no proof of death",
+        S.RUNNING,
+        [LIVE],
+        [member(end=NEVER_STARTED)],
+    ),
+    Case(
+        "an end before the attempt began is no proof of death",
+        S.RUNNING,
+        [LIVE],
+        [member(end=end(time=BEGAN - 1, exit_code=1))],
+    ),
+    Case("seen running, claims soon", S.RUNNING, [], [member()], RUNS, reason="starting"),
+    Case("seen running, heartbeat late", S.RUNNING, [SILENT], [member()], RUNS),
+    Case("seen running, its worker gone", S.RUNNING, [DEAD], [member()], RUNS),
+    Case("seen running, wrote why it failed", S.RUNNING, [RAISED], [member()], RUNS),
+    Case(
+        "seen running after another failed",
+        S.RUNNING,
+        [RAISED],
+        [member(end=EXIT_1), member("t2")],
+        RUNS,
+        reason="starting",
+    ),
+    Case("waits", S.QUEUED, [], [member()], WAITS, reason="waits for a free place"),
+    Case(
+        "a waiting member beats a cancel order",
+        S.QUEUED,
+        [],
+        [member()],
+        WAITS,
+        cancelled=True,
+        reason="is being cancelled",
+    ),
+    Case(
+        "a waiting member beats an open intent",
+        S.QUEUED,
+        [],
+        [OPEN, member("t2")],
+        WAITS,
+        reason="waits",
+    ),
+    Case("waits after a preemption", S.QUEUED, [STOPPED], [member(end=LEFT), member("t2")], WAITS),
+    Case("open intent", S.UNKNOWN, [], [OPEN], reason="submission t1 was not confirmed"),
+    Case("no answer", S.UNKNOWN, [], [member()], reason="local did not say"),
+    Case("no answer, heartbeat late", S.UNKNOWN, [SILENT], [member()]),
+    Case("no answer beats a cancel order", S.UNKNOWN, [], [member()], cancelled=True),
+    Case("an old open intent", S.UNKNOWN, [RAISED], [OPEN, member("t2", EXIT_1)]),
+    Case("cancelled before it ran", S.CANCELLED, cancelled=True, reason="by ann"),
+    Case("cancelled and stopped", S.CANCELLED, [STOPPED], [member(end=LEFT)], cancelled=True),
+    Case("cancelled after a failure", S.CANCELLED, [RAISED], [member(end=EXIT_1)], cancelled=True),
+    Case("the cancel lifted", S.PREEMPTED, [STOPPED], [member(end=LEFT)], due=True),
+    Case(
+        "stopped by a signal",
+        S.PREEMPTED,
+        [STOPPED],
+        [member(end=end(exit_code=75))],
+        due=True,
+        reason="stopped by a signal",
+    ),
+    Case(
+        "stopped, after a failure",
+        S.PREEMPTED,
+        twice(RAISED, STOPPED),
+        [member(end=EXIT_1), member("t2", LEFT)],
+        due=True,
+    ),
+    Case(
+        "stopped, by a member that counts as refused",
+        S.PREEMPTED,
+        twice(RAISED, STOPPED),
+        [member(end=EXIT_1), member("t2", handle=None, refused=True)],
+        due=True,
+    ),
+    Case(
+        "pool gone after the start",
+        S.PREEMPTED,
+        [DEAD],
+        [member(end=POOL_GONE)],
+        due=True,
+        reason="its pool is gone",
+    ),
+    Case(
+        "pool gone after the start, no word",
+        S.PREEMPTED,
+        [DEAD],
+        [member(end=end(by_place=True))],
+        due=True,
+        reason="ended by its place",
+    ),
+    Case(
+        "preempted, then its next member never claimed",
+        S.PREEMPTED,
+        [STOPPED],
+        [member(end=LEFT), member("t2", POOL_GONE)],
+        due=True,
+    ),
+    Case(
+        "preempted, then its next member never started",
+        S.PREEMPTED,
+        [STOPPED],
+        [member(end=LEFT), member("t2", NEVER_STARTED)],
+        due=True,
+    ),
+    Case(
+        "exit 1 before the claim",
+        S.FAILED,
+        [],
+        [member(end=EXIT_1)],
+        reason="ImportError: no such module",
+    ),
+    Case(
+        "exit 1 before the claim, after a preemption",
+        S.FAILED,
+        [STOPPED],
+        [member(end=LEFT), member("t2", EXIT_1)],
+        reason="ImportError: no such module",
+    ),
+    Case(
+        "killed by 9",
+        S.FAILED,
+        [DEAD],
+        [member(end=BY_9)],
+        due=True,
+        reason="killed with signal 9",
+    ),
+    Case(
+        "an exception",
+        S.FAILED,
+        [RAISED],
+        [member(end=EXIT_1)],
+        reason="OutOfMemoryError: no room",
+    ),
+    Case(
+        "an exception beats the place's end",
+        S.FAILED,
+        [replace(DEAD, errors=(OOM,))],
+        [member(end=POOL_GONE)],
+        reason="OutOfMemoryError: no room",
+    ),
+    Case(
+        "exit 1 before the claim, then refused",
+        S.FAILED,
+        [],
+        [member(end=EXIT_1), member("t2", handle=None, refused=True)],
+        reason="ImportError",
+    ),
+    Case("vanished", S.FAILED, [DEAD], due=True, reason="its process is gone"),
+    Case("ended, nobody knows how", S.FAILED, [DEAD], [member()], Sighting(Sight.ENDED), due=True),
+    Case(
+        "just seen to end",
+        S.FAILED,
+        [DEAD],
+        [member()],
+        Sighting(Sight.ENDED, BY_9),
+        due=True,
+        reason="killed",
+    ),
+    Case(
+        "a failure, then a member that found nothing to do",
+        S.FAILED,
+        [RAISED],
+        [member(end=EXIT_1), member("t2", LEFT)],
+        reason="OutOfMemoryError",
+    ),
+    Case("new", S.PLANNED, due=True),
+    Case("refused", S.PLANNED, [], [REFUSED], due=True),
+    Case("refused, whatever its place sees", S.PLANNED, [], [REFUSED], RUNS, due=True),
+    Case("pool gone before the start", S.PLANNED, [], [member(end=NEVER_STARTED)], due=True),
+    Case("pool gone before the claim", S.PLANNED, [], [member(end=POOL_GONE)], due=True),
+    Case("found nothing to do", S.PLANNED, [], [member(end=LEFT)], due=True),
+    Case("a cancel before the start, lifted", S.PLANNED, [], [member(end=NEVER_STARTED)], due=True),
+]
+
+
+@pytest.mark.parametrize("case", TABLE, ids=[case.fact for case in TABLE])
+def test_a_row_of_the_table_holds(case: Case) -> None:
+    status = case.status()
+
+    assert (status.state, status.due) == (case.state, case.due)
+    assert status.outcome == case.outcome
+    assert case.reason in status.reason
+    if case.state is State.RUNNING:
+        assert status.reason == case.reason
+
+
+def test_the_table_walks_every_state_in_the_order_of_the_rows() -> None:
+    walked = list(dict.fromkeys(case.state for case in TABLE))
+
+    assert walked == list(State)
+
+
+@pytest.mark.parametrize(
+    ("kind", "one"),
+    [
+        ("exception", (RAISED, EXIT_1)),
+        ("killed", (DEAD, BY_9)),
+        ("killed", (None, BY_9)),
+        ("crashed", (DEAD, end(signal=11))),
+        ("exit", (None, EXIT_1)),
+        ("vanished", (DEAD, None)),
+    ],
+)
+def test_a_failure_is_due_until_the_budget_of_its_kind_is_spent(
+    kind: str, one: tuple[Attempt | None, End | None]
+) -> None:
+    seen: Sightings = {}
+    due = []
+    for times in range(1, RULES[kind].retries + 3):
+        names = [f"t{n}" for n in range(times)]
+        attempts = [
+            replace(one[0], number=n + 1, start=replace(one[0].start, token=name))
+            for n, name in enumerate(names)
+            if one[0]
+        ]
+        members = [member(name, one[1]) for name in names if one[1]]
+        status = status_of(JobFacts("j", tuple(attempts), tuple(members)), {}, seen, NOW)
+        assert status.state is State.FAILED
+        due.append(status.due)
+
+    retries = RULES[kind].retries
+    assert due == [True] * retries + [False, False]
+
+
+def test_neither_preemptions_nor_failures_of_another_kind_spend_a_budget() -> None:
+    ends = [POOL_GONE, POOL_GONE, POOL_GONE, end(signal=11), BY_9]
+    names = [f"t{n}" for n in range(len(ends) + 2)]
+    attempts = [attempt(name, n + 1, running=False) for n, name in enumerate(names)]
+    attempts[5] = replace(attempts[5], ending=Ending.STOPPED)
+    members = [member(n, e) for n, e in zip(names, [*ends, LEFT, None], strict=True)]
+    seen = {("t6", 0): Sighting(Sight.ENDED)}
+
+    facts = JobFacts("j", tuple(attempts), tuple(members))
+
+    assert status_of(facts, {}, seen, NOW) == JobStatus(
+        "j", State.FAILED, reason=RULES["vanished"].meaning, due=True
+    )
+
+
+def test_an_attempt_is_live_until_something_proves_that_it_is_not() -> None:
+    alive = (
+        (LIVE, None),
+        (attempt(running=True), None),
+        (attempt(heartbeat=NOW - LIVE_S), None),
+        (attempt(heartbeat=NOW + 60), None),
+    )
+    dead = (
+        (FINISHED, None),
+        (STOPPED, None),
+        (DEAD, None),
+        (SILENT, None),
+        (LIVE, EXIT_1),
+        (LIVE, end(time=BEGAN)),
+    )
+
+    assert all(is_live(one, how, NOW) for one, how in alive)
+    assert not any(is_live(one, how, NOW) for one, how in dead)
+
+
+tokens = st.sampled_from(["t1", "t2", "t3"])
+ends = st.none() | st.builds(
+    End,
+    time=st.sampled_from([BEGAN - 1, NOW - 5]),
+    started=st.booleans(),
+    by_place=st.booleans(),
+    exit_code=st.none() | st.sampled_from([0, 1, 75]),
+    signal=st.none() | st.sampled_from([9, 11, 15, 40]),
+)
+some_attempts = st.lists(
+    st.builds(
+        attempt,
+        tokens,
+        ending=st.none() | st.sampled_from(Ending),
+        errors=st.sampled_from([(), (OOM,)]),
+        heartbeat=st.sampled_from([NOW - 10, NOW - 1000]),
+        running=st.sampled_from([None, True, False]),
+    ),
+    max_size=4,
+).map(lambda found: [replace(one, number=n) for n, one in enumerate(found, 1)])
+some_members = st.lists(
+    st.builds(
+        member,
+        tokens,
+        ends,
+        handle=st.sampled_from([None, "h"]),
+        refused=st.booleans(),
+    ),
+    max_size=3,
+    unique_by=lambda one: one.token,
+)
+sightings = st.dictionaries(
+    st.tuples(tokens, st.just(0)),
+    st.one_of(st.just(WAITS), st.just(RUNS), st.builds(Sighting, st.just(Sight.ENDED), ends)),
+)
+standings = st.sampled_from([{}, {"j": (Order(who="ann", what="cancel", jobs=["j"]),)}])
+
+
+@given(some_attempts, some_members, sightings, standings)
+def test_a_live_attempt_is_never_anything_but_done_or_running(
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+) -> None:
+    facts = JobFacts("j", (*attempts, attempt("t9", len(attempts) + 1)), tuple(members))
+
+    status = status_of(facts, standing, seen, NOW)
+
+    assert status.state in (State.DONE, State.RUNNING)
+    assert not status.due
+
+
+@given(some_attempts, some_members, sightings, standings)
+def test_an_unanswered_member_never_becomes_due(
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+) -> None:
+    facts = JobFacts("j", tuple(attempts), (member("t9"), *members))
+
+    status = status_of(facts, standing, seen, NOW)
+
+    assert not status.due
+    assert status.state in (State.DONE, State.RUNNING, State.QUEUED, State.UNKNOWN)
+
+
+@given(some_attempts, some_members, sightings, standings)
+def test_nothing_is_due_against_a_standing_order_or_beside_a_start_under_way(
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+) -> None:
+    facts = JobFacts("j", tuple(attempts), tuple(members))
+
+    status = status_of(facts, standing, seen, NOW)
+
+    if status.due:
+        assert not standing
+        assert status.state in (State.PREEMPTED, State.FAILED, State.PLANNED)
+        sights = {
+            seen[m.token, m.index].sight
+            for m in members
+            if not m.refused and not m.end and (m.token, m.index) in seen
+        }
+        assert not {s for s in sights if s is not Sight.ENDED}
