@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.status import code_of_result
-from orchestrator.controller.submit import Due, Terms, draft, submit
+from orchestrator.controller.submit import Due, Terms, submit
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
-from orchestrator.errors import SpecError
-from orchestrator.executors import executor_named
 from orchestrator.jobs.code import code_hash
-from orchestrator.jobs.datasets import Manifest, check_shards, load_manifest
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.orders import Order, write_order
@@ -98,49 +96,6 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
         dropped_running=dropped,
         warnings=warnings,
     )
-
-
-def check_data(sweep: Sweep, data_root: Path) -> dict[str, Manifest]:
-    """The manifests of the sweep's datasets, after every point was held against its own."""
-    names = {point.config.data.name for point in sweep.points}
-    manifests = {name: load_manifest(data_root, name) for name in sorted(names)}
-    for manifest in manifests.values():
-        check_shards(data_root, manifest)
-    for point in sweep.points:
-        manifest, model = manifests[point.config.data.name], point.config.model
-        facts = (
-            ("model.num_classes", model.num_classes, len(manifest.classes), "classes"),
-            ("model.in_chans", model.in_chans, manifest.channels, "channel(s)"),
-        )
-        for key, asked, there, what in facts:
-            if asked != there:
-                raise SpecError(
-                    f"Point '{point.name}' of sweep '{sweep.name}' has {key} {asked}, but dataset "
-                    f"'{manifest.name}' has {there} {what}. Set {key}: {there} in the sweep."
-                )
-        if point.config.train.tail == "drop" and (
-            manifest.images("train") < point.config.train.batch_size
-        ):
-            raise SpecError(
-                f"Point '{point.name}' of sweep '{sweep.name}' drops the tail of each epoch, but "
-                f"train.batch_size {point.config.train.batch_size} is more than the "
-                f"{manifest.images('train')} training images of '{manifest.name}': no step is left."
-            )
-    return manifests
-
-
-def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
-    """Ask the place about each shape of placement.
-
-    Raises:
-        SpecError: it would refuse one.
-    """
-    shapes = {point.placement: point for point in sweep.points}
-    executor = executor_named(sweep.executor, Root(root_path))
-    for placement, point in shapes.items():
-        refusals = executor.check(draft([Due(point.id, point.name, placement)], terms, snapshot=""))
-        if refusals:
-            raise SpecError(f"Point '{point.name}' of sweep '{sweep.name}': {'; '.join(refusals)}")
 
 
 def default_parallel(sweep: Sweep) -> int:

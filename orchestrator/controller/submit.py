@@ -1,6 +1,5 @@
 """Handing jobs to a place: intent first, then the submission, then its answer."""
 
-import getpass
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from orchestrator.errors import BusyError, Refused, Unclear
 from orchestrator.executors import executor_named
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
+from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.state import State
 from orchestrator.jobs.submissions import (
     Submission,
@@ -64,7 +64,7 @@ def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
         snapshot=snapshot,
         python=sys.executable,
         data_root=str(terms.data_root),
-        owner=getpass.getuser(),
+        owner=user_name(),
     )
 
 

@@ -38,7 +38,8 @@ def _is_settled(found: Survey, job: str) -> bool:
     status = found.statuses[job]
     if status.state is State.UNKNOWN:  # an open intent is settled by ``settle``, a silence is not
         return all(member.handle or member.refused for member in found.facts[job].members)
-    return status.state in SETTLED or (status.state is State.FAILED and not status.due)
+    given_up = status.state in (State.FAILED, State.PLANNED) and not status.due
+    return status.state in SETTLED or given_up
 
 
 def _has_work(root: Root, found: Survey) -> bool:

@@ -43,7 +43,7 @@ class Running:
 
     index: int
     ranks: list[subprocess.Popen[bytes]]
-    gpus: tuple[int, ...]
+    gpus: tuple[str, ...]
     first_exit: tuple[int, int] | None = None
     """(rank, return code) of the first rank that failed."""
     asked_at: float | None = None
@@ -90,7 +90,7 @@ class Pool:
     root: Root
     submission: Submission
     log: PoolLogWriter
-    gpus: tuple[int, ...]
+    gpus: tuple[str, ...]
     waiting: deque[int] = field(init=False)
     running: list[Running] = field(default_factory=list)
     older: list[Submission] = field(init=False)
@@ -146,7 +146,7 @@ class Pool:
             if self.stopping or member.index in cancelled:
                 member.ask(now)
 
-    def _free_place(self) -> tuple[int, ...] | None:
+    def _free_place(self) -> tuple[str, ...] | None:
         """GPUs for one more member (none where there are none), or None when all is taken."""
         if self.stopping:
             return None
@@ -162,7 +162,7 @@ class Pool:
         wanted = self.submission.placement.ranks
         return tuple(free[:wanted]) if len(free) >= wanted else None
 
-    def _older_pools(self) -> Iterator[tuple[int, list[tuple[int, ...]]]]:
+    def _older_pools(self) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
         """Of each older pool on this machine: members waiting, GPUs of members running."""
         for other in list(self.older):
             log, alive = look_at_pool(self.root.submission(other.token).pool)
@@ -177,7 +177,7 @@ class Pool:
             else:
                 self.older.remove(other)
 
-    def _start(self, index: int, gpus: tuple[int, ...]) -> None:
+    def _start(self, index: int, gpus: tuple[str, ...]) -> None:
         ranks: list[subprocess.Popen[bytes]] = []
         try:
             for rank in range(self.submission.placement.ranks):
@@ -193,11 +193,11 @@ class Pool:
             self.log.start(index, process(ranks[0].pid), gpus)
             self.running.append(Running(index, ranks, gpus))
 
-    def _start_rank(self, index: int, rank: int, gpus: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    def _start_rank(self, index: int, rank: int, gpus: tuple[str, ...]) -> subprocess.Popen[bytes]:
         placement = self.submission.placement
         environment = rank_environment(rank, placement.ranks, placement.threads_per_rank)
         if gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
         with self.folder.member_log(index, rank).open("wb") as log:
             return subprocess.Popen(
                 [*WORKER, self.submission.token, str(index)],
@@ -244,12 +244,13 @@ def rank_environment(rank: int, world: int, threads: int) -> dict[str, str]:
     }
 
 
-def visible_gpus() -> tuple[int, ...]:
-    """GPUs of this machine that this process may use."""
+def visible_gpus() -> tuple[str, ...]:
+    """GPUs of this machine that this process may use, by number or by name (UUID)."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is not None:
-        return tuple(int(part) for part in allowed.split(",") if part.strip().isdigit())
-    return tuple(range(len(list(Path("/proc/driver/nvidia/gpus").glob("*")))))
+    if allowed is None:
+        return tuple(map(str, range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))))
+    named = [part.strip() for part in allowed.split(",")]
+    return tuple(part for part in named if part.isdigit() or part.startswith(("GPU-", "MIG-")))
 
 
 def last_line(path: Path, limit: int = 400) -> str:

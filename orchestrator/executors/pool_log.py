@@ -17,7 +17,7 @@ class Started:
     """A member that was started: rank 0's process, and the GPUs it was given."""
 
     process: Process
-    gpus: tuple[int, ...]
+    gpus: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class PoolLogWriter:
         self._file = path.open("xb")
         self._append({"pool": str(this_process()), "t": time.time()})
 
-    def start(self, index: int, process: Process, gpus: tuple[int, ...]) -> None:
+    def start(self, index: int, process: Process, gpus: tuple[str, ...]) -> None:
         self._append({"start": index, "process": str(process), "gpus": gpus, "t": time.time()})
 
     def end(self, index: int, how: End) -> None:

@@ -34,6 +34,11 @@ class Journal:
     """Steps of the whole job."""
     points: tuple[Point, ...]
 
+    @property
+    def start(self) -> int:
+        """The last step whose measurements of earlier attempts still count; -1 for none."""
+        return -1 if self.from_step is None else self.from_step
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -57,8 +62,7 @@ def fold(attempts: Sequence[Journal]) -> History:
     """
     points: list[Point] = []
     for journal in attempts:
-        start = -1 if journal.from_step is None else journal.from_step
-        points = [point for point in points if point.step <= start]
+        points = [point for point in points if point.step <= journal.start]
         points.extend(journal.points)
     return History(tuple(points))
 

@@ -5,7 +5,6 @@ a filled folder onto ``lease/``, which fails while somebody's file is in it; tak
 one, or that of a process seen gone, renames that very file away, which only one of several can do.
 """
 
-import getpass
 import os
 import socket
 import threading
@@ -21,7 +20,7 @@ from orchestrator.errors import BusyError, RootError
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.files import publishing_folder, read_record, to_json
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.processes import Process, this_process
+from orchestrator.jobs.processes import Process, this_process, user_name
 
 RENEW_S = 30.0
 STALE_S = 300.0
@@ -69,7 +68,7 @@ def leased(root: Root, verb: str, *, wait_s: float = WAIT_S) -> Iterator[Lease]:
 
 def _take(root: Root, verb: str, deadline: float) -> Lease:
     record = {
-        "who": getpass.getuser(),
+        "who": user_name(),
         "verb": verb,
         "host": socket.gethostname(),
         "pid": os.getpid(),

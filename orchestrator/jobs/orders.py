@@ -1,6 +1,5 @@
 """Orders: decisions about jobs, one file each; an order stands until another lifts it by its id."""
 
-import getpass
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from pydantic import Field, ValidationError
 from orchestrator.config.section import Section
 from orchestrator.jobs.files import damaged, publish, read_record, to_json
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.processes import user_name
 
 SCHEMA = 1
 Kind = Literal["cancel", "lift"]
@@ -23,7 +23,7 @@ class Order(Section):
     schema_version: int = SCHEMA
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)
     time: float = Field(default_factory=time.time)
-    who: str = Field(default_factory=getpass.getuser)
+    who: str = Field(default_factory=user_name)
     what: Kind
     jobs: list[str]
     lifts: list[str] = Field(default_factory=list)

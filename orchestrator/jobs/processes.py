@@ -1,5 +1,6 @@
 """Naming a process so that it cannot be mistaken for a later one of the same number (Linux)."""
 
+import getpass
 import os
 import socket
 from contextlib import suppress
@@ -49,6 +50,14 @@ def this_process() -> Process:
 def process(pid: int) -> Process:
     """The process with this number on this host; if it has ended, one that is not alive."""
     return Process(socket.gethostname(), _boot(), pid, _start_of(pid) or 0)
+
+
+def user_name() -> str:
+    """Who runs this process; by number where the system knows no name (some containers)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @cache

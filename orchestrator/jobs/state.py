@@ -8,6 +8,8 @@ from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member
 from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.reasons import RULES, Reason, reason_of
 
+UNSTARTED_LIMIT = 3
+"""So many places that ended before a worker claimed the job are no accident."""
 LIVE_S = 300.0
 """A heartbeat older than this no longer shows life."""
 
@@ -112,6 +114,13 @@ class _Evidence:
         start = self.job.attempts[-1].start
         return self.starts()[start.token, start.index]
 
+    def lost_places(self) -> int:
+        """Members that their place ended before they claimed the job."""
+        return sum(
+            start.attempt is None and start.end is not None and start.end.by_place
+            for start in self.starts().values()
+        )
+
     def last_start(self) -> _Start:
         """The newest member's, if it failed before it claimed the job; else the last attempt."""
         newest = next((m for m in reversed(self.job.members) if not m.refused), None)
@@ -136,7 +145,9 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
         status = row(evidence)
         if status is not None:
             return status
-    return JobStatus(job.id, State.PLANNED, due=True)
+    lost = evidence.lost_places()
+    reason = f"{lost} places ended before a worker claimed it" if lost else ""
+    return JobStatus(job.id, State.PLANNED, reason=reason, due=lost < UNSTARTED_LIMIT)
 
 
 def is_live(attempt: Attempt, end: End | None, now: float) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from orchestrator.jobs.facts import read_journals
 from orchestrator.jobs.files import is_temporary, publishing_folder, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 
@@ -19,7 +20,11 @@ STATE, META = "state.pt", "meta.json"
 
 
 def save(job: JobFolder, attempt: AttemptFolder, step: int, state: Mapping[str, Any]) -> None:
-    """Publish ``state`` as the checkpoint of ``step`` and drop all but the newest two."""
+    """Publish ``state`` as the checkpoint of ``step``; it and the one before it are kept.
+
+    Those of later steps go, too: this attempt resumed below them, so they are damaged or belong to
+    a course that was left.
+    """
     target = job.checkpoints / f"{attempt.number:03d}-{step:09d}"
     if target.is_dir():
         return
@@ -30,13 +35,24 @@ def save(job: JobFolder, attempt: AttemptFolder, step: int, state: Mapping[str, 
     with publishing_folder(target) as folder:
         (folder / STATE).write_bytes(content)
         (folder / META).write_bytes(to_json(meta))
-    for old in _newest_first(job)[KEPT:]:
-        _remove(old)
+    published = _newest_first(job)
+    kept = [path for path in published if _step_and_attempt(path)[0] <= step][:KEPT]
+    for path in published:
+        if path not in kept:
+            _remove(path)
 
 
 def load_newest(job: JobFolder) -> dict[str, Any] | None:
-    """The newest sound checkpoint's state, on the CPU; damaged ones are passed over, aloud."""
+    """The newest sound checkpoint's state, on the CPU; damaged ones are passed over, aloud.
+
+    Like a journal's points, a checkpoint counts only if no later attempt resumed below its step: an
+    attempt that was believed dead may have published it late.
+    """
+    journals = read_journals(job)
     for folder in _newest_first(job):
+        step, attempt = _step_and_attempt(folder)
+        if any(later.attempt > attempt and step > later.start for later in journals):
+            continue
         try:
             meta = json.loads((folder / META).read_bytes())
             content = (folder / STATE).read_bytes()

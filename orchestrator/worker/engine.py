@@ -8,6 +8,7 @@ from pathlib import Path
 
 from model.flops import count_macs, count_params, vanilla
 from orchestrator.config import Placement, RunConfig
+from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending
 from orchestrator.worker import checkpoint
@@ -67,6 +68,11 @@ def train(claim: Claim, config: RunConfig, stop: StopFlag) -> Ending:
         saved = checkpoint.load_newest(claim.folder)
         if saved is not None:
             trainer.resume(saved)
+        if not ranks.agree(trainer.step):
+            raise DataError(
+                f"Rank {ranks.rank} found the checkpoint of step {trainer.step}, another rank "
+                "another one: the shared file system shows its files late. Launch again."
+            )
         scribe = None
         if ranks.first:
             from_step = trainer.step if saved else None

@@ -16,6 +16,7 @@ from orchestrator.worker.claim import Claim, Membership, claim, wait_for_claim
 from orchestrator.worker.place import Place
 from orchestrator.worker.records import (
     heartbeat,
+    leave_if_superseded,
     plain_metrics,
     redirect_output,
     write_error,
@@ -61,6 +62,7 @@ def _run(share: Claim, stop: StopFlag) -> int:
             write_exit(attempt, Ending.ERROR, exception=type(error).__name__)
         return FAILED
     if first:
+        leave_if_superseded(share.folder, attempt)
         write_exit(attempt, ending, metrics=_metrics(share))
     return DONE
 

@@ -46,6 +46,14 @@ class Ranks:
         dist.all_reduce(raised, op=dist.ReduceOp.MAX)
         return [bool(flag) for flag in raised.tolist()]
 
+    def agree(self, number: int) -> bool:
+        """Whether every rank has the same number."""
+        if self.world == 1:
+            return True
+        ends = torch.tensor([number, -number])
+        dist.all_reduce(ends, op=dist.ReduceOp.MAX)
+        return bool(ends[0] == -ends[1])
+
     def gather(self, value: Any) -> list[Any] | None:
         """Every rank's value in rank order on rank 0; None on the others."""
         if self.world == 1:

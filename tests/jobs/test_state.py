@@ -321,6 +321,12 @@ TABLE = [
     Case("refused, whatever its place sees", S.PLANNED, [], [REFUSED], RUNS, due=True),
     Case("pool gone before the start", S.PLANNED, [], [member(end=NEVER_STARTED)], due=True),
     Case("pool gone before the claim", S.PLANNED, [], [member(end=POOL_GONE)], due=True),
+    Case(
+        "three pools gone before the claim",
+        S.PLANNED,
+        [],
+        [member(end=NEVER_STARTED), member(SECOND, end=POOL_GONE), member("t3", end=POOL_GONE)],
+    ),
     Case("found nothing to do", S.PLANNED, [], [member(end=LEFT)], due=True),
     Case("a cancel before the start, lifted", S.PLANNED, [], [member(end=NEVER_STARTED)], due=True),
 ]

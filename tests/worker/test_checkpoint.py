@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import JobFolder
 from orchestrator.worker import checkpoint
 
@@ -35,10 +36,35 @@ def test_without_a_checkpoint_there_is_nothing_to_resume(job: JobFolder) -> None
 
 
 def test_the_highest_step_counts_whichever_attempt_wrote_it(job: JobFolder) -> None:
-    save(job, 1, 100)
     save(job, 2, 30)
+    save(job, 1, 100)
 
     assert checkpoint.load_newest(job)["step"] == 100
+
+
+def test_saving_below_damaged_checkpoints_drops_them_and_not_what_was_just_saved(
+    job: JobFolder,
+) -> None:
+    for step in (50, 90, 100):
+        save(job, 1, step)
+    for newer in (90, 100):
+        (job.checkpoints / f"001-{newer:09d}" / "state.pt").write_bytes(b"damaged")
+
+    save(job, 2, 60)
+
+    assert checkpoint.load_newest(job)["step"] == 60
+    assert [p.name for p in job.checkpoints.iterdir()] == ["002-000000060"]
+
+
+def test_what_an_attempt_published_after_a_later_one_resumed_below_it_does_not_count(
+    job: JobFolder,
+) -> None:
+    save(job, 1, 50)
+    job.attempt(2).path.mkdir(parents=True)
+    JournalWriter(job.attempt(2).journal, Header("job", 2, from_step=50, steps=200)).close()
+    save(job, 1, 60)
+
+    assert checkpoint.load_newest(job)["step"] == 50
 
 
 def test_only_the_newest_two_are_kept(job: JobFolder) -> None:
