@@ -31,6 +31,16 @@ TELLABLE = {
     *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
 }
 """Troubles of a file system that one sentence tells."""
+EXTRAS = {
+    "numpy": "data",
+    "PIL": "data",
+    "webdataset": "data",
+    "sklearn": "digits",
+    "matplotlib": "plots",
+    "torch": "train",
+    "timm": "train",
+}
+"""Packages that a machine which only launches may lack, and the extra that brings each."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell has it."""
 
@@ -78,6 +88,16 @@ def main() -> None:
         cli()
     except OrchestrateError as error:
         click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(error.name or "")
+        if extra is None:
+            raise
+        click.echo(
+            f"error: this needs the package {error.name}, which is not installed here. "
+            f"Try: pip install 'orchestrate-vit[{extra}]'",
+            err=True,
+        )
         sys.exit(1)
     except OSError as error:
         if error.errno not in TELLABLE:

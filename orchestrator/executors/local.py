@@ -3,10 +3,12 @@
 import os
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from signal import SIGTERM
 
 from orchestrator.errors import Refused, Unclear
@@ -29,6 +31,11 @@ class LocalExecutor:
 
     def check(self, submission: Submission) -> list[str]:
         refusals = []
+        if find_spec("torch") is None:
+            refusals.append(
+                f"{sys.executable} has no torch, so it cannot train on this machine; "
+                "try: pip install 'orchestrate-vit[train]'"
+            )
         gpus, placement = len(visible_gpus()), submission.placement
         on_gpus = placement.device == "cuda" or (placement.device == "auto" and gpus > 0)
         if on_gpus and placement.ranks > gpus:

@@ -1,0 +1,57 @@
+"""A machine that only launches and looks: without torch, numpy and the like."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.main import EXTRAS
+
+SWEEP = Path(__file__).parents[2] / "sweeps" / "quickstart.yaml"
+WITHOUT = """
+import sys
+sys.modules.update(dict.fromkeys({missing!r}))
+from orchestrator.cli.main import main
+main()
+"""
+
+
+def orchestrate(
+    *words: str, missing: tuple[str, ...] = tuple(EXTRAS)
+) -> "subprocess.CompletedProcess[str]":
+    code = WITHOUT.format(missing=missing)
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_costs_are_counted_without_any_extra() -> None:
+    done = orchestrate("flops", str(SWEEP))
+
+    assert done.returncode == 0, done.stderr
+    assert "vanilla" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra"), [("numpy", "data"), ("webdataset", "data"), ("sklearn", "digits")]
+)
+def test_what_needs_an_extra_names_it(tmp_path: Path, missing: str, extra: str) -> None:
+    words = ("data", "prepare", "digits", "--data-root", str(tmp_path / "data"))
+    done = orchestrate(*words, missing=(missing,))
+
+    assert done.returncode == 1
+    assert f"orchestrate-vit[{extra}]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data" / "digits").exists()
+
+
+def test_launching_here_without_torch_is_refused_before_anything_is_made(
+    tmp_path: Path, digits: Path
+) -> None:
+    places = ("--root", str(tmp_path / "runs"), "--data-root", str(digits))
+    done = orchestrate("launch", str(SWEEP), *places)
+
+    assert done.returncode == 1
+    assert "orchestrate-vit[train]" in done.stderr
+    assert not (tmp_path / "runs").exists()
