@@ -1,9 +1,11 @@
 """Fixtures that every test may use: the digits, and a user's own corner of the disk."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.pool_bench import Bench
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -22,3 +24,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_root = tmp_path_factory.mktemp("data")
     prepare_digits(data_root, "digits")
     return data_root
+
+
+@pytest.fixture
+def bench(tmp_path: Path, digits: Path) -> Iterator[Bench]:
+    """A run root whose workers are stand-ins for the real one."""
+    made = Bench(tmp_path, digits)
+    made.set_up()
+    yield made
+    made.tear_down()

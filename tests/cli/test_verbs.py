@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pool_bench import Bench, until
+from support.pool_bench import Bench, until
 
 from orchestrator.cli.main import SHORT_HELP, VERBS
 from orchestrator.cli.report import LEFT_ALONE

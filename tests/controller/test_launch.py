@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pool_bench import Bench, kill, until
+from support.pool_bench import Bench, kill, until
 
 from orchestrator.controller.cancel import cancel, cancellable
 from orchestrator.controller.launch import Launched, launch

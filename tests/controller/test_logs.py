@@ -1,5 +1,5 @@
 import pytest
-from pool_bench import Bench, until
+from support.pool_bench import Bench, until
 
 from orchestrator.controller.launch import launch
 from orchestrator.controller.logs import find_log, is_over

@@ -1,5 +1,5 @@
 import pytest
-from pool_bench import Bench
+from support.pool_bench import Bench
 
 from orchestrator.controller.select import select, select_one
 from orchestrator.errors import SpecError

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pool_bench import Bench, kill, until
+from support.pool_bench import Bench, kill, until
 
 from orchestrator.errors import Refused, RootError
 from orchestrator.executors import EXECUTORS, executor_named, local
@@ -23,7 +23,7 @@ SUBMIT = """
 import sys, time
 from pathlib import Path
 sys.path.append({here!r})
-from pool_bench import Bench
+from support.pool_bench import Bench
 Bench(Path({folder!r})).submit("a", "b", parallel=1)
 print("submitted", flush=True)
 time.sleep({then})

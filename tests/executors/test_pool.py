@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pool_bench import Bench, job_named, kill, until
+from support.pool_bench import Bench, job_named, kill, until
 
 from orchestrator.executors.pool import last_line, rank_environment
 from orchestrator.executors.pool_log import PoolLog
