@@ -4,12 +4,14 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending, read_attempts, read_history
+from orchestrator.jobs.identity import FROZEN_DEFAULTS
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.store import read_job
 
 SCHEMA = 1
 SEED = "seed"
@@ -31,6 +33,17 @@ class Result:
     axes: Mapping[str, Any]
     ending: Ending | None
     metrics: Mapping[str, float]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The whole configuration, nested."""
+
+    def at(self, axis: str) -> Any:
+        """Its place on an axis: what the sweep wrote there, else what the configuration has."""
+        if axis in self.axes:
+            return self.axes[axis]
+        value: Any = self.config
+        for part in axis.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +71,9 @@ def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
         folder = root.job(job["id"])
         ends = [attempt.ending for attempt in read_attempts(folder)]
         ending = next((e for e in (Ending.FINISHED, Ending.DIVERGED) if e in ends), None)
-        results.append(Result(job["id"], job["axes"], ending, read_history(folder).last()))
+        config = read_job(root, job["id"]).to_plain()
+        metrics = read_history(folder).last()
+        results.append(Result(job["id"], job["axes"], ending, metrics, config))
     return results
 
 
@@ -79,8 +94,11 @@ def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequen
             raise SpecError(f"No job measured '{metric}'. Measured: {', '.join(measured)}")
     known = [*axes_of(results), SEED]
     for axis in by:
-        if axis not in known:
-            raise SpecError(f"'{axis}' is no axis of this sweep. Axes: {', '.join(known)}")
+        if axis not in known and axis not in FROZEN_DEFAULTS:
+            raise SpecError(
+                f"'{axis}' is neither an axis of this sweep ({', '.join(known)}) nor a "
+                "configuration key such as model.registers."
+            )
 
 
 def grouped(
@@ -89,7 +107,7 @@ def grouped(
     """Fold results over everything but the axes ``by``."""
     groups: dict[str, list[Result]] = {}
     for result in results:
-        place = {axis: result.axes.get(axis) for axis in by}
+        place = {axis: result.at(axis) for axis in by}
         groups.setdefault(json.dumps(place, sort_keys=True), []).append(result)
     return [_group(members, metric, by, also) for members in groups.values()]
 
@@ -110,7 +128,7 @@ def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequ
     values = [r.metrics[metric] for r in finished if metric in r.metrics]
     others = [axis for axis in axes_of(members) if axis not in by]
     return Group(
-        axes={axis: members[0].axes.get(axis) for axis in by},
+        axes={axis: members[0].at(axis) for axis in by},
         n=len(values),
         missing=len(members) - len(values) - diverged,
         diverged=diverged,
@@ -119,7 +137,7 @@ def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequ
         ci95=interval(values),
         job_ids=tuple(r.id for r in members),
         also={name: _mean(finished, name) for name in also},
-        mixes=tuple(a for a in others if len({json.dumps(r.axes.get(a)) for r in members}) > 1),
+        mixes=tuple(a for a in others if len({json.dumps(r.at(a)) for r in members}) > 1),
     )
 
 

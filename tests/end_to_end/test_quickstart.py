@@ -32,6 +32,8 @@ def test_every_arm_of_the_quickstart_reads_nine_digits_of_ten_and_runs_once(
     first = orchestrate("launch", str(SWEEP), "--wait", **places)
     again = orchestrate("launch", str(SWEEP), "--wait", **places)
     results = json.loads(orchestrate("results", "quickstart", "--json", **places))
+    by = ("--by", "model.registers")
+    registers = json.loads(orchestrate("results", "quickstart", "--json", *by, **places))
     orchestrate("results", "quickstart", "--norms", str(tmp_path / "norms.png"), **places)
 
     assert "4 of 4 jobs submitted" in first
@@ -40,4 +42,5 @@ def test_every_arm_of_the_quickstart_reads_nine_digits_of_ten_and_runs_once(
     means = {row["case"]: row["mean"] for row in results["rows"]}
     assert means.keys() == {"vanilla", "registers-4", "gate-sdpa", "gate-value"}
     assert min(means.values()) > 90
+    assert [(row["model.registers"], row["n"]) for row in registers["rows"]] == [(0, 3), (4, 1)]
     assert (tmp_path / "norms.png").stat().st_size > 10_000

@@ -145,6 +145,20 @@ def test_quantiles_fall_with_every_degree_of_freedom() -> None:
     assert quantiles == sorted(quantiles, reverse=True)
 
 
+def test_points_of_a_block_without_an_axis_stand_where_their_configuration_puts_them() -> None:
+    config = {"model": {"registers": 4, "gate": None}}
+    results = [
+        Result("a", {"model.registers": 4}, Ending.FINISHED, {"top1": 1.0}, config),
+        Result("b", {"optim.lr": 0.1}, Ending.FINISHED, {"top1": 3.0}, config),
+    ]
+
+    (group,) = grouped(results, "top1", ["model.registers"])
+    (gates,) = grouped(results, "top1", ["model.gate", "model.gate.bias"])
+
+    assert (group.axes, group.mean) == ({"model.registers": 4}, 2.0)
+    assert gates.axes == {"model.gate": None, "model.gate.bias": None}
+
+
 def test_one_value_has_no_interval() -> None:
     assert interval([1.0]) is None
     assert interval([]) is None
@@ -155,7 +169,7 @@ def test_an_unknown_metric_or_axis_is_refused_with_what_there_is() -> None:
 
     with pytest.raises(SpecError, match=r"No job measured 'top5'. Measured: top1"):
         check_question(results, ["top5"], [])
-    with pytest.raises(SpecError, match=r"'depth' is no axis.*Axes: k, seed"):
+    with pytest.raises(SpecError, match=r"'depth' is neither an axis.*k, seed.*nor"):
         check_question(results, ["top1"], ["depth"])
-    check_question(results, ["top1"], ["k", "seed"])
+    check_question(results, ["top1"], ["k", "seed", "model.registers"])
     check_question([result("a", None)], ["anything"], [])
