@@ -39,18 +39,21 @@ fix: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+# Debian's python3 lacks ensurepip unless python3-venv is there; then its own pip fills the room.
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+	    $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	    $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; }
 
 # One stamp per set of extras, made again when what they are made of changes.
-$(VENV)/.train: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.train: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(PIP) -e '.[train,digits,plots]'
 	touch $@
 
-$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.test: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(PIP) -e '.[test]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	touch $@

@@ -89,6 +89,8 @@ def build_vit(config: ViTConfig, seed: int = 0) -> ViT:
     """
     with torch.device("meta"):  # timm draws weights of its own; here that costs and moves nothing
         model = ViT(config)
+    if any(True for _ in model.buffers()):
+        raise RuntimeError("a buffer would be left unfilled; build_vit must learn to fill it")
     model.to_empty(device="cpu")
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -1,5 +1,6 @@
 """orchestrate cancel SWEEP|JOB"""
 
+import sys
 from pathlib import Path
 
 import click
@@ -30,7 +31,16 @@ def cancel(jobs: str, yes: bool, why: str, root_path: Path) -> None:
         click.echo("Nothing to cancel: none of these jobs runs, waits or would be tried again.")
         return
     click.echo(f"{len(changed)} of {len(named)}: {', '.join(named[job] for job in changed)}")
-    if not yes:
-        click.confirm("Cancel them?", abort=True)
+    if not yes and not _agreed():
+        click.echo("Nothing was cancelled (--yes cancels without asking).")
+        sys.exit(1)
     controller.cancel(root, changed, why)
     click.echo("Cancelled. What runs saves its state first; launch again to go on.")
+
+
+def _agreed() -> bool:
+    try:
+        return click.confirm("Cancel them?")
+    except click.Abort:  # no terminal to answer at
+        click.echo()
+        return False

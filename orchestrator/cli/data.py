@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from orchestrator.cli.options import data_root_option
 from orchestrator.errors import DataError
 from orchestrator.jobs.files import is_temporary
 
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 
 Thing = TypeVar("Thing")
 JSON_SCHEMA = 1
-
-data_root_option = click.option(
-    "--data-root",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="ORCHESTRATE_DATA",
-    default="data",
-    show_default=True,
-    show_envvar=True,
-    help="Folder of all datasets.",
-)
 
 
 @click.group()

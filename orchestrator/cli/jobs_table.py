@@ -56,11 +56,9 @@ def live_table(rows: Sequence[Row], width: int, height: int) -> RenderableType:
 
 def reason_of_row(row: Row) -> str:
     """What a user should know of a job besides its state."""
-    if row.older_code:
-        return "older code"
     if row.stale_s is not None and row.stale_s > SILENT_S:
         return f"no sign of life for {duration(row.stale_s)}"
-    return row.reason
+    return row.reason or ("older code" if row.older_code else "")
 
 
 def _table(

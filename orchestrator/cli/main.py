@@ -1,8 +1,10 @@
 """The command ``orchestrate``: its verbs, imported when they are called."""
 
 import errno
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -84,6 +86,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; our own errors are one message and exit code 1."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
     try:
         cli()
     except OrchestrateError as error:
@@ -102,5 +106,5 @@ def main() -> None:
     except OSError as error:
         if error.errno not in TELLABLE:
             raise
-        click.echo(f"error: {error.filename or 'a file'}: {error.strerror}", err=True)
+        click.echo(f"error: {error.filename or 'the output'}: {error.strerror}", err=True)
         sys.exit(1)

@@ -32,7 +32,10 @@ def report_launch(sweep: Sweep, launched: Launched) -> None:
             "to stop one: orchestrate cancel ID"
         )
     if count:
-        click.echo(f"See: orchestrate status {sweep.name}")
+        click.echo(
+            f"See: orchestrate status {sweep.name} (jobs that are preempted or killed are "
+            "submitted again by the next launch, or by launch --wait while it watches)"
+        )
 
 
 def _detail(state: State, launched: Launched) -> str:

@@ -1,12 +1,18 @@
 """The verb cancel: an order first, then the places are asked."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from orchestrator.controller.survey import survey
 from orchestrator.executors import executor_named
+from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.facts import End, Member
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.lease import leased
 from orchestrator.jobs.orders import Order, write_order
+from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.state import State
+from orchestrator.jobs.submissions import write_outcomes
 
 OVER = (State.DONE, State.CANCELLED)
 
@@ -21,13 +27,38 @@ def cancellable(root: Root, ids: Sequence[str]) -> list[str]:
 
 
 def cancel(root: Root, ids: Sequence[str], why: str = "") -> None:
-    """Order the jobs to be cancelled; they stay so until they are launched again."""
+    """Order the jobs to be cancelled; they stay so until they are launched again.
+
+    Members of which no place can speak are given up: their end is stored, so that the jobs are
+    free. Should one be alive after all, its heartbeat keeps others from its job.
+    """
     write_order(root, Order(what="cancel", jobs=list(ids), why=why))
     found = survey(root, ids)
-    places: dict[str, list[tuple[str, int]]] = {}
-    for job in ids:
-        for member in found.facts[job].members:
-            if member.handle and not member.end:
-                places.setdefault(member.executor, []).append((member.token, member.index))
-    for name, members in places.items():
-        executor_named(name, root).cancel(members)
+    open_members = [
+        member
+        for job in ids
+        for member in found.facts[job].members
+        if member.handle and not member.refused and not member.end
+    ]
+    silent = [m for m in open_members if (m.token, m.index) not in found.seen]
+    for name in {member.executor for member in open_members}:
+        asked = [(m.token, m.index) for m in open_members if m.executor == name]
+        executor_named(name, root).cancel(asked)
+    if silent:
+        with leased(root, "cancel"):
+            for member in silent:
+                _give_up(root, member)
+
+
+def being_cancelled(root: Root, ids: Sequence[str]) -> list[str]:
+    """Those of the jobs that were cancelled and still run or wait."""
+    found = survey(root, ids)
+    busy = (State.RUNNING, State.QUEUED)
+    return [j for j in ids if j in found.standing and found.statuses[j].state in busy]
+
+
+def _give_up(root: Root, member: Member) -> None:
+    detail = f"given up by {user_name()}: {member.executor} did not say what became of it"
+    end = End(file_time(root.path), started=False, by_place=True, detail=detail)
+    folder = root.submission(member.token)
+    write_outcomes(folder, [{"index": member.index, **asdict(end)}])

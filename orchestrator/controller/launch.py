@@ -1,6 +1,5 @@
 """The verb launch: everything checked first, then exactly what is due is submitted."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.controller.checks import check_data, check_placements
-from orchestrator.controller.status import code_of_result
-from orchestrator.controller.submit import Due, Terms, submit
+from orchestrator.controller.snapshot import take_snapshot
+from orchestrator.controller.status import codes_of_result
+from orchestrator.controller.submit import Due, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
@@ -60,7 +60,7 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
         Refused: the place did not take it.
     """
     manifests = check_data(sweep, data_root)
-    terms = Terms(sweep.executor, sweep.max_parallel or default_parallel(sweep), data_root)
+    terms = Terms(sweep.executor, sweep.max_parallel, data_root)
     check_placements(sweep, terms, root_path)
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
@@ -79,10 +79,11 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
         dropped = _dropped_running(root, sweep)
         for point in sweep.points:
             write_job(root, point.id, point.config)
-        revision = write_revision(root, sweep.name, describe(sweep, terms))
+        snapshot = take_snapshot(root)
+        revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         _lift_cancels(root, found, due)
         if due:
-            warnings += submit(root, lease, due, terms, found)
+            warnings += Submitter(root, lease, terms, snapshot).submit(due, found)
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
         alone[found.statuses[one.id].state] -= 1
@@ -98,13 +99,7 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
     )
 
 
-def default_parallel(sweep: Sweep) -> int:
-    """Jobs at a time on this machine when the sweep does not say: one core per thread."""
-    widest = max(p.placement.ranks * p.placement.threads_per_rank for p in sweep.points)
-    return max(1, len(os.sched_getaffinity(0)) // widest)
-
-
-def describe(sweep: Sweep, terms: Terms) -> dict[str, Any]:
+def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
     """The content of a sweep's revision."""
     return {
         "schema": SCHEMA,
@@ -116,6 +111,7 @@ def describe(sweep: Sweep, terms: Terms) -> dict[str, Any]:
         "executor": terms.executor,
         "max_parallel": terms.max_parallel,
         "data_root": str(terms.data_root),
+        "snapshot": snapshot,
         "jobs": [
             {
                 "id": point.id,
@@ -130,10 +126,7 @@ def describe(sweep: Sweep, terms: Terms) -> dict[str, Any]:
 
 def _of_older_code(found: Survey) -> int:
     today = code_hash()
-    return sum(
-        status.state is State.DONE and code_of_result(found.facts[job]) != today
-        for job, status in found.statuses.items()
-    )
+    return sum(not codes_of_result(facts) <= {today} for facts in found.facts.values())
 
 
 def _of_other_placement(sweep: Sweep, found: Survey) -> int:

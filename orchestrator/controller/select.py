@@ -21,7 +21,7 @@ class Named:
 
 
 def select(root: Root, text: str | None) -> list[Named]:
-    """The jobs that ``text`` means; None: all jobs of all sweeps.
+    """The jobs that ``text`` means; None: all there are, those that no sweep still has last.
 
     A sweep's name means its newest revision's jobs; ``SWEEP/POINT`` or a point's name means one;
     otherwise it is the beginning of job ids, at least four digits, of any revision.
@@ -30,8 +30,10 @@ def select(root: Root, text: str | None) -> list[Named]:
         SpecError: nothing is meant by it, or a point's name is in several sweeps.
     """
     sweeps = {name: list(_jobs(root, name)) for name in sweep_names(root)}
+    launched = [job for jobs in sweeps.values() for job in jobs]
+    dropped = [Named(job, job[:SHORT_ID]) for job in root.job_ids()]
     if text is None:
-        return _distinct(job for jobs in sweeps.values() for job in jobs)
+        return _distinct(chain(launched, dropped))
     if text in sweeps:
         return sweeps[text]
     by_name = [
@@ -49,8 +51,6 @@ def select(root: Root, text: str | None) -> list[Named]:
             f"say which: {where[0]}/{text}"
         )
     if len(text) >= SHORTEST_PREFIX:
-        launched = (job for jobs in sweeps.values() for job in jobs)
-        dropped = (Named(job, job[:SHORT_ID]) for job in root.job_ids())
         by_id = _distinct(job for job in chain(launched, dropped) if job.id.startswith(text))
         if by_id:
             return by_id

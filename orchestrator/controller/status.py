@@ -9,8 +9,8 @@ from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
-from orchestrator.jobs.facts import JobFacts, read_journals
-from orchestrator.jobs.journal import Journal, fold
+from orchestrator.jobs.facts import JobFacts, contributors, final_attempt, read_journals
+from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import read_job
@@ -57,8 +57,10 @@ def as_json(sweep: str | None, rows: Sequence[Row]) -> dict[str, Any]:
 def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
     facts, status = found.facts[job.id], found.statuses[job.id]
     journals = read_journals(root.job(job.id))
-    points = fold(journals).points
-    done, running = status.state is State.DONE, status.state is State.RUNNING
+    history = fold(journals)
+    points = history.points
+    codes = codes_of_result(facts)
+    running = status.state is State.RUNNING
     member = facts.members[-1] if facts.members else None
     attempt = facts.attempts[-1] if facts.attempts else None
     return Row(
@@ -66,17 +68,17 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         name=job.name,
         state=status.state,
         outcome=status.outcome,
-        reason=status.reason,
+        reason=_damage(facts, history) or ("mixed code" if len(codes) > 1 else status.reason),
         epoch=points[-1].epoch if points else 0,
         epochs=read_job(root, job.id).train.epochs,
         step=points[-1].step if points else 0,
         eta_s=_eta(journals[-1], now) if running and journals else None,
-        metrics=fold(journals).last(),
+        metrics=history.last(),
         attempts=len(facts.attempts),
         executor=member.executor if member else None,
         handle=member.handle if member else None,
         stale_s=max(0.0, now - attempt.heartbeat) if attempt and running else None,
-        older_code=done and code_of_result(facts) != today,
+        older_code=not codes <= {today},
     )
 
 
@@ -90,6 +92,15 @@ def _eta(journal: Journal, now: float) -> float | None:
     return max(0.0, left - max(0.0, now - points[-1].time))
 
 
-def code_of_result(facts: JobFacts) -> str:
-    """Hash of the code that made the result of a DONE job."""
-    return next(a.start.code_hash for a in reversed(facts.attempts) if a.ending)
+def _damage(facts: JobFacts, history: History) -> str:
+    """That a DONE job's journals do not reach the step at which it ended, if they do not."""
+    final = final_attempt(facts.attempts)
+    measured = history.points[-1].step if history.points else 0
+    if final is None or measured >= final.step:
+        return ""
+    return f"its journal is missing or damaged: it ends at step {measured} of {final.step}"
+
+
+def codes_of_result(facts: JobFacts) -> set[str]:
+    """Hashes of the code that made the result of a DONE job; empty of another."""
+    return {attempt.start.code_hash for attempt in contributors(facts.attempts)}

@@ -1,5 +1,6 @@
 """Handing jobs to a place: intent first, then the submission, then its answer."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.config import Placement
-from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.survey import Survey
 from orchestrator.errors import BusyError, Refused, Unclear
 from orchestrator.executors import executor_named
@@ -37,7 +37,8 @@ class Terms:
     """What the submissions of one sweep have in common; kept in the sweep's revision."""
 
     executor: str
-    max_parallel: int
+    max_parallel: int | None
+    """Jobs at a time; None: as many as this machine has cores for."""
     data_root: Path
 
     @classmethod
@@ -60,7 +61,7 @@ def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
         jobs=[one.id for one in due],
         names=[one.name for one in due],
         placement=due[0].placement,
-        max_parallel=terms.max_parallel,
+        max_parallel=terms.max_parallel or _as_cores_allow(due[0].placement),
         snapshot=snapshot,
         python=sys.executable,
         data_root=str(terms.data_root),
@@ -68,36 +69,51 @@ def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
     )
 
 
-def submit(root: Root, lease: Lease, due: Sequence[Due], terms: Terms, found: Survey) -> list[str]:
-    """Submit the jobs, one submission per placement and code; returns what was not clear.
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Submits jobs of one sweep under a lease, on today's code, or on what wrote a checkpoint."""
 
-    A preempted job goes on with the code that wrote its checkpoint; the others get today's.
+    root: Root
+    lease: Lease
+    terms: Terms
+    snapshot: str
 
-    Raises:
-        Refused: the place said no; what was submitted before stays submitted.
-        BusyError: the lease was lost meanwhile.
-    """
-    executor = executor_named(terms.executor, root)
-    today = take_snapshot(root)
-    groups: dict[tuple[str, str], list[Due]] = {}
-    for one in due:
-        code = _code_to_go_on_with(root, one.id, found) or today
-        groups.setdefault((code, one.placement.model_dump_json()), []).append(one)
-    unclear = []
-    for (code, _), members in groups.items():
-        submission = draft(members, terms, code)
-        folder = write_intent(root, submission, executor.render(submission))
-        if not lease.mine():
+    def submit(self, due: Sequence[Due], found: Survey) -> list[str]:
+        """One submission per placement and code; returns what was not clear.
+
+        A preempted job goes on with the code that wrote its checkpoint.
+
+        Raises:
+            Refused: the place said no; what was submitted before stays submitted.
+            BusyError: the lease was lost meanwhile.
+        """
+        groups: dict[tuple[str, str], list[Due]] = {}
+        for one in due:
+            code = _code_to_go_on_with(self.root, one.id, found) or self.snapshot
+            groups.setdefault((code, one.placement.model_dump_json()), []).append(one)
+        drafts = [draft(members, self.terms, code) for (code, _), members in groups.items()]
+        return [unclear for one in drafts if (unclear := self._hand_over(one))]
+
+    def _hand_over(self, submission: Submission) -> str | None:
+        """Intent, submission, answer; returns the place's words if it is not clear what it did."""
+        executor = executor_named(self.terms.executor, self.root)
+        folder = write_intent(self.root, submission, executor.render(submission))
+        if not self.lease.mine():
             write_refused(folder, "the lease was taken over before it was submitted")
-            raise BusyError(f"Another process took over {root.path}. Run the command again.")
+            raise BusyError(f"Another process took over {self.root.path}. Run the command again.")
         try:
             write_submitted(folder, executor.submit(submission))
         except Refused as error:
             write_refused(folder, str(error))
             raise
         except Unclear as error:
-            unclear.append(str(error))
-    return unclear
+            return str(error)
+        return None
+
+
+def _as_cores_allow(placement: Placement) -> int:
+    """Jobs at a time on this machine: a core for each thread."""
+    return max(1, len(os.sched_getaffinity(0)) // (placement.ranks * placement.threads_per_rank))
 
 
 def _code_to_go_on_with(root: Root, job: str, found: Survey) -> str | None:

@@ -13,6 +13,7 @@ from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.state import JobStatus, Sight, Sighting, Sightings, status_of
 from orchestrator.jobs.submissions import (
     Submission,
+    is_open,
     read_handle,
     read_outcomes,
     write_outcomes,
@@ -48,7 +49,7 @@ def survey(root: Root, ids: Collection[str]) -> Survey:
 
 def settle(root: Root) -> None:
     """Settle intents without an answer, and store ends that were observed; needs the lease."""
-    open_intents = [s for s in read_submissions(root) if _is_open(root, s)]
+    open_intents = [s for s in read_submissions(root) if is_open(root.submission(s.token))]
     now = file_time(root.path)
     for name, group in _by_place(open_intents):
         found = executor_named(name, root).find([submission.token for submission in group])
@@ -82,11 +83,6 @@ def _observe(root: Root, submissions: Sequence[Submission]) -> Sightings:
     for name, group in _by_place(asked):
         seen.update(executor_named(name, root).observe(group))
     return seen
-
-
-def _is_open(root: Root, submission: Submission) -> bool:
-    folder = root.submission(submission.token)
-    return not folder.submitted.exists() and not folder.refused.exists()
 
 
 def _by_place(submissions: Sequence[Submission]) -> Iterator[tuple[str, list[Submission]]]:

@@ -1,12 +1,12 @@
 """The verb watch: observe, store what was seen, submit again what is due; repeated."""
 
-from orchestrator.controller.submit import Terms, due_of_revision, submit
+from orchestrator.controller.submit import Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.state import Sight, State
 from orchestrator.jobs.store import launched_revision
-from orchestrator.jobs.submissions import read_outcomes
+from orchestrator.jobs.submissions import is_open, read_outcomes
 
 SETTLED = (State.DONE, State.CANCELLED)
 
@@ -24,7 +24,8 @@ def tend(root: Root, sweep: str) -> Survey:
         store_ends(root, found)
         due = [due_by_id[job] for job, status in found.statuses.items() if status.due]
         if due:
-            submit(root, lease, due, Terms.of_revision(revision), found)
+            terms = Terms.of_revision(revision)
+            Submitter(root, lease, terms, revision["snapshot"]).submit(due, found)
             found = survey(root, list(due_by_id))
     return found
 
@@ -46,7 +47,7 @@ def _has_work(root: Root, found: Survey) -> bool:
     if any(status.due for status in found.statuses.values()):
         return True
     folders = [root.submission(s.token) for s in found.submissions]
-    if any(not f.submitted.exists() and not f.refused.exists() for f in folders):
+    if any(is_open(folder) for folder in folders):
         return True
     ends = {name for name, sighting in found.seen.items() if sighting.sight is Sight.ENDED}
     stored = {(f.token, o["index"]) for f in folders for o in read_outcomes(f)}

@@ -37,6 +37,12 @@ class LocalExecutor:
                 "try: pip install 'orchestrate-vit[train]'"
             )
         gpus, placement = len(visible_gpus()), submission.placement
+        cores = os.cpu_count() or 1
+        if placement.threads_per_rank > cores:
+            refusals.append(
+                f"placement.threads_per_rank is {placement.threads_per_rank}, but this machine has "
+                f"{cores} core(s)"
+            )
         on_gpus = placement.device == "cuda" or (placement.device == "auto" and gpus > 0)
         if on_gpus and placement.ranks > gpus:
             refusals.append(

@@ -12,11 +12,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.errors import RootError
 from orchestrator.executors.pool_log import PoolLogWriter, look_at_pool
-from orchestrator.jobs.facts import End, read_attempts, read_submissions
+from orchestrator.jobs.facts import STOPPED, End, read_attempts, read_submissions
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import process
@@ -30,8 +32,6 @@ LEAVE_S = 20.0
 GRACE_S = 60.0
 """How long a member may take to stop when it was asked to."""
 WORKER = (sys.executable, "-P", "-m", "orchestrator.worker")
-STOPPED = 75
-"""Exit code of a worker that stopped neatly (sysexits.h: EX_TEMPFAIL)."""
 CANNOT_START = 126
 """Exit code recorded for a member whose process could not be made, as a shell would."""
 TAIL_BYTES = 8192
@@ -55,15 +55,14 @@ class Running:
         After rank 0 ended well nothing that befalls the others is a failure: those still there
         wait for a claim that does not come, and are ended.
         """
-        for rank, ended in enumerate(self.ranks):
-            code = ended.poll()
-            if code is None or self.leave_at is not None:
-                continue
-            if code not in (0, STOPPED):
-                self.first_exit = (rank, code)
-            if rank == 0 or self.first_exit:
+        codes = {rank: ended.poll() for rank, ended in enumerate(self.ranks)}
+        if self.leave_at is None:
+            bad = [(rank, code) for rank, code in codes.items() if code not in (None, 0, STOPPED)]
+            if bad:  # who was killed comes first: the others fell over its silence
+                self.first_exit = min(bad, key=lambda one: one[1] > 0)
+            if bad or codes[0] is not None:
                 self.leave_at = now + LEAVE_S
-        return all(rank.returncode is not None for rank in self.ranks)
+        return None not in codes.values()
 
     def ask(self, now: float) -> None:
         """Ask every rank to stop; asking again is harmless."""
@@ -112,12 +111,13 @@ class Pool:
         while self.waiting or self.running:
             now = time.monotonic()
             self._reap(now)
-            if now >= next_orders:
-                self._obey(now)
-                next_orders = now + ORDERS_S
-            if now >= next_beat:
-                self.log.beat()
-                next_beat = now + BEAT_S
+            with _bearing_with_the_file_server():
+                if now >= next_orders:
+                    next_orders = now + ORDERS_S
+                    self._obey(now)
+                if now >= next_beat:
+                    next_beat = now + BEAT_S
+                    self.log.beat()
             while self.waiting and (place := self._free_place()) is not None:
                 self._start(self.waiting.popleft(), place)
             time.sleep(TICK_S)
@@ -216,6 +216,7 @@ class Pool:
             by_place=member.asked_at is not None and code != 0,
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
+            rank=rank,
             detail=self._last_words(member.index, rank) if member.first_exit else "",
         )
 
@@ -231,6 +232,15 @@ class Pool:
         return next((words for log in logs if (words := last_line(log))), "")
 
 
+@contextmanager
+def _bearing_with_the_file_server() -> Iterator[None]:
+    """What cannot be read or touched now is told in the pool's log, and tried again later."""
+    try:
+        yield
+    except (OSError, RootError) as error:
+        print(f"warning: {error}", flush=True)
+
+
 def rank_environment(rank: int, world: int, threads: int) -> dict[str, str]:
     """What tells a rank of this machine its place, and pins its arithmetic to its threads."""
     return {
@@ -239,6 +249,7 @@ def rank_environment(rank: int, world: int, threads: int) -> dict[str, str]:
         "ORCHESTRATE_LOCAL_RANK": str(rank),
         "ORCHESTRATE_ADDRESS": "127.0.0.1",
         "GLOO_SOCKET_IFNAME": "lo",
+        "NCCL_SOCKET_IFNAME": "lo",
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
     }

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def hash_files(files: Iterable[tuple[str, Path]]) -> str:
     return digest.hexdigest()
 
 
+@cache
 def code_hash() -> str:
     """Hash of the files that decide results; a DONE job of another hash is of older code."""
     return hash_files(

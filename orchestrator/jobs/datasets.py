@@ -154,6 +154,11 @@ def _checked(path: Path, record: object) -> Manifest:
 
 
 def _no_such_dataset(data_root: Path, name: str) -> DataError:
+    if (data_root / name).is_dir():
+        return DataError(
+            f"{data_root / name} has no {MANIFEST}, so it is no whole dataset. Remove that folder, "
+            "then prepare it again."
+        )
     words = "digits" if name == "digits" else f"folder --source DIR --name {name}"
     return DataError(
         f"There is no dataset '{name}' under {data_root} "

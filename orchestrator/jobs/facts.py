@@ -9,10 +9,13 @@ from typing import Any
 
 from orchestrator.errors import RootError
 from orchestrator.jobs.files import read_record
-from orchestrator.jobs.journal import History, Journal, fold, read_journal
+from orchestrator.jobs.journal import History, Journal, fold, read_journal, read_start
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
+
+STOPPED = 75
+"""Exit code of a worker that stopped neatly (sysexits.h: EX_TEMPFAIL)."""
 
 
 class Ending(StrEnum):
@@ -52,12 +55,16 @@ class RankError:
 class Attempt:
     """One start of the worker on a job, as far as its files and, on its host, /proc tell.
 
-    ``running`` is None where its process lives on another host; ``heartbeat`` is file time.
+    ``from_step`` is the step it resumed from: -1 for none, None before its journal begins; ``step``
+    the last one it measured, when it ended. ``running`` is None where its process lives on another
+    host; ``heartbeat`` is file time.
     """
 
     number: int
     start: Start
+    from_step: int | None
     ending: Ending | None
+    step: int
     errors: tuple[RankError, ...]
     heartbeat: float
     running: bool | None
@@ -76,6 +83,8 @@ class End:
     by_place: bool = False
     exit_code: int | None = None
     signal: int | None = None
+    rank: int = 0
+    """Whose exit code or signal it is: the rank's that fell first."""
     detail: str = ""
     node: str = ""
 
@@ -134,6 +143,35 @@ def read_attempts(folder: JobFolder) -> tuple[Attempt, ...]:
     return tuple(attempt for attempt in found if attempt is not None)
 
 
+def final_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The attempt that made a job DONE: it finished or diverged, and no later one resumed below.
+
+    An attempt that was believed dead may say that it finished while its successor, which resumed
+    lower, is still at it; then the successor's word counts, as it does in the fold.
+    """
+    for place, attempt in reversed(list(enumerate(attempts))):
+        later = [one.from_step for one in attempts[place + 1 :] if one.from_step is not None]
+        if attempt.ending in (Ending.FINISHED, Ending.DIVERGED) and all(
+            start >= attempt.step for start in later
+        ):
+            return attempt
+    return None
+
+
+def contributors(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The final attempt and those whose steps it went on from, newest first."""
+    last = final_attempt(attempts)
+    found: list[Attempt] = []
+    for attempt in reversed(attempts):
+        if last is None or attempt.number > last.number:
+            continue
+        if attempt is last or attempt.from_step is not None:
+            found.append(attempt)
+        if attempt.from_step == -1:
+            break
+    return found
+
+
 def read_history(folder: JobFolder) -> History:
     """The folded journals of a job's attempts."""
     return fold(read_journals(folder))
@@ -179,10 +217,13 @@ def _attempt(folder: AttemptFolder) -> Attempt | None:
     start = _start(folder, heartbeat)
     # In this order: what a process wrote before it was seen gone is then surely read.
     running = Process.named(start.process).alive() if start.process else None
+    said = _record(folder.exit)
     return Attempt(
         number=folder.number,
         start=start,
-        ending=_ending(folder),
+        from_step=read_start(folder.journal),
+        ending=_ending(said),
+        step=said.get("step", -1),
         errors=_errors(folder),
         heartbeat=heartbeat,
         running=running,
@@ -207,9 +248,8 @@ def _start(folder: AttemptFolder, heartbeat: float) -> Start:
     return Start(**known, facts=facts)
 
 
-def _ending(folder: AttemptFolder) -> Ending | None:
-    said = _record(folder.exit).get("end")
-    return next((ending for ending in Ending if ending == said), None)
+def _ending(said: Mapping[str, Any]) -> Ending | None:
+    return next((ending for ending in Ending if ending == said.get("end")), None)
 
 
 def _errors(folder: AttemptFolder) -> tuple[RankError, ...]:

@@ -84,6 +84,16 @@ def read_journal(path: Path, attempt: int) -> Journal | None:
     return Journal(attempt, from_step, steps, tuple(p for p in points if p is not None))
 
 
+def read_start(path: Path) -> int | None:
+    """The step that the journal at ``path`` goes on from; -1: the start, None: no journal yet."""
+    try:
+        with path.open("rb") as file:
+            from_step = json.loads(file.readline())["from_step"]
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
+        return None
+    return -1 if from_step is None else int(from_step)
+
+
 def _point(line: bytes) -> Point | None:
     """None for a line of another kind, and for one that cannot be read."""
     try:
@@ -114,7 +124,7 @@ class JournalWriter:
 
     def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """Record metrics; non-finite ones as the strings nan, inf, -inf."""
-        plain = {key: _plain(value) for key, value in metrics.items()}
+        plain = plain_metrics(metrics)
         self._append({"t": time.time(), "step": step, "epoch": epoch, "m": plain})
 
     def sync(self) -> None:
@@ -136,5 +146,6 @@ class JournalWriter:
         self._file.flush()
 
 
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
+def plain_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """Metrics as JSON takes them: non-finite ones are the strings nan, inf, -inf."""
+    return {k: value if math.isfinite(value) else str(value) for k, value in metrics.items()}

@@ -5,6 +5,7 @@ a filled folder onto ``lease/``, which fails while somebody's file is in it; tak
 one, or that of a process seen gone, renames that very file away, which only one of several can do.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -26,6 +27,8 @@ RENEW_S = 30.0
 STALE_S = 300.0
 WAIT_S = 60.0
 TICK_S = 0.2
+TELL_S = 2.0
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ def _take(root: Root, verb: str, deadline: float) -> Lease:
         "since": time.time(),
     }
     file = root.lease / f"{uuid.uuid4().hex}.json"
+    began, told = time.monotonic(), False
     while True:
         try:
             if _took(file, record):
@@ -83,8 +87,12 @@ def _take(root: Root, verb: str, deadline: float) -> Lease:
             _clear_stale(root)
         except OSError as error:
             raise RootError(f"{root.path} cannot be written: {error.strerror}") from None
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise BusyError(_held_by(root))
+        if not told and now > began + TELL_S:
+            told = True
+            logger.warning("waiting: %s", _held_by(root))
         time.sleep(TICK_S)
 
 

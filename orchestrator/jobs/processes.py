@@ -12,7 +12,10 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process by host, boot, number and start time (clock ticks since boot)."""
+    """A process by host, boot, number and start time (clock ticks since boot).
+
+    A host is its name and the namespace of its process numbers: containers may share the name.
+    """
 
     host: str
     boot: str
@@ -34,7 +37,7 @@ class Process:
 
     def alive(self) -> bool | None:
         """Whether it runs; None where it cannot be seen: on another host, or hidden."""
-        if self.host != socket.gethostname():
+        if self.host != _host():
             return None
         try:
             return self.boot == _boot() and _start_of(self.pid) == self.start
@@ -49,7 +52,7 @@ def this_process() -> Process:
 
 def process(pid: int) -> Process:
     """The process with this number on this host; if it has ended, one that is not alive."""
-    return Process(socket.gethostname(), _boot(), pid, _start_of(pid) or 0)
+    return Process(_host(), _boot(), pid, _start_of(pid) or 0)
 
 
 def user_name() -> str:
@@ -58,6 +61,12 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+@cache
+def _host() -> str:
+    namespace = str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
+    return f"{socket.gethostname()}/{namespace}"
 
 
 @cache

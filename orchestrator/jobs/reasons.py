@@ -34,10 +34,13 @@ class Reason:
 def reason_of(attempt: Attempt | None, end: End | None) -> Reason:
     """Name the failure of a start from what its ranks wrote and what its place saw.
 
-    The first error of any rank counts: the other ranks' errors are its consequences.
+    A rank that was killed and could write nothing comes first, then the first error that any rank
+    wrote: the other ranks' errors are consequences.
     """
-    if attempt is not None and attempt.errors:
-        first = attempt.errors[0]
+    errors = attempt.errors if attempt is not None else ()
+    silenced = end is not None and end.signal is not None
+    if errors and not (silenced and end and end.rank not in {error.rank for error in errors}):
+        first = errors[0]
         return Reason("exception", f"{first.exception}: {first.message}")
     if end is None or (end.exit_code is None and end.signal is None):
         return Reason("vanished", RULES["vanished"].meaning)

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member
+from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, final_attempt
 from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.reasons import RULES, Reason, reason_of
 
 UNSTARTED_LIMIT = 3
 """So many places that ended before a worker claimed the job are no accident."""
+FRUITLESS_LIMIT = 5
+"""So many starts in a row from one and the same step are ended too early to be of use."""
 LIVE_S = 300.0
 """A heartbeat older than this no longer shows life."""
 
@@ -121,6 +123,11 @@ class _Evidence:
             for start in self.starts().values()
         )
 
+    def progresses(self) -> bool:
+        """Whether one of the last starts resumed beyond the one before it, or may have."""
+        starts = [attempt.from_step for attempt in self.job.attempts[-FRUITLESS_LIMIT:]]
+        return len(starts) < FRUITLESS_LIMIT or len(set(starts)) > 1
+
     def last_start(self) -> _Start:
         """The newest member's, if it failed before it claimed the job; else the last attempt."""
         newest = next((m for m in reversed(self.job.members) if not m.refused), None)
@@ -146,7 +153,7 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
         if status is not None:
             return status
     lost = evidence.lost_places()
-    reason = f"{lost} places ended before a worker claimed it" if lost else ""
+    reason = f"{lost} place(s) ended before a worker claimed it" if lost else ""
     return JobStatus(job.id, State.PLANNED, reason=reason, due=lost < UNSTARTED_LIMIT)
 
 
@@ -164,10 +171,10 @@ def is_live(attempt: Attempt, end: End | None, now: float) -> bool:
 
 
 def _done(e: _Evidence) -> JobStatus | None:
-    for attempt in reversed(e.job.attempts):
-        if attempt.ending in (Ending.FINISHED, Ending.DIVERGED):
-            return JobStatus(e.job.id, State.DONE, outcome=attempt.ending.value)
-    return None
+    final = final_attempt(e.job.attempts)
+    if final is None:
+        return None
+    return JobStatus(e.job.id, State.DONE, outcome=final.ending)
 
 
 def _running(e: _Evidence) -> JobStatus | None:
@@ -190,6 +197,7 @@ def _queued(e: _Evidence) -> JobStatus | None:
 
 
 def _unknown(e: _Evidence) -> JobStatus | None:
+    starts = e.starts()
     for member in e.job.members:
         if member.refused or e.end(member):
             continue
@@ -197,9 +205,14 @@ def _unknown(e: _Evidence) -> JobStatus | None:
             return JobStatus(
                 e.job.id, State.UNKNOWN, reason=f"submission {member.token} was not confirmed"
             )
-        if (member.token, member.index) not in e.seen:
+        attempt = starts[member.token, member.index].attempt
+        said_so_itself = attempt is not None and attempt.ending is not None
+        if (member.token, member.index) not in e.seen and not said_so_itself:
             return JobStatus(
-                e.job.id, State.UNKNOWN, reason=f"{member.executor} did not say what became of it"
+                e.job.id,
+                State.UNKNOWN,
+                reason=f"{member.executor} does not say what became of it; "
+                "if you know that it has ended, cancel it and launch again",
             )
     return None
 
@@ -219,7 +232,9 @@ def _preempted(e: _Evidence) -> JobStatus | None:
         reason = "stopped by a signal"
     else:
         reason = (start.end.detail if start.end else "") or "ended by its place"
-    return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=True)
+    if not e.progresses():
+        reason = f"{reason}; {FRUITLESS_LIMIT} starts in a row gained no checkpoint"
+    return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=e.progresses())
 
 
 def _failed(e: _Evidence) -> JobStatus | None:

@@ -79,6 +79,11 @@ def read_handle(folder: SubmissionFolder) -> str | None:
     return handle
 
 
+def is_open(folder: SubmissionFolder) -> bool:
+    """Whether it is not settled if the place took it: its launch was killed, or is still at it."""
+    return not folder.submitted.exists() and not folder.refused.exists()
+
+
 def write_outcomes(folder: SubmissionFolder, outcomes: list[dict[str, Any]]) -> Path:
     """Store ends that were observed, because places forget; the lease holder calls this."""
     content = to_json({"schema": SCHEMA, "outcomes": outcomes})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import SpecError
-from orchestrator.jobs.facts import Ending, read_attempts, read_history
-from orchestrator.jobs.identity import FROZEN_DEFAULTS
+from orchestrator.jobs.facts import Ending, final_attempt, read_attempts, read_history
+from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import read_job
 
@@ -37,13 +37,16 @@ class Result:
     """The whole configuration, nested."""
 
     def at(self, axis: str) -> Any:
-        """Its place on an axis: what the sweep wrote there, else what the configuration has."""
-        if axis in self.axes:
-            return self.axes[axis]
+        """Its place on an axis: what its configuration has there, or the name of its case.
+
+        Of a group of settings, those that are not at their frozen default.
+        """
         value: Any = self.config
         for part in axis.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-        return value
+        if isinstance(value, Mapping):
+            return {k: v for k, v in value.items() if v != FROZEN_DEFAULTS.get(f"{axis}.{k}")}
+        return self.axes.get(axis) if value is None else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,12 @@ def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
     results = []
     for job in revision["jobs"]:
         folder = root.job(job["id"])
-        ends = [attempt.ending for attempt in read_attempts(folder)]
-        ending = next((e for e in (Ending.FINISHED, Ending.DIVERGED) if e in ends), None)
+        final = final_attempt(read_attempts(folder))
         config = read_job(root, job["id"]).to_plain()
         metrics = read_history(folder).last()
-        results.append(Result(job["id"], job["axes"], ending, metrics, config))
+        results.append(
+            Result(job["id"], job["axes"], final.ending if final else None, metrics, config)
+        )
     return results
 
 
@@ -93,8 +97,9 @@ def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequen
         if measured and metric not in measured:
             raise SpecError(f"No job measured '{metric}'. Measured: {', '.join(measured)}")
     known = [*axes_of(results), SEED]
+    settings = {key for result in results for key, _ in flatten(result.config)}
     for axis in by:
-        if axis not in known and axis not in FROZEN_DEFAULTS:
+        if axis not in known and axis not in settings | FROZEN_DEFAULTS.keys():
             raise SpecError(
                 f"'{axis}' is neither an axis of this sweep ({', '.join(known)}) nor a "
                 "configuration key such as model.registers."
@@ -114,7 +119,7 @@ def grouped(
 
 def as_json(metric: str, by: Sequence[str], groups: Sequence[Group]) -> dict[str, Any]:
     """The documented form of ``results --json``; further metrics stand in a row by their names."""
-    told = [name for name in Group.__slots__ if name not in ("axes", "also", "mixes")]
+    told = [name for name in Group.__slots__ if name not in ("axes", "also")]
     rows = [
         {**group.axes, **{name: getattr(group, name) for name in told}, **group.also}
         for group in groups

@@ -33,5 +33,6 @@ def arms_of(sweep: Sweep) -> list[Arm]:
         macs = count_macs(model)
         plain = point.config.to_plain()["model"]
         ratio = macs / count_macs(vanilla(model))
-        arms.append(Arm(point.name, plain, count_params(model), macs, ratio))
+        name = point.name.removesuffix(f"seed={point.config.seed}").rstrip(",") or "base"
+        arms.append(Arm(name, plain, count_params(model), macs, ratio))
     return arms

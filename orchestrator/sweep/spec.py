@@ -63,7 +63,7 @@ class SweepSpec(Section):
     executor: str = "local"
     placement: Placement = Field(default_factory=Placement)
     max_parallel: int | None = Field(default=None, ge=1)
-    """Jobs of this sweep that may run at once; null has no limit."""
+    """Jobs of this sweep that may run at once; null leaves it to the place."""
 
 
 def read_spec(document: Document, faults: Faults) -> SweepSpec | None:

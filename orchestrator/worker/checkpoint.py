@@ -54,12 +54,12 @@ def load_newest(job: JobFolder) -> dict[str, Any] | None:
         if any(later.attempt > attempt and step > later.start for later in journals):
             continue
         try:
-            meta = json.loads((folder / META).read_bytes())
+            wanted = json.loads((folder / META).read_bytes())["sha256"]
             content = (folder / STATE).read_bytes()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"warning: checkpoint {folder} cannot be read ({error}); trying an older one")
             continue
-        if hashlib.sha256(content).hexdigest() != meta["sha256"]:
+        if hashlib.sha256(content).hexdigest() != wanted:
             print(f"warning: checkpoint {folder} is damaged; trying an older one")
             continue
         state: dict[str, Any] = torch.load(
@@ -79,7 +79,7 @@ def clear_leftovers(job: JobFolder) -> None:
 def _newest_first(job: JobFolder) -> list[Path]:
     if not job.checkpoints.is_dir():
         return []
-    found = [path for path in job.checkpoints.iterdir() if not is_temporary(path)]
+    found = list(job.checkpoints.glob("[0-9]*-[0-9]*"))
     return sorted(found, key=_step_and_attempt, reverse=True)
 
 

@@ -7,17 +7,21 @@ import socket
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
-from orchestrator.jobs.facts import Attempt, Ending, read_attempts, recorded_ends
+from orchestrator.jobs.datasets import load_manifest
+from orchestrator.jobs.facts import Attempt, final_attempt, read_attempts, recorded_ends
 from orchestrator.jobs.files import publishing_folder, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
 from orchestrator.jobs.state import is_live
+from orchestrator.jobs.store import read_job
 from orchestrator.jobs.submissions import Submission
 from orchestrator.worker.place import Place
 
@@ -38,9 +42,10 @@ class Membership:
     def job(self) -> str:
         return self.submission.jobs[self.index]
 
-    def owns(self, attempt: Attempt) -> bool:
-        """Whether an attempt is an earlier or this start of this very member."""
-        return (attempt.start.token, attempt.start.index) == (self.submission.token, self.index)
+    def began(self, attempt: Attempt, restart: int) -> bool:
+        """Whether an attempt is an earlier start of this very member than number ``restart``."""
+        own = (attempt.start.token, attempt.start.index) == (self.submission.token, self.index)
+        return own and attempt.start.restart < restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
     folder = me.root.job(me.job)
     while True:
         attempts = read_attempts(folder)
-        why = reason_to_leave(me, attempts)
+        why = reason_to_leave(me, place, attempts)
         if why:
             return why
         attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
@@ -76,15 +81,15 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
             return attempt
 
 
-def reason_to_leave(me: Membership, attempts: tuple[Attempt, ...]) -> str | None:
+def reason_to_leave(me: Membership, place: Place, attempts: tuple[Attempt, ...]) -> str | None:
     """Why this worker must not start, or None."""
-    if any(a.ending in (Ending.FINISHED, Ending.DIVERGED) for a in attempts):
+    if final_attempt(attempts):
         return "the job is done"
     if me.root.submission(me.submission.token).refused.exists():
         return "the submission counts as refused"
     if standing_orders(read_orders(me.root)).get(me.job):
         return "the job was cancelled"
-    if attempts and not me.owns(attempts[-1]):
+    if attempts and not me.began(attempts[-1], place.restart):
         last = attempts[-1]
         end = recorded_ends(me.root, last.start.token).get(last.start.index)
         if is_live(last, end, file_time(me.root.path)):
@@ -118,6 +123,7 @@ def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
         "process": str(this_process()),
         "host": socket.gethostname(),
         "code_hash": code_hash(),
+        **_data_hashes(me),
         "address": place.address,
         "port": port,
         "world": place.world,
@@ -125,6 +131,16 @@ def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
         "packages": {"python": python_version(), **_versions()},
         "variables": {key: os.environ[key] for key in RECORDED_VARIABLES if key in os.environ},
     }
+
+
+def _data_hashes(me: Membership) -> dict[str, str]:
+    """Hashes of the dataset; none where it cannot be read, which the task will tell."""
+    try:
+        name = read_job(me.root, me.job).data.name
+        manifest = load_manifest(Path(me.submission.data_root), name)
+    except OrchestrateError:
+        return {}
+    return {"content_hash": manifest.content_hash, "layout_hash": manifest.layout_hash}
 
 
 def _versions() -> dict[str, str]:

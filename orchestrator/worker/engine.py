@@ -83,6 +83,8 @@ def train(claim: Claim, config: RunConfig, stop: StopFlag) -> Ending:
 
 def _loop(run: Run, stop: StopFlag) -> Ending:
     trainer, ranks, config = run.trainer, run.trainer.ranks, run.trainer.config
+    if trainer.nonfinite >= NONFINITE_LIMIT:  # killed after the checkpoint that says so
+        return Ending.DIVERGED
     pace = Pace(run.placement.checkpoint_minutes * 60)
     if run.scribe and trainer.step == 0:
         run.scribe.point(0, 0, cost(config))
@@ -96,26 +98,32 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
         )
         set_learning_rate(trainer.optimizer, rate)
         trainer.take(portion)
-        step, (epoch, rest) = trainer.step, divmod(trainer.step, run.steps_per_epoch)
-        last = step == run.steps
-        if last or step % run.placement.log_every_steps == 0:
-            metrics = pace.training_point(trainer) | {"train/lr": rate}
-            if run.scribe:
-                run.scribe.point(step, epoch, metrics)
-        if rest == 0:
-            with pace.paused():
-                _look(run, epoch)
+        _measure(run, pace, rate)
+        last = trainer.step == run.steps
         diverged = trainer.nonfinite >= NONFINITE_LIMIT
         stopping, due = ranks.any([bool(stop), pace.checkpoint_due()])
         if stopping or due or diverged or last:
             if run.scribe:
-                run.scribe.checkpoint(step, trainer.state())
+                run.scribe.checkpoint(trainer.step, trainer.state())
             pace.checkpointed()
         if diverged:
             return Ending.DIVERGED
         if stopping and not last:
             raise Stopped
     return Ending.FINISHED
+
+
+def _measure(run: Run, pace: "Pace", rate: float) -> None:
+    """After a step: a training point and, where an epoch ends, a look at the model."""
+    trainer = run.trainer
+    epoch, rest = divmod(trainer.step, run.steps_per_epoch)
+    if trainer.step == run.steps or trainer.step % run.placement.log_every_steps == 0:
+        metrics = pace.training_point(trainer) | {"train/lr": rate}
+        if run.scribe:
+            run.scribe.point(trainer.step, epoch, metrics)
+    if rest == 0:
+        with pace.paused():
+            _look(run, epoch)
 
 
 def _look(run: Run, epoch: int) -> None:

@@ -2,13 +2,17 @@
 
 import os
 import socket
-import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from orchestrator.config import RunConfig
+from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import load_manifest
-from orchestrator.jobs.facts import Ending, read_history
+from orchestrator.jobs.facts import STOPPED, Ending, read_attempts, read_history
+from orchestrator.jobs.journal import plain_metrics
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import compare_dataset, read_job
 from orchestrator.jobs.submissions import Submission
@@ -17,14 +21,16 @@ from orchestrator.worker.place import Place
 from orchestrator.worker.records import (
     heartbeat,
     leave_if_superseded,
-    plain_metrics,
     redirect_output,
     write_error,
     write_exit,
 )
 from orchestrator.worker.stop import StopFlag, Stopped
 
-DONE, FAILED, STOPPED = 0, 1, 75
+DONE, FAILED = 0, 1
+Task = Callable[[Claim, RunConfig, StopFlag], Ending]
+TASKS = {"train": "orchestrator.worker.engine:train"}
+"""What a job may ask for -> what does it, imported after the claim: torch takes seconds."""
 
 
 def main(token: str, index: int) -> int:
@@ -54,7 +60,7 @@ def _run(share: Claim, stop: StopFlag) -> int:
         ending = _do_task(share, stop)
     except Stopped:
         if first:
-            write_exit(attempt, Ending.STOPPED, signal=stop.signal, metrics=_metrics(share))
+            write_exit(attempt, Ending.STOPPED, signal=stop.signal, **_measured(share))
         return STOPPED
     except Exception as error:  # noqa: BLE001 - whatever it was, it is written down
         write_error(attempt, share.place.rank, error)
@@ -63,24 +69,41 @@ def _run(share: Claim, stop: StopFlag) -> int:
         return FAILED
     if first:
         leave_if_superseded(share.folder, attempt)
-        write_exit(attempt, ending, metrics=_metrics(share))
+        write_exit(attempt, ending, **_measured(share))
     return DONE
 
 
 def _do_task(share: Claim, stop: StopFlag) -> Ending:
     config = read_job(share.me.root, share.me.job)
-    _check_data(share.me, config)
-    from orchestrator.worker.engine import train  # noqa: PLC0415 - torch, after the claim
+    _check_data(share, config)
+    module, _, name = TASKS[config.task].partition(":")
+    task: Task = getattr(import_module(module), name)
+    return task(share, config, stop)
 
-    return train(share, config, stop)
 
+def _check_data(share: Claim, config: RunConfig) -> None:
+    """Hold the dataset against what the root knows of it, and what this job was trained on so far.
 
-def _check_data(me: Membership, config: RunConfig) -> None:
-    manifest = load_manifest(Path(me.submission.data_root), config.data.name)
-    warning = compare_dataset(me.root, manifest)
+    Raises:
+        OrchestrateError: its content is another one.
+        DataError: its shards are others than those the checkpoints come from.
+    """
+    manifest = load_manifest(Path(share.me.submission.data_root), config.data.name)
+    warning = compare_dataset(share.me.root, manifest)
     if warning:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {warning}")
+    for attempt in read_attempts(share.folder):
+        before = attempt.start.facts.get("layout_hash", manifest.layout_hash)
+        if before != manifest.layout_hash and share.folder.checkpoints.is_dir():
+            raise DataError(
+                f"Dataset '{manifest.name}' is laid out in other shards ({manifest.layout_hash}) "
+                f"than when attempt {attempt.number} trained on it ({before}); going on would mix "
+                "two orders of samples. Prepare it as it was, or remove this job's checkpoints."
+            )
 
 
-def _metrics(share: Claim) -> dict[str, object]:
-    return plain_metrics(read_history(share.folder).last())
+def _measured(share: Claim) -> dict[str, Any]:
+    """The last step and the last metrics of the job."""
+    history = read_history(share.folder)
+    step = history.points[-1].step if history.points else -1
+    return {"step": step, "metrics": plain_metrics(history.last())}

@@ -101,6 +101,8 @@ def joined(claim: Claim) -> Iterator[Ranks]:
 def _device(place: Place, placement: Placement) -> torch.device:
     if placement.device == "cpu" or (placement.device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
+    # The study's definitions ask for float32 without TF32.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     device = torch.device("cuda", place.local_rank)
     torch.cuda.set_device(device)
     return device

@@ -5,8 +5,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 
 BEAT_S = 30.0
+MESSAGE = 400
+"""Characters of an error's message that are kept; all of it is in the log."""
 SUPERSEDED = 76
 """Exit code of a rank 0 that found a later attempt on its job (sysexits.h: EX_PROTOCOL)."""
 
@@ -26,8 +28,9 @@ def heartbeat(job: JobFolder, attempt: AttemptFolder) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(BEAT_S):
-            leave_if_superseded(job, attempt)
-            os.utime(attempt.journal if attempt.journal.exists() else attempt.started)
+            with suppress(OSError):  # a file server may be away for a while
+                leave_if_superseded(job, attempt)
+                os.utime(attempt.journal if attempt.journal.exists() else attempt.started)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -53,7 +56,7 @@ def write_error(attempt: AttemptFolder, rank: int, error: BaseException) -> None
         "rank": rank,
         "time": time.time(),
         "exception": type(error).__name__,
-        "message": " ".join(str(error).split())[:2000],
+        "message": " ".join(str(error).split())[:MESSAGE],
     }
     publish(attempt.error(rank), to_json(record))
 
@@ -61,13 +64,6 @@ def write_error(attempt: AttemptFolder, rank: int, error: BaseException) -> None
 def write_exit(attempt: AttemptFolder, ending: Ending, **facts: Any) -> None:
     """Rank 0's last act."""
     publish(attempt.exit, to_json({"end": ending.value, "time": time.time(), **facts}))
-
-
-def plain_metrics(metrics: Mapping[str, float]) -> dict[str, Any]:
-    """Metrics as JSON takes them: non-finite numbers become strings."""
-    return {
-        key: value if abs(value) < float("inf") else str(value) for key, value in metrics.items()
-    }
 
 
 def redirect_output(path: Path) -> None:

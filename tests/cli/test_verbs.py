@@ -186,7 +186,10 @@ def test_launch_tells_what_it_submitted_and_what_it_left_alone(bench: Bench) -> 
     assert again.stdout.splitlines() == [
         f"s: 1 of 3 jobs submitted (local), run root {bench.root.path}",
         "  2 done already, 2 of them by older code",  # a stand-in's
-        "See: orchestrate status s",
+        (
+            "See: orchestrate status s (jobs that are preempted or killed are submitted again by "
+            "the next launch, or by launch --wait while it watches)"
+        ),
     ]
 
 
@@ -246,7 +249,7 @@ def test_results_are_a_table_csv_that_parses_back_and_documented_json(done: Benc
     assert parsed[1] == ["a", "1", "0", "0", "91.5", "", "", ""]
     assert [row[:4] for row in parsed[2:]] == [["b", "0", "1", "0"], ["c", "0", "0", "1"]]
     assert (told["schema"], told["metric"], told["by"]) == (1, "val/top1", ["case"])
-    keys = "case n missing diverged mean std ci95 job_ids train/loss"
+    keys = "case n missing diverged mean std ci95 job_ids mixes train/loss"
     assert [" ".join(row) for row in told["rows"]] == [keys] * 3
     assert "differ in case; add --by case" in mixed.stderr
     assert len(mixed.stdout.splitlines()) == 2
@@ -390,6 +393,49 @@ def test_cancel_asks_first_and_yes_does_not(bench: Bench) -> None:
     until(lambda: "2 CANCELLED" in bench.orchestrate("status").stdout)
     assert "Nothing to cancel" in bench.orchestrate("cancel", "s", "--yes").stdout
     assert [json.loads(p.read_bytes())["why"] for p in sorted(orders.iterdir())] == ["", "enough"]
+
+
+@pytest.mark.slow
+def test_a_launch_right_after_a_cancel_waits_for_it_and_goes_on(bench: Bench) -> None:
+    bench.script("a", "claim", "wait", "finish")
+    sweep = str(bench.sweep("a"))
+    bench.orchestrate("launch", sweep)
+    until(lambda: bench.attempts_on(_id(bench, "a")))
+    assert bench.orchestrate("cancel", "s", "--yes").returncode == 0
+
+    again = bench.orchestrate("launch", sweep)
+
+    assert "1 of 1 jobs submitted" in again.stdout
+    bench.go("a")
+    until(lambda: "1 DONE" in bench.orchestrate("status").stdout)
+    assert len(bench.attempts_on(_id(bench, "a"))) == 2
+
+
+@pytest.mark.slow
+def test_a_result_whose_journal_was_lost_is_told(bench: Bench) -> None:
+    bench.script("a", "claim", "point 5", "finish")
+    bench.orchestrate("launch", str(bench.sweep("a")), "--wait")
+    (attempt,) = bench.attempts_on(_id(bench, "a"))
+    record = json.loads(attempt.exit.read_bytes())
+    attempt.exit.write_text(json.dumps({**record, "step": 50}))
+    before = bench.orchestrate("status", "s").stdout
+    attempt.journal.unlink()
+
+    assert "journal" not in before
+    told = bench.orchestrate("status", "s").stdout
+    assert "its journal is missing or damaged: it ends at step 0 of 50" in told
+
+
+def test_a_closed_output_is_no_traceback(bench: Bench) -> None:
+    command = [sys.executable, "-m", "orchestrator.cli", "flops", str(bench.sweep("a"))]
+    closed = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert (closed.returncode, closed.stderr) == (0, "")
 
 
 def test_flops_json_has_an_arm_for_each_point(bench: Bench) -> None:

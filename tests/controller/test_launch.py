@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -154,6 +155,29 @@ def test_a_planned_job_that_a_watch_would_submit_can_be_cancelled(bench: Bench) 
     assert len(bench.root.submissions()) == 1
 
 
+def test_a_job_of_a_silent_place_is_given_up_by_cancel_and_free_for_the_next_launch(
+    bench: Bench,
+) -> None:
+    sweep = bench.load("a")
+    (point,) = sweep.points
+    go(bench, sweep)
+    until(all_are(bench, sweep, State.DONE))
+    until(lambda: not bench.pools()[0].process.alive())
+    folder = bench.root.submissions()[0]
+    words = folder.pool.read_text().splitlines()[0]
+    folder.pool.write_text(words.replace(socket.gethostname(), "gone") + "\n")
+    os.utime(folder.pool, (0, 0))
+    for outcome in folder.outcomes():
+        outcome.unlink()
+    shutil.rmtree(bench.root.job(point.id).attempts, ignore_errors=True)
+    before = states(bench, sweep)["a"]
+
+    cancel(bench.root, [point.id])
+
+    assert (before, states(bench, sweep)["a"]) == (State.UNKNOWN, State.CANCELLED)
+    assert go(bench, sweep).submitted == (point.id,)
+
+
 def test_a_launch_killed_after_its_pool_started_is_adopted(bench: Bench) -> None:
     bench.script("a", "claim", "wait", "finish")
     path, sweep = bench.sweep("a", "b"), bench.load("a", "b")
@@ -192,7 +216,7 @@ def test_a_launch_killed_before_its_pool_started_is_refused_in_time_and_never_do
     [
         "launch.write_job = die",
         "launch.write_revision = die",
-        "submit.take_snapshot = die",
+        "launch.take_snapshot = die",
         "submit.write_intent = die",
     ],
 )

@@ -27,7 +27,7 @@ def named(bench: Bench) -> Bench:
 @pytest.mark.parametrize(
     ("text", "ids"),
     [
-        (None, ["aaaa1111", "bbbb1111", "bbbb2222"]),
+        (None, ["aaaa1111", "bbbb1111", "bbbb2222", "dddd1111"]),
         ("one", ["aaaa1111", "bbbb1111"]),
         ("a", ["aaaa1111"]),
         ("one/b", ["bbbb1111"]),

@@ -31,7 +31,7 @@ time.sleep({then})
 
 
 def submitting(bench: Bench, then: int) -> list[str]:
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     return [sys.executable, "-c", SUBMIT.format(here=here, folder=str(bench.folder), then=then)]
 
 

@@ -13,6 +13,8 @@ from orchestrator.jobs.facts import (
     End,
     Ending,
     Start,
+    contributors,
+    final_attempt,
     gather,
     read_attempts,
     read_history,
@@ -271,3 +273,21 @@ def test_a_record_that_is_a_folder_is_an_error_and_not_passed_over(job: JobFolde
 
     with pytest.raises(IsADirectoryError):
         read_attempts(job)
+
+
+def test_the_attempts_that_made_a_result_are_those_it_went_on_from(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path)
+    for number, (code, from_step) in enumerate(
+        [("a", None), ("b", 5), ("c", None), ("d", 8), ("e", 8)], start=1
+    ):
+        folder = started(job, number, code_hash=code)
+        header = Header("job", number, from_step=from_step, steps=20)
+        with JournalWriter(folder.journal, header) as journal:
+            journal.point(10, 1, {"x": 1.0})
+    ended(job.attempt(4))
+
+    attempts = read_attempts(job)
+
+    assert final_attempt(attempts[:3]) is None
+    assert final_attempt(attempts) == attempts[3]
+    assert [one.start.code_hash for one in contributors(attempts)] == ["d", "c"]

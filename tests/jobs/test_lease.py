@@ -187,3 +187,17 @@ def test_a_root_that_cannot_be_written_is_an_error_at_once(tmp_path: Path) -> No
         leased(Root(tmp_path / "file" / "runs"), "test"),
     ):
         pass
+
+
+def test_who_waits_for_a_lease_is_told_for_whom(
+    root: Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "TELL_S", 0.0)
+    held_by(root, ELSEWHERE, age_s=0)
+
+    with pytest.raises(BusyError), leased(root, "test", wait_s=0.5):
+        pass
+
+    (told,) = caplog.messages
+    assert told.startswith("waiting: ")
+    assert "of ann on node7" in told

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.jobs.facts import Attempt, End, RankError, Start
@@ -9,7 +11,7 @@ LATER = RankError(0, 6.0, "RuntimeError", "peer closed")
 
 
 def attempt(*errors: RankError) -> Attempt:
-    return Attempt(1, START, None, errors, 1.0, running=False)
+    return Attempt(1, START, -1, None, -1, errors, 1.0, running=False)
 
 
 def end(
@@ -20,6 +22,12 @@ def end(
 
 TABLE = [
     (attempt(FIRST, LATER), end(signal=9), Reason("exception", "ValueError: bad image")),
+    (attempt(LATER), replace(end(signal=9), rank=1), Reason("killed", RULES["killed"].meaning)),
+    (
+        attempt(LATER),
+        replace(end(code=1), rank=1),
+        Reason("exception", "RuntimeError: peer closed"),
+    ),
     (attempt(FIRST), None, Reason("exception", "ValueError: bad image")),
     (attempt(), None, Reason("vanished", RULES["vanished"].meaning)),
     (attempt(), end(), Reason("vanished", RULES["vanished"].meaning)),

@@ -30,7 +30,9 @@ def attempt(token: str = FIRST, number: int = 1, **changes: Any) -> Attempt:
     """An attempt that is live by its heartbeat, on another host."""
     start = Start(token, 0, 0, BEGAN, "h:b:1:1", "h", "c", {})
     fields: dict[str, Any] = {
+        "from_step": None,
         "ending": None,
+        "step": -1,
         "errors": (),
         "heartbeat": NOW - 10,
         "running": None,
@@ -195,7 +197,7 @@ TABLE = [
     ),
     Case("waits after a preemption", S.QUEUED, [STOPPED], [member(end=LEFT), member("t2")], WAITS),
     Case("open intent", S.UNKNOWN, [], [OPEN], reason="submission t1 was not confirmed"),
-    Case("no answer", S.UNKNOWN, [], [member()], reason="local did not say"),
+    Case("no answer", S.UNKNOWN, [], [member()], reason="local does not say"),
     Case("no answer, heartbeat late", S.UNKNOWN, [SILENT], [member()]),
     Case("no answer beats a cancel order", S.UNKNOWN, [], [member()], cancelled=True),
     Case("an old open intent", S.UNKNOWN, [RAISED], [OPEN, member("t2", EXIT_1)]),
@@ -332,7 +334,46 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize("case", TABLE, ids=[case.fact for case in TABLE])
+WORDS_OF_ATTEMPTS = [
+    Case(
+        "no answer, but it said itself that it stopped",
+        S.PREEMPTED,
+        [STOPPED],
+        [member()],
+        due=True,
+    ),
+    Case("no answer, but it said itself that it failed", S.FAILED, [RAISED], [member()]),
+    Case(
+        "finished, while its successor resumed below",
+        S.RUNNING,
+        [
+            attempt(ending=Ending.FINISHED, step=100, from_step=-1),
+            attempt(SECOND, 2, from_step=60),
+        ],
+        [member(), member(SECOND)],
+    ),
+    Case(
+        "finished before its successor looked",
+        S.DONE,
+        [attempt(ending=Ending.FINISHED, step=100), attempt(SECOND, 2, from_step=100)],
+        outcome="finished",
+    ),
+    Case(
+        "five starts from one and the same step",
+        S.PREEMPTED,
+        [attempt(f"t{n}", n, ending=Ending.STOPPED, from_step=40) for n in range(1, 6)],
+        reason="gained no checkpoint",
+    ),
+    Case(
+        "five starts, one of which gained",
+        S.PREEMPTED,
+        [attempt(f"t{n}", n, ending=Ending.STOPPED, from_step=40 + n // 5) for n in range(1, 6)],
+        due=True,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [*TABLE, *WORDS_OF_ATTEMPTS], ids=lambda case: case.fact)
 def test_a_row_of_the_table_holds(case: Case) -> None:
     status = case.status()
 

@@ -126,6 +126,7 @@ def test_the_json_form_is_the_documented_one() -> None:
                 "std": None,
                 "ci95": None,
                 "job_ids": ("a",),
+                "mixes": (),
             }
         ],
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, SpecError
 from orchestrator.jobs.datasets import SPLITS, Manifest, Split
 from orchestrator.worker.data.decode import UNREADABLE, fault_of, storable
 from orchestrator.worker.data.keys import (
@@ -20,6 +20,7 @@ from orchestrator.worker.data.samples import About, LeftOut, Sample
 from orchestrator.worker.data.shards import write_dataset
 from orchestrator.worker.data.track import Track, silently
 
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 WINDOW = 256  # images held in memory while they are decoded in parallel
 Found = Sample | LeftOut
 
@@ -78,8 +79,11 @@ def find_tree(source: Path, val_share: float) -> Tree:
     Without folders train and val, ``val_share`` of each class goes to the validation split.
 
     Raises:
+        SpecError: ``val_share`` is not between 0 and 1.
         DataError: there are no classes, an empty one, or one that is not in both splits.
     """
+    if not 0 < val_share < 1:
+        raise SpecError(f"The share of validation images is {val_share}; it must be in (0, 1)")
     tops: dict[Split, Path] = {split: source / split for split in SPLITS}
     if all(top.is_dir() for top in tops.values()):
         return _tree_of_two(source, tops)
@@ -126,6 +130,12 @@ def _classes(top: Path) -> tuple[str, ...]:
     if not top.is_dir():
         raise DataError(f"There is no folder {shown(top)}. Give one with a folder for every class.")
     names = sorted(path.name for path in top.iterdir() if path.is_dir() and _visible(path))
+    loose = [path.name for path in top.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    if loose:
+        raise DataError(
+            f"{shown(top)} holds {len(loose)} image(s) beside its class folders, such as "
+            f"{shown(Path(min(loose)))}; every image must be in the folder of its class. Move them."
+        )
     if not names:
         raise DataError(
             f"{shown(top)} has no folders; it must hold one per class, with its images directly "

@@ -35,11 +35,6 @@ class Share:
     total: int
     stand_in: bool = False
 
-    @property
-    def weight(self) -> float:
-        """What the share's images count: 0 for a stand-in, else 1 each."""
-        return 0.0 if self.stand_in else 1.0
-
 
 def steps_per_epoch(images: int, train: TrainConfig) -> int:
     """Steps of one epoch, with the shorter last one if it is kept.

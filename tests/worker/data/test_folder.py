@@ -6,7 +6,7 @@ import pytest
 import webdataset
 from PIL import Image
 
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, SpecError
 from orchestrator.worker.data.folder import find_tree, prepare_folder
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
@@ -143,3 +143,23 @@ def test_a_tree_that_is_no_dataset_is_refused_in_words(
 
     with pytest.raises(DataError, match=words):
         find_tree(tmp_path, 0.1)
+
+
+def test_images_beside_the_class_folders_are_refused_by_name(
+    fill: Fill, paint: Paint, tmp_path: Path
+) -> None:
+    source = fill(tmp_path / "source", {"dog": 4, "cat": 4})
+    (source / "labels.json").write_text("{}")
+    assert len(find_tree(source, 0.5).files) == 8
+    (source / "lost.PNG").write_bytes(paint(1))
+
+    with pytest.raises(DataError, match=r"1 image\(s\) beside its class folders, such as lost.PNG"):
+        find_tree(source, 0.5)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
+def test_a_share_that_is_none_is_refused(fill: Fill, tmp_path: Path, share: float) -> None:
+    source = fill(tmp_path / "source", {"dog": 4})
+
+    with pytest.raises(SpecError, match=r"must be in \(0, 1\)"):
+        find_tree(source, share)

@@ -1,0 +1,119 @@
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from orchestrator.config import Placement, RunConfig
+from orchestrator.jobs.datasets import load_manifest
+from orchestrator.jobs.facts import Ending
+from orchestrator.worker import engine
+from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.index import load_index
+from orchestrator.worker.data.order import steps_per_epoch
+from orchestrator.worker.engine import NONFINITE_LIMIT, Run
+from orchestrator.worker.ranks import Ranks
+from orchestrator.worker.stop import StopFlag, Stopped
+from orchestrator.worker.trainer import Trainer
+
+Tiny = Callable[..., RunConfig]
+
+
+@dataclass
+class Notes:
+    """A scribe that keeps what it is told."""
+
+    points: list[tuple[int, int, Mapping[str, float]]] = field(default_factory=list)
+    saved: list[dict[str, Any]] = field(default_factory=list)
+
+    def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.points.append((step, epoch, metrics))
+
+    def arrays(self, step: int, content: bytes) -> None: ...
+
+    def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
+        assert step == state["step"]
+        copied = {name: value.clone() for name, value in state["model"].items()}
+        self.saved.append({**state, "model": copied})
+
+
+@pytest.fixture
+def images(digits: Path) -> Iterator[tuple[SplitImages, SplitImages]]:
+    manifest = load_manifest(digits, "digits")
+    with (
+        closing(SplitImages(load_index(digits, manifest, "train"))) as train,
+        closing(SplitImages(load_index(digits, manifest, "val"))) as val,
+    ):
+        yield train, val
+
+
+def run_of(config: RunConfig, images: tuple[SplitImages, SplitImages], notes: Notes) -> Run:
+    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), None)
+    per_epoch = steps_per_epoch(len(images[0]), config.train)
+    steps = per_epoch * config.train.epochs
+    placement = Placement(log_every_steps=25)
+    return Run(trainer, *images, placement, notes, per_epoch, steps)  # type: ignore[arg-type]
+
+
+def test_training_points_come_on_time_and_the_last_epoch_is_looked_at(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages]
+) -> None:
+    notes = Notes()
+    config = tiny(train__epochs=2, evaluation__every_epochs=5, probe__every_epochs=5)
+
+    ending = engine._loop(run_of(config, images, notes), StopFlag())
+
+    told = [(step, epoch, min(metrics).split("/")[0]) for step, epoch, metrics in notes.points]
+    assert ending is Ending.FINISHED
+    assert [step for step, _, family in told if family == "train"] == [25, 50, 75, 100, 114]
+    assert [(step, epoch) for step, epoch, family in told if family == "activations"] == [(114, 2)]
+    assert notes.points[0][2].keys() >= {"flops/forward_macs", "flops/params"}
+    assert [state["step"] for state in notes.saved] == [114]
+
+
+def test_gradients_that_stay_non_finite_end_a_run_as_diverged_whenever_it_was_killed(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages]
+) -> None:
+    notes = Notes()
+    run = run_of(tiny(), images, notes)
+    with torch.no_grad():
+        run.trainer.model.head.bias[0] = float("inf")
+
+    assert engine._loop(run, StopFlag()) is Ending.DIVERGED
+    assert run.trainer.step == NONFINITE_LIMIT
+    resumed = run_of(tiny(), images, Notes())
+    resumed.trainer.resume(notes.saved[-1])
+    assert engine._loop(resumed, StopFlag()) is Ending.DIVERGED
+    assert resumed.trainer.step == NONFINITE_LIMIT
+
+
+def test_a_stop_saves_after_the_step_it_came_in_and_not_before_the_epoch_was_looked_at(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes, stop = Notes(), StopFlag()
+    run = run_of(tiny(), images, notes)
+    take = Trainer.take
+
+    def asked_at_the_end_of_the_epoch(trainer: Trainer, portion: Any) -> None:
+        take(trainer, portion)
+        if trainer.step == run.steps_per_epoch:
+            stop.signal = "SIGTERM"
+
+    monkeypatch.setattr(Trainer, "take", asked_at_the_end_of_the_epoch)
+    with pytest.raises(Stopped):
+        engine._loop(run, stop)
+
+    assert [state["step"] for state in notes.saved] == [run.steps_per_epoch]
+    assert "val/top1" in notes.points[-1][2]
+
+
+def test_costs_are_told_against_the_plain_transformer_of_the_same_size(tiny: Tiny) -> None:
+    plain = engine.cost(tiny())
+    gated = engine.cost(tiny(model__gate={"position": "sdpa"}, model__registers=3))
+
+    assert plain["flops/relative_to_vanilla"] == 1
+    ratio = gated["flops/forward_macs"] / plain["flops/forward_macs"]
+    assert gated["flops/relative_to_vanilla"] == ratio > 1
