@@ -18,10 +18,12 @@ import pytest
 import torch
 
 from orchestrator.config import RunConfig
+from orchestrator.controller.survey import survey
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.processes import Process
+from orchestrator.jobs.state import State
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import Helpers
@@ -179,8 +181,9 @@ def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     _wait_for_step(bench, 20)
     os.kill(_rank_process(bench, victim), signal.SIGKILL)
     bench.wait()
-    attempts = read_attempts(bench.job)
-    assert attempts[-1].ending is not Ending.FINISHED
+    (killed,) = survey(bench.root, bench.root.job_ids()).statuses.values()
+    assert (killed.state, killed.due) == (State.FAILED, True)
+    assert killed.reason.startswith("killed with signal 9")
 
     bench.launch()
     bench.wait()
