@@ -26,19 +26,36 @@ JSON_SCHEMA = 1
 
 @click.group()
 def data() -> None:
-    """Make, show and check datasets."""
+    """Make, show and check datasets.
+
+    \b
+    orchestrate data prepare digits
+    orchestrate data inspect digits
+    """
 
 
 @data.group()
 def prepare() -> None:
-    """Make a dataset: WebDataset tars, an index and a manifest."""
+    """Make a dataset: WebDataset tars, an index and a manifest.
+
+    \b
+    orchestrate data prepare digits
+    orchestrate data prepare folder --source ~/flowers
+    """
 
 
 @prepare.command()
 @click.option("--name", default="digits", show_default=True, help="Name of the dataset.")
 @data_root_option
 def digits(name: str, data_root: Path) -> None:
-    """The 1,797 handwritten digits of scikit-learn; no network needed."""
+    """The 1,797 handwritten digits of scikit-learn; no network needed.
+
+    A quarter of each class, the samples whose keys have the smallest sha256, is for validation.
+
+    \b
+    orchestrate data prepare digits
+    orchestrate data prepare digits --data-root /scratch/data
+    """
     from orchestrator.jobs.datasets import check_name
     from orchestrator.worker.data.digits import prepare_digits
 
@@ -73,7 +90,12 @@ def digits(name: str, data_root: Path) -> None:
 def folder(
     source: Path, name: str | None, data_root: Path, val_share: float, *, skip_unreadable: bool
 ) -> None:
-    """Any folder of images with one folder per class."""
+    """Any folder of images with one folder per class.
+
+    \b
+    orchestrate data prepare folder --source ~/flowers --val-share 0.2
+    orchestrate data prepare folder --source ~/scans --name s --skip-unreadable
+    """
     from orchestrator.jobs.datasets import check_name
     from orchestrator.worker.data.folder import find_tree, prepare_folder
 
@@ -91,7 +113,11 @@ def folder(
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @data_root_option
 def inspect(name: str, data_root: Path, *, as_json: bool) -> None:
-    """Show what is in a dataset."""
+    """Show what is in a dataset.
+
+    \b
+    orchestrate data inspect digits
+    """
     from orchestrator.jobs.datasets import load_manifest
 
     manifest = load_manifest(data_root, name)
@@ -111,7 +137,11 @@ def inspect(name: str, data_root: Path, *, as_json: bool) -> None:
 @click.argument("name")
 @data_root_option
 def verify(name: str, data_root: Path) -> None:
-    """Read every byte of a dataset and compare it with the manifest."""
+    """Read every byte of a dataset and compare it with the manifest.
+
+    \b
+    orchestrate data verify digits
+    """
     from orchestrator.jobs.datasets import load_manifest
     from orchestrator.worker.data.verify import find_faults
 
