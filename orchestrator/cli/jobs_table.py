@@ -16,7 +16,8 @@ from orchestrator.jobs.state import State
 
 METRICS = ("val/top1", "train/loss", "norms/max_over_median")
 """Shown as far as the width allows."""
-TOLD_IN_FULL = (State.FAILED, State.UNKNOWN)
+TROUBLED = (State.FAILED, State.UNKNOWN)
+TOLD_IN_FULL = (*TROUBLED, State.DONE)
 """States whose reasons a user acts on: below the table if the column is too narrow for them."""
 SILENT_S = 90.0
 NAME_WIDTH = 16
@@ -50,7 +51,7 @@ def live_table(rows: Sequence[Row], width: int, height: int) -> RenderableType:
     """
     shown, most = list(rows), max(1, height - AROUND_LIVE)
     if len(shown) > most:
-        shown = [row for row in rows if row.state in (State.RUNNING, *TOLD_IN_FULL)][:most]
+        shown = [row for row in rows if row.state in (State.RUNNING, *TROUBLED)][:most]
     return _table(shown, rows, width, bar=_bar)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey, survey
+from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.facts import JobFacts, contributors, final_attempt, read_journals
@@ -59,6 +60,7 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
     journals = read_journals(root.job(job.id))
     history = fold(journals)
     points = history.points
+    epochs, damage = _epochs(root, job)
     codes = codes_of_result(facts)
     running = status.state is State.RUNNING
     member = facts.members[-1] if facts.members else None
@@ -68,9 +70,11 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         name=job.name,
         state=status.state,
         outcome=status.outcome,
-        reason=_damage(facts, history) or ("mixed code" if len(codes) > 1 else status.reason),
+        reason=damage
+        or _damage(facts, history)
+        or ("mixed code" if len(codes) > 1 else status.reason),
         epoch=points[-1].epoch if points else 0,
-        epochs=read_job(root, job.id).train.epochs,
+        epochs=epochs,
         step=points[-1].step if points else 0,
         eta_s=_eta(journals[-1], now) if running and journals else None,
         metrics=history.last(),
@@ -80,6 +84,14 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         stale_s=max(0.0, now - attempt.heartbeat) if attempt and running else None,
         older_code=not codes <= {today},
     )
+
+
+def _epochs(root: Root, job: Named) -> tuple[int, str]:
+    """How many a job has; 0 and why, if its record cannot be read: one job hides no other."""
+    try:
+        return read_job(root, job.id).train.epochs, ""
+    except OrchestrateError as error:
+        return 0, str(error)
 
 
 def _eta(journal: Journal, now: float) -> float | None:

@@ -111,13 +111,27 @@ def read_job(root: Root, job_id: str) -> RunConfig:
     """The configuration of a job, filled from the frozen identity defaults.
 
     Raises:
-        OrchestrateError: its record is missing or damaged, or has settings of a newer program.
+        OrchestrateError: its record is missing or damaged, or was written by a newer program.
     """
     path = root.job(job_id).record
     try:
-        return restored(read_record(path)["reduced"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OrchestrateError(f"{path} cannot be read: {error}") from None
+        record = read_record(path)
+        version = record["identity_version"]
+        if version > IDENTITY_VERSION:
+            raise OrchestrateError(
+                f"{path} has identity version {version}; this program reads up to "
+                f"{IDENTITY_VERSION}. Use the newer program that wrote it."
+            )
+        return restored(record["reduced"])
+    except FileNotFoundError:
+        raise OrchestrateError(
+            f"{path} is missing. Launch its sweep again: that writes it anew."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise OrchestrateError(
+            f"{path} cannot be read: {error}. Remove it, then launch its sweep again: that writes "
+            "it anew."
+        ) from None
 
 
 def bind_dataset(root: Root, manifest: Manifest) -> str | None:

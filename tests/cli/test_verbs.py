@@ -424,6 +424,23 @@ def test_a_result_whose_journal_was_lost_is_told(bench: Bench) -> None:
     assert "its journal is missing or damaged: it ends at step 0 of 50" in told
 
 
+@pytest.mark.slow
+def test_a_lost_record_hides_no_other_job_and_comes_back_with_the_next_launch(bench: Bench) -> None:
+    sweep = str(bench.sweep("a", "b"))
+    bench.orchestrate("launch", sweep, "--wait")
+    record = bench.root.job(_id(bench, "a")).record
+    before = record.read_bytes()
+    record.unlink()
+
+    told = bench.orchestrate("status", "s").stdout
+    again = bench.orchestrate("launch", sweep)
+
+    assert "job.json is missing. Launch its sweep again" in told
+    assert "2 DONE" in told
+    assert "0 of 2 jobs submitted" in again.stdout
+    assert record.read_bytes() == before
+
+
 def test_a_closed_output_is_no_traceback(bench: Bench) -> None:
     command = [sys.executable, "-m", "orchestrator.cli", "flops", str(bench.sweep("a"))]
     closed = subprocess.run(
