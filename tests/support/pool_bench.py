@@ -1,6 +1,7 @@
 """A run root whose jobs are done by ``stand_in`` instead of torch; processes are real."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -169,6 +170,11 @@ class Bench:
     def pools(self) -> list[PoolLog]:
         logs = (read_pool_log(folder.pool) for folder in self.root.submissions())
         return [log for log in logs if log]
+
+    def id_of(self, name: str) -> str:
+        """The id of a point that was launched."""
+        jobs = json.loads(self.orchestrate("status", "--json").stdout)["jobs"]
+        return str(next(job["id"] for job in jobs if job["name"] == name))
 
     def tear_down(self) -> None:
         """End the pools, and every rank that they started: their command lines hold a token."""

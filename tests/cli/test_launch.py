@@ -1,0 +1,79 @@
+import json
+import re
+
+import pytest
+from support.finished import run_to_its_end
+from support.pool_bench import Bench, until
+from support.terminal import Terminal
+
+from orchestrator.cli.report import LEFT_ALONE
+from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH
+from orchestrator.jobs.state import State
+
+
+def test_every_state_is_either_submitted_by_launch_or_told_as_left_alone() -> None:
+    assert {*SUBMITTED_BY_LAUNCH, *LEFT_ALONE} == set(State)
+    assert not set(SUBMITTED_BY_LAUNCH) & set(LEFT_ALONE)
+
+
+@pytest.mark.slow
+def test_launch_tells_what_it_submitted_and_what_it_left_alone(bench: Bench) -> None:
+    run_to_its_end(bench)
+    again = bench.orchestrate("launch", str(bench.folder / "s.yaml"))
+
+    assert again.stdout.splitlines() == [
+        f"s: 1 of 3 jobs submitted (local), run root {bench.root.path}",
+        "  2 done already, 2 of them by older code",  # a stand-in's
+        (
+            "See: orchestrate status s (jobs that are preempted or killed are submitted again by "
+            "the next launch, or by launch --wait while it watches)"
+        ),
+    ]
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_waiting_leaves_the_jobs_running_and_all_can_go_on(bench: Bench) -> None:
+    bench.script("a", "claim", 'point 4 {"val/top1": 50}', "wait", "finish")
+    sweep = str(bench.sweep("a", "b"))
+    terminal = Terminal(bench, "launch", sweep, "--wait", columns=100)
+    until(lambda: "4/10" in terminal.read() and "━" in terminal.read())
+    terminal.type("\x03")
+
+    assert terminal.exit_code() == 130
+    assert "the jobs run on. See: orchestrate status s" in terminal.read()
+    assert "Traceback" not in terminal.read()
+    assert not (list(bench.root.lease.glob("*")))
+    job = json.loads(bench.orchestrate("status", "--json").stdout)["jobs"][0]
+    assert (job["state"], job["epoch"]) == ("RUNNING", 4)
+    bench.go("a")
+    again = bench.orchestrate("launch", sweep, "--wait")
+    assert (again.returncode, len(bench.root.submissions())) == (0, 1)
+
+
+@pytest.mark.slow
+def test_waiting_in_a_log_is_plain_lines_one_for_each_change(bench: Bench) -> None:
+    bench.script("b", "claim", "fail it was wrong")
+
+    told = bench.orchestrate("launch", str(bench.sweep("a", "b")), "--wait")
+
+    assert "\x1b" not in told.stdout
+    lines = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in told.stdout.splitlines()]
+    assert lines.count("a: DONE older code") == 1  # a stand-in's
+    assert lines.count("b: FAILED ValueError: it was wrong") == 1
+    assert "b is FAILED: ValueError: it was wrong" in told.stdout
+
+
+@pytest.mark.slow
+def test_a_launch_right_after_a_cancel_waits_for_it_and_goes_on(bench: Bench) -> None:
+    bench.script("a", "claim", "wait", "finish")
+    sweep = str(bench.sweep("a"))
+    bench.orchestrate("launch", sweep)
+    until(lambda: bench.attempts_on(bench.id_of("a")))
+    assert bench.orchestrate("cancel", "s", "--yes").returncode == 0
+
+    again = bench.orchestrate("launch", sweep)
+
+    assert "1 of 1 jobs submitted" in again.stdout
+    bench.go("a")
+    until(lambda: "1 DONE" in bench.orchestrate("status").stdout)
+    assert len(bench.attempts_on(bench.id_of("a"))) == 2

@@ -1,0 +1,42 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from support.pool_bench import Bench, until
+
+
+@pytest.mark.slow
+def test_following_a_log_ends_when_the_job_ends(bench: Bench) -> None:
+    bench.script("a", "claim", "log one", "wait", "log two", "finish")
+    bench.orchestrate("launch", str(bench.sweep("a")))
+    until(lambda: bench.orchestrate("logs", "s/a").stdout == "one\n")
+    following = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator.cli", "logs", "s/a", "-f"],
+        env={**os.environ, **bench.environment},
+        stdout=subprocess.PIPE,
+    )
+    time.sleep(1)
+    before = following.poll()
+    bench.go("a")
+    told, _ = following.communicate(timeout=20)
+
+    assert before is None
+    assert (told, following.returncode) == (b"one\ntwo\n", 0)
+
+
+@pytest.mark.slow
+def test_a_job_without_a_log_is_told_with_its_state(bench: Bench) -> None:
+    for name in "abc":
+        bench.script(name, "claim", "wait")
+    bench.orchestrate("launch", str(bench.sweep("a", "b", "c")))
+    jobs = json.loads(bench.orchestrate("status", "--json").stdout)["jobs"]
+    waiting = next(job for job in jobs if job["state"] == "QUEUED")
+
+    told = bench.orchestrate("logs", waiting["id"][:8])
+
+    assert told.returncode == 1
+    assert "has no log of rank 0 yet: it is QUEUED (waits for a free place)" in told.stderr
+    assert f"orchestrate status {waiting['id'][:8]}" in told.stderr

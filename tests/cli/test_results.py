@@ -1,0 +1,26 @@
+import csv
+import io
+import json
+
+import pytest
+from support.pool_bench import Bench
+
+
+@pytest.mark.slow
+def test_results_are_a_table_csv_that_parses_back_and_documented_json(done: Bench) -> None:
+    table = done.orchestrate("results", "s")
+    parsed = list(csv.reader(io.StringIO(done.orchestrate("results", "s", "--csv").stdout)))
+    told = json.loads(done.orchestrate("results", "s", "--json", "--also", "train/loss").stdout)
+    mixed = done.orchestrate("results", "s", "--by", "seed", "--csv")
+
+    assert table.stdout.splitlines()[0].split() == ["case", "n", "missing", "diverged", "val/top1"]
+    assert parsed[0] == [
+        *("case", "n", "missing", "diverged", "val/top1 mean", "std", "low", "high")
+    ]
+    assert parsed[1] == ["a", "1", "0", "0", "91.5", "", "", ""]
+    assert [row[:4] for row in parsed[2:]] == [["b", "0", "1", "0"], ["c", "0", "0", "1"]]
+    assert (told["schema"], told["metric"], told["by"]) == (1, "val/top1", ["case"])
+    keys = "case n missing diverged mean std ci95 job_ids mixes train/loss"
+    assert [" ".join(row) for row in told["rows"]] == [keys] * 3
+    assert "differ in case; add --by case" in mixed.stderr
+    assert len(mixed.stdout.splitlines()) == 2
