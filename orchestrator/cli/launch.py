@@ -42,7 +42,7 @@ def launch(
     """
     from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.report import report_launch
-    from orchestrator.cli.wait import await_cancelled, wait_for
+    from orchestrator.cli.wait import wait_for
     from orchestrator.controller.launch import launch as run
     from orchestrator.executors import EXECUTORS
     from orchestrator.sweep.load import load_sweep
@@ -50,7 +50,6 @@ def launch(
     sweep = load_sweep(
         sweep_file, overrides=overrides, seeds=seeds, executor=executor, executors=EXECUTORS
     )
-    await_cancelled(sweep, root_path)
     launched = run(sweep, root_path=root_path, data_root=data_root)
     report_launch(sweep, launched)
     if not wait:

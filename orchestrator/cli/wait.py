@@ -2,26 +2,20 @@
 
 import sys
 import time
-from pathlib import Path
 
 import click
 from rich.live import Live
 
 from orchestrator.cli.jobs_table import live_table, reason_of_row
 from orchestrator.cli.render import console
-from orchestrator.controller.cancel import being_cancelled
 from orchestrator.controller.select import Named, select
 from orchestrator.controller.status import Row, rows_of
 from orchestrator.controller.watch import is_settled, tend
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import open_root
-from orchestrator.sweep.expand import Sweep
 
 TICK_S = 1.0
 LINES_S = 10.0
-CANCEL_S = 120.0
-"""A pool kills what was asked to stop after half of this."""
 
 
 def wait_for(root: Root, sweep: str) -> int:
@@ -35,19 +29,6 @@ def wait_for(root: Root, sweep: str) -> int:
     if missing:
         click.echo(f"{len(missing)} of {len(rows)} jobs are not done. See: orchestrate logs JOB")
     return len(missing)
-
-
-def await_cancelled(sweep: Sweep, root_path: Path) -> None:
-    """Let jobs that are being cancelled end, so that they can be launched again."""
-    if not (root_path / "root.json").is_file():
-        return
-    root, ids = open_root(root_path), [point.id for point in sweep.points]
-    deadline, told = time.monotonic() + CANCEL_S, False
-    while (ending := being_cancelled(root, ids)) and time.monotonic() < deadline:
-        if not told:
-            click.echo(f"Waiting for {len(ending)} job(s) that are being cancelled to end ...")
-            told = True
-        time.sleep(TICK_S)
 
 
 def _live(root: Root, sweep: str, jobs: list[Named]) -> list[Row]:

@@ -1,5 +1,7 @@
 """The verb cancel: an order first, then the places are asked."""
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -14,6 +16,10 @@ from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.state import State
 from orchestrator.jobs.submissions import write_outcomes
 
+CANCEL_S = 120.0
+"""A pool kills what was asked to stop after half of this."""
+TICK_S = 0.5
+logger = logging.getLogger(__name__)
 OVER = (State.DONE, State.CANCELLED)
 
 
@@ -55,6 +61,16 @@ def being_cancelled(root: Root, ids: Sequence[str]) -> list[str]:
     found = survey(root, ids)
     busy = (State.RUNNING, State.QUEUED)
     return [j for j in ids if j in found.standing and found.statuses[j].state in busy]
+
+
+def await_cancelled(root: Root, ids: Sequence[str]) -> None:
+    """Let jobs that are being cancelled end, for two minutes at most."""
+    deadline, told = time.monotonic() + CANCEL_S, False
+    while (ending := being_cancelled(root, ids)) and time.monotonic() < deadline:
+        if not told:
+            logger.warning("waiting: %d job(s) are being cancelled and still end", len(ending))
+            told = True
+        time.sleep(TICK_S)
 
 
 def _give_up(root: Root, member: Member) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.controller.cancel import await_cancelled
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.status import codes_of_result
@@ -51,7 +52,8 @@ class Launched:
 def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
     """Submit the jobs of ``sweep`` that are neither done nor under way.
 
-    Nothing is created before the sweep, its data and its placements have been checked.
+    Jobs that are being cancelled are waited for. Nothing is created before the sweep, its data and
+    its placements have been checked.
 
     Raises:
         SpecError: the sweep does not fit its data or its place.
@@ -66,6 +68,7 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
         for manifest in manifests.values():
             compare_dataset(open_root(root_path), manifest)
     root = create_root(root_path)
+    await_cancelled(root, [point.id for point in sweep.points])
     with leased(root, f"launch {sweep.name}") as lease:
         warnings = [w for m in manifests.values() if (w := bind_dataset(root, m))]
         settle(root)

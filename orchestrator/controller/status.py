@@ -60,7 +60,7 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
     journals = read_journals(root.job(job.id))
     history = fold(journals)
     points = history.points
-    epochs, damage = _epochs(root, job)
+    epochs, fault = _epochs(root, job)
     codes = codes_of_result(facts)
     running = status.state is State.RUNNING
     member = facts.members[-1] if facts.members else None
@@ -70,8 +70,8 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         name=job.name,
         state=status.state,
         outcome=status.outcome,
-        reason=damage
-        or _damage(facts, history)
+        reason=fault
+        or _lost_measurements(facts, history)
         or ("mixed code" if len(codes) > 1 else status.reason),
         epoch=points[-1].epoch if points else 0,
         epochs=epochs,
@@ -104,7 +104,7 @@ def _eta(journal: Journal, now: float) -> float | None:
     return max(0.0, left - max(0.0, now - points[-1].time))
 
 
-def _damage(facts: JobFacts, history: History) -> str:
+def _lost_measurements(facts: JobFacts, history: History) -> str:
     """That a DONE job's journals do not reach the step at which it ended, if they do not."""
     final = final_attempt(facts.attempts)
     measured = history.points[-1].step if history.points else 0

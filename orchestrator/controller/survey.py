@@ -48,7 +48,7 @@ def survey(root: Root, ids: Collection[str]) -> Survey:
 
 
 def settle(root: Root) -> None:
-    """Settle intents without an answer, and store ends that were observed; needs the lease."""
+    """Settle intents without an answer: submitted, refused, or left for later; needs the lease."""
     open_intents = [s for s in read_submissions(root) if is_open(root.submission(s.token))]
     now = file_time(root.path)
     for name, group in _by_place(open_intents):

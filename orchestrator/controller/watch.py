@@ -9,6 +9,7 @@ from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import is_open, read_outcomes
 
 SETTLED = (State.DONE, State.CANCELLED)
+MAY_BE_DUE = (State.PREEMPTED, State.FAILED, State.PLANNED)
 
 
 def tend(root: Root, sweep: str) -> Survey:
@@ -39,7 +40,7 @@ def _is_settled(found: Survey, job: str) -> bool:
     status = found.statuses[job]
     if status.state is State.UNKNOWN:  # an open intent is settled by ``settle``, a silence is not
         return all(member.handle or member.refused for member in found.facts[job].members)
-    given_up = status.state in (State.FAILED, State.PLANNED) and not status.due
+    given_up = status.state in MAY_BE_DUE and not status.due
     return status.state in SETTLED or given_up
 
 

@@ -8,9 +8,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from orchestrator.config.section import Section
 from orchestrator.errors import RootError
+
+Record = TypeVar("Record", bound=Section)
 
 
 def to_json(value: Any) -> bytes:
@@ -32,6 +37,19 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise damaged(path, "it holds no JSON object")
     return record
+
+
+def checked(kind: type[Record], plain: dict[str, Any], path: Path) -> Record:
+    """The record of this kind that ``path`` holds.
+
+    Raises:
+        RootError: it is damaged; its first fault is named.
+    """
+    try:
+        return kind.from_plain(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def damaged(path: Path, fault: str) -> RootError:

@@ -50,10 +50,6 @@ class History:
         """The newest value of every metric."""
         return {key: value for point in self.points for key, value in point.metrics.items()}
 
-    def series(self, metric: str) -> list[tuple[int, float]]:
-        """(step, value) wherever the metric was measured."""
-        return [(p.step, p.metrics[metric]) for p in self.points if metric in p.metrics]
-
 
 def fold(attempts: Sequence[Journal]) -> History:
     """Join journals in the order of attempts.

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from orchestrator.config.section import Section
-from orchestrator.jobs.files import damaged, publish, read_record, to_json
+from orchestrator.jobs.files import checked, publish, read_record, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import user_name
 
@@ -58,11 +58,7 @@ def _read_order(path: Path) -> Order | None:
     plain = read_record(path)
     if plain.get("what", "cancel") not in get_args(Kind):
         return None
-    try:
-        return Order.from_plain(plain)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return checked(Order, plain, path)
 
 
 def standing_orders(orders: Iterable[Order]) -> Standing:

@@ -38,8 +38,9 @@ def reason_of(attempt: Attempt | None, end: End | None) -> Reason:
     wrote: the other ranks' errors are consequences.
     """
     errors = attempt.errors if attempt is not None else ()
-    silenced = end is not None and end.signal is not None
-    if errors and not (silenced and end and end.rank not in {error.rank for error in errors}):
+    killed = end.rank if end is not None and end.signal is not None else None
+    silenced = killed is not None and killed not in {error.rank for error in errors}
+    if errors and not silenced:
         first = errors[0]
         return Reason("exception", f"{first.exception}: {first.message}")
     if end is None or (end.exit_code is None and end.signal is None):

@@ -1,5 +1,6 @@
 """Opening a run root, and the write-once records in it: root, job, dataset, sweep revision."""
 
+import errno
 import json
 import os
 import time
@@ -46,7 +47,7 @@ def create_root(path: Path) -> Root:
         if not (path / "root.json").is_file():
             publish_once(path / "root.json", to_json(record))
         if not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise RootError(
             f"The run root {path} cannot be written: {error.strerror}. Choose another one with "
@@ -98,9 +99,9 @@ def write_job(root: Root, job_id: str, config: RunConfig) -> None:
         "reduced": reduced(config),
     }
     path = root.job(job_id).record
-    if not publish_once(path, to_json(record)) and reduced(read_job(root, job_id)) != reduced(
-        config
-    ):
+    if publish_once(path, to_json(record)):
+        return
+    if reduced(read_job(root, job_id)) != reduced(config):
         raise OrchestrateError(
             f"{path} holds another configuration than job {job_id} stands for; it was damaged or "
             "edited. Move that job's folder away, then launch again."

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from orchestrator.config import Placement
 from orchestrator.config.section import Section
-from orchestrator.jobs.files import damaged, publish, publish_once, read_record, to_json
+from orchestrator.jobs.files import checked, damaged, publish, publish_once, read_record, to_json
 from orchestrator.jobs.layout import Root, SubmissionFolder
 
 SCHEMA = 1
@@ -41,12 +41,7 @@ class Submission(Section):
         Raises:
             RootError: the intent is damaged.
         """
-        try:
-            return cls.from_plain(read_record(folder.intent))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise damaged(folder.intent, f"{place}: {first['msg']}") from None
+        return checked(cls, read_record(folder.intent), folder.intent)
 
 
 def write_intent(root: Root, submission: Submission, script: str) -> SubmissionFolder:

@@ -1,7 +1,5 @@
 """Claiming a job: one attempt at a time, by renaming a finished folder into its place."""
 
-import errno
-import json
 import os
 import socket
 import time
@@ -74,11 +72,9 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
         try:
             with publishing_folder(attempt.path) as draft:
                 (draft / attempt.started.name).write_bytes(to_json(_started(me, place, port)))
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-        else:
-            return attempt
+        except FileExistsError:  # somebody was first: look again
+            continue
+        return attempt
 
 
 def reason_to_leave(me: Membership, place: Place, attempts: tuple[Attempt, ...]) -> str | None:
@@ -99,17 +95,13 @@ def reason_to_leave(me: Membership, place: Place, attempts: tuple[Attempt, ...])
 
 def wait_for_claim(me: Membership, place: Place) -> AttemptFolder | str:
     """The other ranks find the attempt that their rank 0 claimed, or give up."""
-    folder = me.root.job(me.job)
+    folder, own = me.root.job(me.job), (me.submission.token, me.index)
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
-        for number in reversed(folder.attempt_numbers()):
-            start = json.loads(folder.attempt(number).started.read_bytes())
-            if (start["token"], start["index"], start["restart"]) == (
-                me.submission.token,
-                me.index,
-                place.restart,
-            ):
-                return folder.attempt(number)
+        for attempt in reversed(read_attempts(folder)):
+            start = attempt.start
+            if (start.token, start.index, start.restart) == (*own, place.restart):
+                return folder.attempt(attempt.number)
         time.sleep(0.1)
     return f"rank 0 claimed nothing within {WAIT_S:.0f} s"
 

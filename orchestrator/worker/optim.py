@@ -9,7 +9,10 @@ from orchestrator.config.optim import OptimConfig
 
 
 def build_optimizer(model: ViT, config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW; vectors, position embedding, class and register tokens are not decayed."""
+    """AdamW (Loshchilov and Hutter, arXiv 1711.05101).
+
+    Vectors, position embedding, class and register tokens are not decayed.
+    """
     exempt = model.no_weight_decay()
     named = list(model.named_parameters())
     bare = [p for name, p in named if p.ndim <= 1 or name in exempt]

@@ -16,11 +16,12 @@ from orchestrator.controller.cancel import cancel, cancellable
 from orchestrator.controller.launch import Launched, launch
 from orchestrator.controller.select import select
 from orchestrator.controller.status import rows_of
-from orchestrator.controller.survey import survey
+from orchestrator.controller.survey import Survey, survey
 from orchestrator.controller.watch import is_settled, tend
 from orchestrator.errors import DataError, OrchestrateError, Refused, RootError, SpecError
 from orchestrator.executors import EXECUTORS
-from orchestrator.jobs.state import State
+from orchestrator.jobs.facts import JobFacts
+from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.submissions import Submission
 from orchestrator.sweep.expand import Sweep
 from orchestrator.sweep.load import load_sweep
@@ -315,6 +316,29 @@ def test_a_killed_job_is_tried_again_twice_by_a_watch_and_then_left(bench: Bench
     assert settle(bench, sweep) == {"a": State.FAILED}
     assert starts(bench, sweep) == {"a": 3}
     assert go(bench, sweep).submitted == (sweep.points[0].id,)
+
+
+@pytest.mark.parametrize(
+    ("status", "settled"),
+    [
+        (JobStatus("j", State.PREEMPTED, due=True), False),
+        (JobStatus("j", State.PREEMPTED), True),
+        (JobStatus("j", State.FAILED, due=True), False),
+        (JobStatus("j", State.FAILED), True),
+        (JobStatus("j", State.PLANNED), True),
+        (JobStatus("j", State.RUNNING), False),
+        (JobStatus("j", State.QUEUED), False),
+        (JobStatus("j", State.UNKNOWN), True),
+        (JobStatus("j", State.CANCELLED), True),
+        (JobStatus("j", State.DONE), True),
+    ],
+)
+def test_a_watch_ends_when_nothing_more_happens_by_itself(
+    status: JobStatus, *, settled: bool
+) -> None:
+    found = Survey({"j": JobFacts("j")}, {"j": status}, {}, {}, ())
+
+    assert is_settled(found) is settled
 
 
 def test_a_job_that_raised_is_not_tried_again_and_its_row_says_why(bench: Bench) -> None:

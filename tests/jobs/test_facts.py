@@ -223,7 +223,12 @@ def test_the_history_folds_the_journals_of_all_attempts(job: JobFolder) -> None:
                 journal.point(step, 0, {"attempt": float(number)})
     started(job, 2)
 
-    assert read_history(job).series("attempt") == [(1, 1.0), (2, 1.0), (3, 3.0), (4, 3.0)]
+    assert [(p.step, p.metrics["attempt"]) for p in read_history(job).points] == [
+        (1, 1.0),
+        (2, 1.0),
+        (3, 3.0),
+        (4, 3.0),
+    ]
 
 
 def test_members_tell_what_places_answered(root: Root) -> None:

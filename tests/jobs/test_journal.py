@@ -112,7 +112,7 @@ def test_an_attempt_from_the_start_drops_everything_before_it() -> None:
     assert fold([_journal(None, 0, 2), _journal(None)]).points == ()
 
 
-def test_the_last_value_of_each_metric_and_its_series_are_at_hand() -> None:
+def test_the_last_value_of_each_metric_is_at_hand() -> None:
     points = (
         Point(0.0, 1, 0, {"a": 1.0}),
         Point(0.0, 2, 0, {"b": 5.0}),
@@ -120,7 +120,6 @@ def test_the_last_value_of_each_metric_and_its_series_are_at_hand() -> None:
     )
 
     assert History(points).last() == {"a": 2.0, "b": 5.0}
-    assert History(points).series("a") == [(1, 1.0), (3, 2.0)]
 
 
 @pytest.fixture

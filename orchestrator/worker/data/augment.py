@@ -52,7 +52,8 @@ def random_box(size: tuple[int, int], draws: NDArray[np.float64]) -> Box:
     """The box of the "random resized crop" for an image of (width, height).
 
     A share of the area and, uniform in its logarithm, a ratio of width to height are drawn until
-    such a box fits; after ten tries the largest centred box of an allowed ratio is taken.
+    such a box fits (Szegedy et al., arXiv 1409.4842, s. 6); after ten tries the largest centred box
+    of an allowed ratio is taken, as torchvision's RandomResizedCrop does.
     """
     width, height = size
     for area, ratio, top, left in draws[:FLIP].reshape(TRIES, TRY_DRAWS).tolist():

@@ -70,7 +70,7 @@ def _new_folder(path: Path) -> Iterator[Path]:
         with publishing_folder(path) as folder:
             yield folder
     except OSError as error:
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+        if error.errno in {errno.EEXIST, errno.ENOTDIR}:
             raise taken from None
         raise DataError(
             f"Dataset {path} could not be written: {error}. Nothing of it was kept; make room, "
