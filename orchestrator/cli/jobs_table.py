@@ -39,12 +39,14 @@ class _Column:
         self.width = self.width or max(widths)
 
 
-def jobs_table(rows: Sequence[Row], width: int) -> RenderableType:
-    """A line per job, what went wrong in full, and the counts."""
-    return _table(rows, rows, width, bar=None)
+def jobs_table(rows: Sequence[Row], width: int, notes: Sequence[str] = ()) -> RenderableType:
+    """A line per job, what went wrong in full, the counts, and notes on the look itself."""
+    return Group(_table(rows, rows, width, bar=None), *_notes(notes))
 
 
-def live_table(rows: Sequence[Row], width: int, height: int) -> RenderableType:
+def live_table(
+    rows: Sequence[Row], width: int, height: int, notes: Sequence[str] = ()
+) -> RenderableType:
     """As ``jobs_table``, with a bar where a running job has no word to say.
 
     Where not all jobs fit, those that run and those that failed; the counts are of all.
@@ -52,7 +54,7 @@ def live_table(rows: Sequence[Row], width: int, height: int) -> RenderableType:
     shown, most = list(rows), max(1, height - AROUND_LIVE)
     if len(shown) > most:
         shown = [row for row in rows if row.state in (State.RUNNING, *TROUBLED)][:most]
-    return _table(shown, rows, width, bar=_bar)
+    return Group(_table(shown, rows, width, bar=_bar), *_notes(notes))
 
 
 def reason_of_row(row: Row) -> str:
@@ -126,6 +128,10 @@ def _in_full(rows: Sequence[Row], reason: _Column) -> list[Text]:
         if row.state in TOLD_IN_FULL and cell_len(reason_of_row(row)) > reason.width
     ]
     return [Text(f"\n{row.name}: {reason_of_row(row)}") for row in cut]
+
+
+def _notes(notes: Sequence[str]) -> list[Text]:
+    return [Text(f"note: {note}", style="yellow") for note in notes]
 
 
 def _state(row: Row) -> Text:

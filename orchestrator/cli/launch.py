@@ -6,31 +6,47 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import (
-    data_root_option,
+    every_option,
     root_option,
     seeds_option,
     set_option,
     sweep_argument,
 )
 
-FAILED_JOBS = 3
+CONTROLLER_S = 60
 
 
 @click.command()
 @sweep_argument
 @click.option("--executor", metavar="NAME", help="Where to run, in place of the sweep's executor.")
 @click.option("--wait", is_flag=True, help="Watch until everything has ended; exit 3 on failures.")
+@click.option("--controller", is_flag=True, help="Let a small job on the cluster watch instead.")
+@every_option
+@click.option(
+    "--cluster",
+    "cluster_file",
+    metavar="FILE",
+    help="The cluster's profile [$ORCHESTRATE_CLUSTER, ~/.config/orchestrate/cluster.yaml, "
+    "slurm/cluster.yaml].",
+)
 @set_option
 @seeds_option
-@data_root_option
+@click.option(
+    "--data-root",
+    metavar="DIR",
+    help="Folder of the datasets [$ORCHESTRATE_DATA, the cluster profile's, ./data].",
+)
 @root_option
 def launch(
     sweep_file: Path,
     executor: str | None,
     wait: bool,
+    controller: bool,
+    every: float | None,
+    cluster_file: str | None,
     overrides: tuple[str, ...],
     seeds: list[int] | None,
-    data_root: Path,
+    data_root: str | None,
     root_path: Path,
 ) -> None:
     """Run what SWEEP.yaml asks for and is not done yet; what is done or running is left alone.
@@ -39,23 +55,34 @@ def launch(
     orchestrate launch sweeps/quickstart.yaml
     orchestrate launch sweeps/quickstart.yaml --wait --seeds 0
     orchestrate launch sweeps/quickstart.yaml --set optim.lr=3e-3
+    orchestrate launch sweeps/exp2_registers.yaml --executor slurm --controller
     """
     from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.report import report_launch
-    from orchestrator.cli.wait import wait_for
+    from orchestrator.cli.wait import FAILED_JOBS, wait_for
     from orchestrator.controller.launch import launch as run
-    from orchestrator.executors import EXECUTORS
+    from orchestrator.controller.launch import start_controller
+    from orchestrator.executors import CLUSTERED, EXECUTORS
+    from orchestrator.jobs.store import locate_data
     from orchestrator.sweep.load import load_sweep
+    from orchestrator.sweep.profile import load_profile, locate_profile
 
     sweep = load_sweep(
         sweep_file, overrides=overrides, seeds=seeds, executor=executor, executors=EXECUTORS
     )
-    launched = run(sweep, root_path=root_path, data_root=data_root)
-    report_launch(sweep, launched)
+    if controller and sweep.executor not in CLUSTERED:
+        raise click.UsageError(f"--controller needs a cluster; executor is {sweep.executor}")
+    path = locate_profile(cluster_file) if sweep.executor in CLUSTERED else None
+    profile = load_profile(path) if path else None
+    data = locate_data(data_root, profile.data_root if profile else None)
+    launched = run(sweep, root_path=root_path, data_root=data, cluster=profile)
+    report_launch(sweep, launched, tended=wait or controller)
+    if controller:
+        click.echo(start_controller(launched.root, sweep.name, int(every or CONTROLLER_S)))
     if not wait:
         return
     try:
-        failed = wait_for(launched.root, sweep.name)
+        failed = wait_for(launched.root, [sweep.name], every)
     except KeyboardInterrupt:
         click.echo(f"\nNo longer watching; the jobs run on. See: orchestrate status {sweep.name}")
         sys.exit(INTERRUPTED)

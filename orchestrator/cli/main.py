@@ -13,6 +13,8 @@ from orchestrator.errors import OrchestrateError
 VERBS = {
     "launch": "orchestrator.cli.launch:launch",
     "status": "orchestrator.cli.status:status",
+    "watch": "orchestrator.cli.watch:watch",
+    "why": "orchestrator.cli.why:why",
     "logs": "orchestrator.cli.logs:logs",
     "cancel": "orchestrator.cli.cancel:cancel",
     "results": "orchestrator.cli.results:results",
@@ -22,6 +24,8 @@ VERBS = {
 SHORT_HELP = {
     "launch": "Run what a sweep file asks for and is not done yet.",
     "status": "Show what runs, waits, failed, is done.",
+    "watch": "Tend sweeps: submit again what was preempted, and what waited for room.",
+    "why": "Say in a sentence what a job waits for, or why it failed, and what to do.",
     "logs": "Show what a job printed.",
     "cancel": "Stop jobs; they stay cancelled until launched again.",
     "results": "Compare: mean and spread over seeds.",
@@ -41,6 +45,7 @@ EXTRAS = {
     "matplotlib": "plots",
     "torch": "train",
     "timm": "train",
+    "submitit": "slurm",
 }
 """Packages that a machine which only launches may lack, and the extra that brings each."""
 INTERRUPTED = 130

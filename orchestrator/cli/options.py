@@ -20,6 +20,12 @@ data_root_option: Callable[[click.decorators.FC], click.decorators.FC] = click.o
     callback=lambda _context, _option, value: locate_data(value),
     help="Folder of the datasets [$ORCHESTRATE_DATA, ./data].",
 )
+every_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--every",
+    metavar="SECONDS",
+    type=click.FloatRange(min=1),
+    help="Between two rounds [1 on this machine, 15 on a cluster; 60 for a controller].",
+)
 json_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead of a table."
 )

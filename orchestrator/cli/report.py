@@ -14,8 +14,8 @@ LEFT_ALONE = {
 }
 
 
-def report_launch(sweep: Sweep, launched: Launched) -> None:
-    """Print it."""
+def report_launch(sweep: Sweep, launched: Launched, *, tended: bool) -> None:
+    """Print it; ``tended``: somebody will watch the sweep."""
     for warning in launched.warnings:
         click.echo(f"warning: {warning}", err=True)
     count = len(launched.submitted)
@@ -25,6 +25,11 @@ def report_launch(sweep: Sweep, launched: Launched) -> None:
     )
     for state, jobs in launched.left_alone.items():
         click.echo(f"  {jobs} {LEFT_ALONE[state]}{_detail(state, launched)}")
+    if launched.later:
+        click.echo(
+            f"  {len(launched.later)} more are due than the place takes now; they are submitted as "
+            f"room comes, by {'the watch' if tended else f'orchestrate watch {sweep.name}'}"
+        )
     if launched.dropped_running:
         names = ", ".join(f"{name} ({id_[:8]})" for id_, name in launched.dropped_running.items())
         click.echo(
@@ -32,10 +37,8 @@ def report_launch(sweep: Sweep, launched: Launched) -> None:
             "to stop one: orchestrate cancel ID"
         )
     if count:
-        click.echo(
-            f"See: orchestrate status {sweep.name} (jobs that are preempted or killed are "
-            "submitted again by the next launch, or by launch --wait while it watches)"
-        )
+        again = "" if tended else " (jobs that are killed go on with: orchestrate watch)"
+        click.echo(f"See: orchestrate status {sweep.name}{again}")
 
 
 def _detail(state: State, launched: Launched) -> str:

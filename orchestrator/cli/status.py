@@ -1,7 +1,7 @@
 """orchestrate status [SWEEP]"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ import click
 from orchestrator.cli.options import json_option, root_option
 
 if TYPE_CHECKING:
-    from orchestrator.controller.status import Row
+    from orchestrator.controller.select import Named
+    from orchestrator.jobs.layout import Root
 
 REFRESH_S = 2.0
 
@@ -43,33 +44,41 @@ def status(
     selected = select(root, jobs)
     if as_json:
         sweep = jobs if jobs in sweep_names(root) else None
-        print_json(controller.as_json(sweep, controller.rows_of(root, selected)))
+        found = controller.look_at(root, selected)
+        rows = controller.rows_of(root, selected, found)
+        print_json(controller.as_json(sweep, rows, found.troubles))
     elif not watch:
-        show(jobs_table(controller.rows_of(root, selected), console().width))
+        found = controller.look_at(root, selected)
+        rows = controller.rows_of(root, selected, found)
+        show(jobs_table(rows, console().width, found.troubles))
     else:
-        _watch(lambda: controller.rows_of(root, selected))
+        _watch(root, selected)
 
 
-def _watch(look: "Callable[[], list[Row]]") -> None:
-    """Show what ``look`` sees until interrupted: in place on a terminal, else when it changed."""
+def _watch(root: "Root", selected: "Sequence[Named]") -> None:
+    """Show the jobs until interrupted: in place on a terminal, else when something changed."""
     from rich.live import Live
 
     from orchestrator.cli.jobs_table import jobs_table, live_table
     from orchestrator.cli.render import console, show
+    from orchestrator.controller.status import look_at, rows_of
+    from orchestrator.controller.watch import patience
 
     try:
         if not console().is_terminal:
             told = None
             while True:
-                rows = look()
+                found = look_at(root, selected)
+                rows = rows_of(root, selected, found)
                 if rows != told:
-                    show(jobs_table(rows, console().width))
+                    show(jobs_table(rows, console().width, found.troubles))
                 told = rows
-                time.sleep(REFRESH_S)
+                time.sleep(max(REFRESH_S, patience(root, found)))
         with Live(console=console(), auto_refresh=False) as live:
             while True:
-                size = live.console.size
-                live.update(live_table(look(), size.width, size.height), refresh=True)
-                time.sleep(REFRESH_S)
+                size, found = live.console.size, look_at(root, selected)
+                rows = rows_of(root, selected, found)
+                live.update(live_table(rows, size.width, size.height, found.troubles), refresh=True)
+                time.sleep(max(REFRESH_S, patience(root, found)))
     except KeyboardInterrupt:
         return

@@ -1,65 +1,107 @@
-"""Watching a sweep until it has ended: a calm live table, or plain lines in a log."""
+"""Watching sweeps until they have ended: a calm live table, or plain lines in a log."""
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 from rich.live import Live
 
 from orchestrator.cli.jobs_table import live_table, reason_of_row
 from orchestrator.cli.render import console
-from orchestrator.controller.select import Named, select
 from orchestrator.controller.status import Row, rows_of
-from orchestrator.controller.watch import is_settled, tend
+from orchestrator.controller.watch import Round, tend_all
+from orchestrator.executors.slurm_tender import NOT_OVER
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
 
-TICK_S = 1.0
+FAILED_JOBS = 3
 LINES_S = 10.0
 
 
-def wait_for(root: Root, sweep: str) -> int:
-    """Tend the sweep until nothing more happens by itself; the number of jobs not DONE."""
-    jobs = select(root, sweep)
-    show = _live if sys.stdout.isatty() else _lines
-    rows = show(root, sweep, jobs)
+def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> int:
+    """Tend the sweeps until nothing more happens by itself; the number of jobs not DONE.
+
+    ``every``: seconds between two rounds, in place of what the places bear.
+    """
+    show = _Live() if sys.stdout.isatty() else _Lines()
+    with show:
+        while True:
+            look = tend_all(root, sweeps)
+            rows = rows_of(root, look.jobs, look.found)
+            show.tell(rows, look)
+            if look.settled:
+                break
+            time.sleep(every or look.patience)
     missing = [row for row in rows if row.state is not State.DONE]
     for row in missing:
         click.echo(f"{row.name} is {row.state}: {row.reason}")
     if missing:
-        click.echo(f"{len(missing)} of {len(rows)} jobs are not done. See: orchestrate logs JOB")
+        click.echo(f"{len(missing)} of {len(rows)} jobs are not done. See: orchestrate why JOB")
     return len(missing)
 
 
-def _live(root: Root, sweep: str, jobs: list[Named]) -> list[Row]:
-    with Live(console=console(), refresh_per_second=4, transient=False) as live:
-        while True:
-            found = tend(root, sweep)
-            rows = rows_of(root, jobs, found)
-            live.update(live_table(rows, live.console.width, live.console.height))
-            if is_settled(found):
-                return rows
-            time.sleep(TICK_S)
+def watch_once(root: Root, sweeps: Sequence[str]) -> int:
+    """One round; returns the exit code: 0 all done, 3 over with jobs not done, 4 more to come."""
+    look = tend_all(root, sweeps)
+    rows = rows_of(root, look.jobs, look.found)
+    counts = Counter(row.state.value for row in rows)
+    told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no jobs"
+    click.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {', '.join(sweeps)}: {told}")
+    for note in look.notes:
+        click.echo(f"note: {note}")
+    if not look.settled:
+        return NOT_OVER
+    return 0 if counts.keys() <= {State.DONE.value} else FAILED_JOBS
 
 
-def _lines(root: Root, sweep: str, jobs: list[Named]) -> list[Row]:
-    told: dict[str, str] = {}
-    next_line = 0.0
-    while True:
-        found = tend(root, sweep)
-        rows = rows_of(root, jobs, found)
-        settled = is_settled(found)
+@dataclass
+class _Live:
+    """A table that is drawn again in its place."""
+
+    def __post_init__(self) -> None:
+        self._live = Live(console=console(), refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def tell(self, rows: Sequence[Row], look: Round) -> None:
+        out = self._live.console
+        self._live.update(live_table(rows, out.width, out.height, look.notes), refresh=True)
+
+
+class _Lines:
+    """A line for every job whose state changed, and now and then for one that goes on."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+        self._next = 0.0
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def tell(self, rows: Sequence[Row], look: Round) -> None:
+        now = time.monotonic()
         for row in rows:
             line = _line(row)
-            changed = told.get(row.id, "").split(" ")[0] != row.state
-            if line != told.get(row.id) and (changed or settled or time.monotonic() >= next_line):
-                told[row.id] = line
+            changed = self._told.get(row.id, "").split(" ")[0] != row.state
+            if line != self._told.get(row.id) and (changed or look.settled or now >= self._next):
+                self._told[row.id] = line
                 click.echo(f"{time.strftime('%H:%M:%S')} {row.name}: {line}")
-        if settled:
-            return rows
-        if time.monotonic() >= next_line:
-            next_line = time.monotonic() + LINES_S
-        time.sleep(TICK_S)
+        for note in look.notes:
+            if self._told.get(note) is None:
+                self._told[note] = note
+                click.echo(f"{time.strftime('%H:%M:%S')} note: {note}")
+        if now >= self._next:
+            self._next = now + LINES_S
 
 
 def _line(row: Row) -> str:

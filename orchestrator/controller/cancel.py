@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from orchestrator.controller.survey import survey
+from orchestrator.controller.survey import Survey, survey
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.facts import End, Member
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
@@ -37,6 +38,9 @@ def cancel(root: Root, ids: Sequence[str], why: str = "") -> None:
 
     Members of which no place can speak are given up: their end is stored, so that the jobs are
     free. Should one be alive after all, its heartbeat keeps others from its job.
+
+    Raises:
+        Unclear: a place was not heard; the order stands.
     """
     write_order(root, Order(what="cancel", jobs=list(ids), why=why))
     found = survey(root, ids)
@@ -46,31 +50,46 @@ def cancel(root: Root, ids: Sequence[str], why: str = "") -> None:
         for member in found.facts[job].members
         if member.handle and not member.refused and not member.end
     ]
-    silent = [m for m in open_members if (m.token, m.index) not in found.seen]
-    for name in {member.executor for member in open_members}:
-        asked = [(m.token, m.index) for m in open_members if m.executor == name]
-        executor_named(name, root).cancel(asked)
+    _ask(root, open_members)
+    silent = [m for m in open_members if not _is_busy(found, m)]
     if silent:
         with leased(root, "cancel"):
             for member in silent:
                 _give_up(root, member)
 
 
-def being_cancelled(root: Root, ids: Sequence[str]) -> list[str]:
+def cancel_again(root: Root, found: Survey) -> None:
+    """Ask the places again to stop what was cancelled and still runs or waits there."""
+    members = [m for job in being_cancelled(found) for m in found.facts[job].members]
+    _ask(root, [member for member in members if _is_busy(found, member)])
+
+
+def being_cancelled(found: Survey) -> list[str]:
     """Those of the jobs that were cancelled and still run or wait."""
-    found = survey(root, ids)
     busy = (State.RUNNING, State.QUEUED)
-    return [j for j in ids if j in found.standing and found.statuses[j].state in busy]
+    return [j for j, s in found.statuses.items() if j in found.standing and s.state in busy]
 
 
 def await_cancelled(root: Root, ids: Sequence[str]) -> None:
     """Let jobs that are being cancelled end, for two minutes at most."""
     deadline, told = time.monotonic() + CANCEL_S, False
-    while (ending := being_cancelled(root, ids)) and time.monotonic() < deadline:
+    while (ending := being_cancelled(survey(root, ids))) and time.monotonic() < deadline:
         if not told:
             logger.warning("waiting: %d job(s) are being cancelled and still end", len(ending))
             told = True
         time.sleep(TICK_S)
+
+
+def _ask(root: Root, members: Sequence[Member]) -> None:
+    for name in sorted({member.executor for member in members}):
+        asked = [(m.token, m.index) for m in members if m.executor == name]
+        executor_named(name, root).cancel(asked)
+
+
+def _is_busy(found: Survey, member: Member) -> bool:
+    """Whether its place says that it runs or waits."""
+    seen = found.seen.get((member.token, member.index))
+    return seen is not None and seen.sight in (Sight.RUNNING, Sight.WAITING)
 
 
 def _give_up(root: Root, member: Member) -> None:

@@ -24,17 +24,18 @@ def check_data(sweep: Sweep, data_root: Path) -> dict[str, Manifest]:
 
 
 def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
-    """Ask the place about each shape of placement.
+    """Ask the place about each shape of job.
 
     Raises:
         SpecError: it would refuse one.
     """
-    shapes = {point.placement: point for point in sweep.points}
+    dues = [Due(p.id, p.name, p.placement, p.resources) for p in sweep.points]
+    shapes = {one.shape: one for one in reversed(dues)}
     executor = executor_named(sweep.executor, Root(root_path))
-    for placement, point in shapes.items():
-        refusals = executor.check(draft([Due(point.id, point.name, placement)], terms, snapshot=""))
+    for one in shapes.values():
+        refusals = executor.check(draft([one], terms, snapshot=""))
         if refusals:
-            raise SpecError(f"Point '{point.name}' of sweep '{sweep.name}': {'; '.join(refusals)}")
+            raise SpecError(f"Point '{one.name}' of sweep '{sweep.name}': {'; '.join(refusals)}")
 
 
 def _misfit(point: Point, manifest: Manifest) -> str | None:

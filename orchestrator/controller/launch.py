@@ -1,27 +1,31 @@
 """The verb launch: everything checked first, then exactly what is due is submitted."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.config import ClusterProfile
 from orchestrator.controller.cancel import await_cancelled
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.status import codes_of_result
-from orchestrator.controller.submit import Due, Submitter, Terms
+from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.executors.slurm_tender import Tender
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import (
-    SCHEMA,
+    REVISION_SCHEMA,
     bind_dataset,
     compare_dataset,
     create_root,
+    launched_revision,
     newest_revision,
     open_root,
     write_job,
@@ -39,17 +43,21 @@ class Launched:
     root: Root
     revision: int
     submitted: tuple[str, ...]
+    later: tuple[str, ...]
+    """Due too, but more than the place takes now: a watch submits them as room comes."""
     left_alone: Mapping[State, int]
     older_code: int
     """Of those that are DONE: by other code than today's."""
     other_placement: int
-    """Of those that wait: submitted with another placement than the sweep has now."""
+    """Of those that wait: submitted with another placement or other resources than now."""
     dropped_running: Mapping[str, str]
     """Names by id of points that the sweep no longer has, and that run or wait."""
     warnings: list[str] = field(default_factory=list)
 
 
-def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
+def launch(
+    sweep: Sweep, *, root_path: Path, data_root: Path, cluster: ClusterProfile | None = None
+) -> Launched:
     """Submit the jobs of ``sweep`` that are neither done nor under way.
 
     Jobs that are being cancelled are waited for. Nothing is created before the sweep, its data and
@@ -60,9 +68,10 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
         DataError: a dataset is missing or damaged.
         RootError, BusyError: the root cannot be written, or somebody else is writing it.
         Refused: the place did not take it.
+        Unclear: the place did not say how much it takes; nothing was submitted.
     """
     manifests = check_data(sweep, data_root)
-    terms = Terms(sweep.executor, sweep.max_parallel, data_root)
+    terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
     check_placements(sweep, terms, root_path)
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
@@ -75,7 +84,7 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
         found = survey(root, [point.id for point in sweep.points])
         store_ends(root, found)
         due = [
-            Due(point.id, point.name, point.placement)
+            Due(point.id, point.name, point.placement, point.resources)
             for point in sweep.points
             if found.statuses[point.id].state in SUBMITTED_BY_LAUNCH
         ]
@@ -85,15 +94,18 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
         snapshot = take_snapshot(root)
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         _lift_cancels(root, found, due)
+        handed = Handed((), ())
         if due:
-            warnings += Submitter(root, lease, terms, snapshot).submit(due, found)
+            handed = Submitter(root, lease, terms, snapshot).submit(due, found)
+            warnings += handed.unclear
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
         alone[found.statuses[one.id].state] -= 1
     return Launched(
         root=root,
         revision=revision,
-        submitted=tuple(one.id for one in due),
+        submitted=handed.jobs,
+        later=tuple(one.id for one in due if one.id not in set(handed.jobs)),
         left_alone=+alone,
         older_code=_of_older_code(found),
         other_placement=_of_other_placement(sweep, found),
@@ -102,10 +114,29 @@ def launch(sweep: Sweep, *, root_path: Path, data_root: Path) -> Launched:
     )
 
 
+def start_controller(root: Root, sweep: str, every_s: int) -> str:
+    """Let a small job on the cluster tend a launched sweep; returns a sentence on it.
+
+    Raises:
+        Refused: the cluster did not take it.
+    """
+    revision = launched_revision(root, sweep)
+    profile = Terms.of_revision(revision).cluster
+    assert profile is not None, "a launch to a cluster has checked its profile"
+    return Tender(
+        root=root,
+        sweep=sweep,
+        profile=profile,
+        python=profile.python or sys.executable,
+        snapshot=revision["snapshot"],
+        every_s=every_s,
+    ).start()
+
+
 def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
     """The content of a sweep's revision."""
     return {
-        "schema": SCHEMA,
+        "schema": REVISION_SCHEMA,
         "name": sweep.name,
         "study": sweep.study,
         "question": sweep.question,
@@ -114,6 +145,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
         "executor": terms.executor,
         "max_parallel": terms.max_parallel,
         "data_root": str(terms.data_root),
+        "cluster": terms.cluster.to_plain() if terms.cluster else None,
         "snapshot": snapshot,
         "jobs": [
             {
@@ -121,6 +153,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
                 "name": point.name,
                 "axes": dict(point.axes),
                 "placement": point.placement.to_plain(),
+                "resources": point.resources.to_plain(),
             }
             for point in sweep.points
         ],
@@ -133,10 +166,10 @@ def _of_older_code(found: Survey) -> int:
 
 
 def _of_other_placement(sweep: Sweep, found: Survey) -> int:
-    placements = {submission.token: submission.placement for submission in found.submissions}
+    shapes = {s.token: (s.placement, s.resources) for s in found.submissions}
     return sum(
         found.statuses[point.id].state is State.QUEUED
-        and placements[found.facts[point.id].members[-1].token] != point.placement
+        and shapes[found.facts[point.id].members[-1].token] != (point.placement, point.resources)
         for point in sweep.points
     )
 

@@ -8,9 +8,10 @@ from typing import Any
 from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import OrchestrateError
+from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
-from orchestrator.jobs.facts import JobFacts, contributors, final_attempt, read_journals
+from orchestrator.jobs.facts import JobFacts, Member, contributors, final_attempt, read_journals
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
@@ -40,19 +41,29 @@ class Row:
     older_code: bool
 
 
-def rows_of(root: Root, jobs: Sequence[Named], found: Survey | None = None) -> list[Row]:
-    """The rows of these jobs; ``found`` saves a second look."""
-    found = found or survey(root, [job.id for job in jobs])
+def look_at(root: Root, jobs: Sequence[Named]) -> Survey:
+    """What there is to be seen of these jobs now."""
+    return survey(root, [job.id for job in jobs])
+
+
+def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
+    """The rows of these jobs, as ``found`` shows them."""
     now, today = file_time(root.path), code_hash()
     return [_row(root, job, found, now, today) for job in jobs]
 
 
-def as_json(sweep: str | None, rows: Sequence[Row]) -> dict[str, Any]:
-    """The documented form of ``status --json``."""
+def as_json(sweep: str | None, rows: Sequence[Row], notes: Sequence[str]) -> dict[str, Any]:
+    """The documented form of ``status --json``; ``notes``: in what places could not be asked."""
     counts = Counter(row.state.value for row in rows)
     keys = [name for name in Row.__slots__ if name != "eta_s"]  # an estimate is for people
     jobs = [{name: getattr(row, name) for name in keys} for row in rows]
-    return {"schema": SCHEMA, "sweep": sweep, "counts": dict(counts), "jobs": jobs}
+    return {
+        "schema": SCHEMA,
+        "sweep": sweep,
+        "counts": dict(counts),
+        "jobs": jobs,
+        "notes": list(notes),
+    }
 
 
 def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
@@ -80,10 +91,16 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         metrics=history.last(),
         attempts=len(facts.attempts),
         executor=member.executor if member else None,
-        handle=member.handle if member else None,
+        handle=_handle(root, member) if member else None,
         stale_s=max(0.0, now - attempt.heartbeat) if attempt and running else None,
         older_code=not codes <= {today},
     )
+
+
+def _handle(root: Root, member: Member) -> str | None:
+    if member.handle is None:
+        return None
+    return executor_named(member.executor, root).member_handle(member.handle, member.index)
 
 
 def _epochs(root: Root, job: Named) -> tuple[int, str]:

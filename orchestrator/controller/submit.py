@@ -1,16 +1,18 @@
 """Handing jobs to a place: intent first, then the submission, then its answer."""
 
-import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from orchestrator.config import Placement
+from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.controller.survey import Survey
 from orchestrator.errors import BusyError, Refused, Unclear
 from orchestrator.executors import executor_named
+from orchestrator.executors.base import Executor
+from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
 from orchestrator.jobs.processes import user_name
@@ -30,6 +32,12 @@ class Due:
     id: str
     name: str
     placement: Placement
+    resources: Resources
+
+    @property
+    def shape(self) -> str:
+        """What jobs of one submission have in common."""
+        return self.placement.model_dump_json() + self.resources.model_dump_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +46,58 @@ class Terms:
 
     executor: str
     max_parallel: int | None
-    """Jobs at a time; None: as many as this machine has cores for."""
+    """Jobs at a time; None leaves it to the place."""
     data_root: Path
+    cluster: ClusterProfile | None = None
 
     @classmethod
     def of_revision(cls, revision: dict[str, Any]) -> Self:
-        return cls(revision["executor"], revision["max_parallel"], Path(revision["data_root"]))
+        cluster = revision.get("cluster")
+        return cls(
+            revision["executor"],
+            revision["max_parallel"],
+            Path(revision["data_root"]),
+            None if cluster is None else ClusterProfile.from_plain(cluster),
+        )
 
 
 def due_of_revision(revision: dict[str, Any]) -> list[Due]:
     """Every job of a sweep's revision as it would be submitted."""
     return [
-        Due(job["id"], job["name"], Placement.from_plain(job["placement"]))
+        Due(
+            job["id"],
+            job["name"],
+            Placement.from_plain(job["placement"]),
+            Resources.from_plain(job.get("resources", {})),
+        )
         for job in revision["jobs"]
     ]
 
 
 def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
-    """The submission of jobs that share a placement."""
+    """The submission of jobs of one shape."""
+    cluster = terms.cluster
     return Submission(
         executor=terms.executor,
         jobs=[one.id for one in due],
         names=[one.name for one in due],
         placement=due[0].placement,
-        max_parallel=terms.max_parallel or _as_cores_allow(due[0].placement),
+        resources=due[0].resources,
+        cluster=cluster,
+        max_parallel=terms.max_parallel,
         snapshot=snapshot,
-        python=sys.executable,
+        python=(cluster.python if cluster else None) or sys.executable,
         data_root=str(terms.data_root),
         owner=user_name(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The jobs that were handed over, and what the place said where that was not clear."""
+
+    jobs: tuple[str, ...]
+    unclear: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +109,28 @@ class Submitter:
     terms: Terms
     snapshot: str
 
-    def submit(self, due: Sequence[Due], found: Survey) -> list[str]:
-        """One submission per placement and code; returns what was not clear.
+    def submit(self, due: Sequence[Due], found: Survey) -> "Handed":
+        """One submission per shape and code, as far as the place takes them now.
 
         A preempted job goes on with the code that wrote its checkpoint.
 
         Raises:
             Refused: the place said no; what was submitted before stays submitted.
+            Unclear: it could not be asked how much it takes; nothing was submitted.
             BusyError: the lease was lost meanwhile.
         """
+        executor = executor_named(self.terms.executor, self.root)
         groups: dict[tuple[str, str], list[Due]] = {}
         for one in due:
             code = _code_to_go_on_with(self.root, one.id, found) or self.snapshot
-            groups.setdefault((code, one.placement.model_dump_json()), []).append(one)
+            groups.setdefault((code, one.shape), []).append(one)
         drafts = [draft(members, self.terms, code) for (code, _), members in groups.items()]
-        return [unclear for one in drafts if (unclear := self._hand_over(one))]
+        admitted = executor.admit(drafts, _under_way(found))
+        unclear = [words for one in admitted if (words := self._hand_over(executor, one))]
+        return Handed(tuple(job for one in admitted for job in one.jobs), tuple(unclear))
 
-    def _hand_over(self, submission: Submission) -> str | None:
+    def _hand_over(self, executor: Executor, submission: Submission) -> str | None:
         """Intent, submission, answer; returns the place's words if it is not clear what it did."""
-        executor = executor_named(self.terms.executor, self.root)
         folder = write_intent(self.root, submission, executor.render(submission))
         if not self.lease.mine():
             write_refused(folder, "the lease was taken over before it was submitted")
@@ -111,9 +145,11 @@ class Submitter:
         return None
 
 
-def _as_cores_allow(placement: Placement) -> int:
-    """Jobs at a time on this machine: a core for each thread."""
-    return max(1, len(os.sched_getaffinity(0)) // (placement.ranks * placement.threads_per_rank))
+def _under_way(found: Survey) -> int:
+    """How many jobs at once the submissions so far may run, of those that wait or run."""
+    busy = (Sight.WAITING, Sight.RUNNING)
+    members = Counter(token for (token, _), seen in found.seen.items() if seen.sight in busy)
+    return sum(min(s.max_parallel or members[s.token], members[s.token]) for s in found.submissions)
 
 
 def _code_to_go_on_with(root: Root, job: str, found: Survey) -> str | None:

@@ -5,22 +5,28 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import attrgetter
 
+from orchestrator.errors import Unclear
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
-from orchestrator.jobs.facts import JobFacts, gather, read_submissions
-from orchestrator.jobs.layout import Root
+from orchestrator.jobs.evidence import Sight, Sighting, Sightings
+from orchestrator.jobs.facts import End, JobFacts, gather, read_attempts, read_submissions
+from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import Standing, read_orders, standing_orders
-from orchestrator.jobs.state import JobStatus, Sight, Sighting, Sightings, status_of
+from orchestrator.jobs.state import JobStatus, State, status_of
 from orchestrator.jobs.submissions import (
     Submission,
     is_open,
+    read_absences,
     read_handle,
     read_outcomes,
+    write_absences,
     write_outcomes,
     write_refused,
     write_submitted,
 )
 
+ABSENT_S = 60.0
+"""Between two answers of a place that lack a member, before it counts as ended."""
 ORPHAN_S = 300.0
 """An intent without an answer this old, which the place does not know, was never submitted."""
 
@@ -34,25 +40,35 @@ class Survey:
     standing: Standing
     seen: Sightings
     submissions: Sequence[Submission]
+    troubles: Sequence[str] = ()
+    """In what the places could not be asked."""
 
 
 def survey(root: Root, ids: Collection[str]) -> Survey:
     """Look at the jobs named by ``ids``; writes nothing."""
     submissions = [s for s in read_submissions(root) if not set(ids).isdisjoint(s.jobs)]
     standing = standing_orders(read_orders(root))
-    seen = _observe(root, submissions)
+    seen, troubles = _observe(root, submissions)
     facts = gather(root, ids, submissions)
     now = file_time(root.path)
     statuses = {job: status_of(facts[job], standing, seen, now) for job in ids}
-    return Survey(facts, statuses, standing, seen, submissions)
+    return Survey(facts, statuses, standing, seen, submissions, troubles)
 
 
 def settle(root: Root) -> None:
-    """Settle intents without an answer: submitted, refused, or left for later; needs the lease."""
+    """Settle intents without an answer: submitted, refused, or left for later; needs the lease.
+
+    A worker that claimed a job has proved that its submission was taken, even where its place has
+    forgotten it.
+    """
     open_intents = [s for s in read_submissions(root) if is_open(root.submission(s.token))]
     now = file_time(root.path)
     for name, group in _by_place(open_intents):
-        found = executor_named(name, root).find([submission.token for submission in group])
+        found = {s.token: handle for s in group if (handle := _claimed_handle(root, s))}
+        try:
+            found |= executor_named(name, root).find([s.token for s in group])
+        except Unclear:
+            group = [s for s in group if s.token in found]  # noqa: PLW2901 - the others stay open
         for submission in group:
             folder = root.submission(submission.token)
             if submission.token in found:
@@ -66,23 +82,71 @@ def store_ends(root: Root, found: Survey) -> None:
     for submission in found.submissions:
         folder = root.submission(submission.token)
         known = {outcome["index"] for outcome in read_outcomes(folder)}
-        news = [
-            {"index": index, **asdict(sighting.end)}
+        seen = {
+            index: sighting
             for (token, index), sighting in found.seen.items()
             if token == submission.token and index not in known
-            if sighting.sight is Sight.ENDED and sighting.end
-        ]
+        }
+        ends = {index: one.end for index, one in seen.items() if one.sight is Sight.ENDED}
+        ends |= _vanished(folder, submission, seen, found)
+        news = [{"index": index, **asdict(end)} for index, end in ends.items() if end]
         if news:
             write_outcomes(folder, news)
 
 
-def _observe(root: Root, submissions: Sequence[Submission]) -> Sightings:
+def _vanished(
+    folder: SubmissionFolder,
+    submission: Submission,
+    seen: Mapping[int, Sighting],
+    found: Survey,
+) -> dict[int, End]:
+    """Members that two complete answers a minute apart lack, and that show no life: they ended.
+
+    One that never started was cancelled: a place forgets a waiting member for no other reason. When
+    each was first missed is kept in a file, for watches that look once and leave.
+    """
+    before = read_absences(folder)
+    missing = {i: one.asked for i, one in seen.items() if one.sight is Sight.ABSENT}
+    since = {index: before.get(index, asked) for index, asked in missing.items()}
+    if since != before:
+        write_absences(folder, since)
+    ends = {}
+    for index, asked in missing.items():
+        facts = found.facts.get(submission.jobs[index])
+        if facts is None or asked - since[index] < ABSENT_S:
+            continue
+        if found.statuses[facts.id].state is State.RUNNING:
+            continue
+        own = (submission.token, index)
+        started = folder.started(index) or any(
+            (a.start.token, a.start.index) == own for a in facts.attempts
+        )
+        how = "nor how it ended" if started else "and it never started: it was cancelled"
+        detail = f"{submission.executor} no longer knows it, {how}"
+        ends[index] = End(asked, started=started, cancelled=not started, detail=detail)
+    return ends
+
+
+def _claimed_handle(root: Root, submission: Submission) -> str | None:
+    """The handle that a worker of this submission wrote down, if one claimed a job and knew it."""
+    for job in submission.jobs:
+        for attempt in read_attempts(root.job(job)):
+            handle: str | None = attempt.start.facts.get("handle")
+            if attempt.start.token == submission.token and handle:
+                return handle
+    return None
+
+
+def _observe(root: Root, submissions: Sequence[Submission]) -> tuple[Sightings, list[str]]:
     asked = [s for s in submissions if read_handle(root.submission(s.token))]
     asked = [s for s in asked if len(read_outcomes(root.submission(s.token))) < len(s.jobs)]
     seen: dict[tuple[str, int], Sighting] = {}
+    troubles: list[str] = []
     for name, group in _by_place(asked):
-        seen.update(executor_named(name, root).observe(group))
-    return seen
+        observation = executor_named(name, root).observe(group)
+        seen.update(observation.seen)
+        troubles.extend(observation.troubles)
+    return seen, troubles
 
 
 def _by_place(submissions: Sequence[Submission]) -> Iterator[tuple[str, list[Submission]]]:

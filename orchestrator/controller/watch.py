@@ -1,10 +1,18 @@
 """The verb watch: observe, store what was seen, submit again what is due; repeated."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.controller.cancel import being_cancelled, cancel_again
+from orchestrator.controller.select import Named, select
 from orchestrator.controller.submit import Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.errors import BusyError, Unclear
+from orchestrator.executors import executor_named
+from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
-from orchestrator.jobs.state import Sight, State
+from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import is_open, read_outcomes
 
@@ -23,12 +31,61 @@ def tend(root: Root, sweep: str) -> Survey:
         settle(root)
         found = survey(root, list(due_by_id))
         store_ends(root, found)
+        cancel_again(root, found)
         due = [due_by_id[job] for job, status in found.statuses.items() if status.due]
         if due:
             terms = Terms.of_revision(revision)
-            Submitter(root, lease, terms, revision["snapshot"]).submit(due, found)
-            found = survey(root, list(due_by_id))
+            handed = Submitter(root, lease, terms, revision["snapshot"]).submit(due, found)
+            found = survey(root, list(due_by_id)) if handed.jobs else found
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round over several sweeps.
+
+    ``settled``: nothing more will happen without a person. ``patience``: seconds to leave the
+    places in peace. ``notes``: what could not be asked or done in this round, and will be tried
+    again.
+    """
+
+    jobs: tuple[Named, ...]
+    found: Survey
+    settled: bool
+    patience: float
+    notes: tuple[str, ...]
+
+
+def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
+    """Tend each sweep once, then look at all of them together.
+
+    A place that does not answer, or a root that somebody else writes, only costs this round.
+
+    Raises:
+        Refused: a place said no to a submission.
+    """
+    notes: list[str] = []
+    for sweep in sweeps:
+        try:
+            found = tend(root, sweep)
+        except (Unclear, BusyError) as error:
+            notes.append(str(error))
+    jobs = tuple(dict.fromkeys(job for sweep in sweeps for job in select(root, sweep)))
+    if len(sweeps) != 1 or notes:
+        found = survey(root, [job.id for job in jobs])
+    return Round(
+        jobs=jobs,
+        found=found,
+        settled=not notes and is_settled(found),
+        patience=patience(root, found),
+        notes=tuple(dict.fromkeys([*notes, *found.troubles])),
+    )
+
+
+def patience(root: Root, found: Survey) -> float:
+    """How many seconds to leave the places of these jobs in peace before the next look."""
+    names = {submission.executor for submission in found.submissions}
+    return max((executor_named(name, root).interval_s for name in names), default=1.0)
 
 
 def is_settled(found: Survey) -> bool:
@@ -38,8 +95,12 @@ def is_settled(found: Survey) -> bool:
 
 def _is_settled(found: Survey, job: str) -> bool:
     status = found.statuses[job]
-    if status.state is State.UNKNOWN:  # an open intent is settled by ``settle``, a silence is not
-        return all(member.handle or member.refused for member in found.facts[job].members)
+    if status.state is State.UNKNOWN:
+        # What a place may say later is waited for; that a place can never speak is not.
+        members = found.facts[job].members
+        silent = not any((m.token, m.index) in found.seen for m in members if not m.end)
+        settled = all(member.handle or member.refused for member in members)
+        return settled and silent and not found.troubles
     given_up = status.state in MAY_BE_DUE and not status.due
     return status.state in SETTLED or given_up
 
@@ -50,6 +111,9 @@ def _has_work(root: Root, found: Survey) -> bool:
     folders = [root.submission(s.token) for s in found.submissions]
     if any(is_open(folder) for folder in folders):
         return True
-    ends = {name for name, sighting in found.seen.items() if sighting.sight is Sight.ENDED}
+    if being_cancelled(found):
+        return True
+    over = (Sight.ENDED, Sight.ABSENT)
+    ends = {name for name, sighting in found.seen.items() if sighting.sight in over}
     stored = {(f.token, o["index"]) for f in folders for o in read_outcomes(f)}
     return not ends <= stored

@@ -6,8 +6,13 @@ from orchestrator.errors import RootError
 from orchestrator.executors.base import Executor
 from orchestrator.jobs.layout import Root
 
-EXECUTORS = {"local": "orchestrator.executors.local:LocalExecutor"}
+EXECUTORS = {
+    "local": "orchestrator.executors.local:LocalExecutor",
+    "slurm": "orchestrator.executors.slurm:SlurmExecutor",
+}
 """Name in a sweep file -> class, imported when it is used."""
+CLUSTERED = frozenset({"slurm"})
+"""Executors that need a cluster's profile."""
 
 
 def executor_named(name: str, root: Root) -> Executor:

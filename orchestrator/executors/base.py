@@ -1,17 +1,47 @@
 """The contract between the controller and a place that runs submissions."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator.jobs.state import Sightings
+from orchestrator.jobs.evidence import Sightings
 from orchestrator.jobs.submissions import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at a place: what it said of its members, and in what it could not be asked.
+
+    A member that a broken answer leaves open is not in ``seen``; one that a complete answer lacks
+    is there as ABSENT.
+    """
+
+    seen: Sightings
+    troubles: tuple[str, ...] = ()
 
 
 class Executor(Protocol):
     """A place: this machine, a cluster. It holds no state but what its files and programs do."""
 
+    @property
+    def interval_s(self) -> float:
+        """How long whoever watches leaves it in peace between two looks."""
+        ...
+
     def check(self, submission: Submission) -> list[str]:
         """Why the place would refuse this shape; empty when it would not. Writes nothing."""
+        ...
+
+    def admit(self, submissions: Sequence[Submission], under_way: int) -> list[Submission]:
+        """What of these the place takes now, cut to its measure; the rest is for a later round.
+
+        Args:
+            submissions: of one sweep, with the sweep's ``max_parallel``.
+            under_way: how many more of the sweep's jobs its earlier submissions may run at once.
+
+        Raises:
+            Unclear: it could not be asked how much it takes.
+        """
         ...
 
     def render(self, submission: Submission) -> str:
@@ -28,13 +58,25 @@ class Executor(Protocol):
         ...
 
     def find(self, tokens: Collection[str]) -> dict[str, str]:
-        """Handles of those submissions that the place has, by token."""
+        """Handles of those submissions that the place has, by token.
+
+        Raises:
+            Unclear: it did not answer, or only in part.
+        """
         ...
 
-    def observe(self, submissions: Sequence[Submission]) -> Sightings:
-        """One look at all members; those the place could not speak for are left out."""
+    def observe(self, submissions: Sequence[Submission]) -> Observation:
+        """One look at all members."""
         ...
 
     def cancel(self, members: Collection[tuple[str, int]]) -> None:
-        """Ask these members, by token and index, to stop; a standing order says why."""
+        """Ask these members, by token and index, to stop; a standing order says why.
+
+        Raises:
+            Unclear: it was not heard; asking again is harmless.
+        """
+        ...
+
+    def member_handle(self, handle: str, index: int) -> str:
+        """The place's own name for one member of the submission it calls ``handle``."""
         ...

@@ -12,12 +12,14 @@ from importlib.util import find_spec
 from signal import SIGTERM
 
 from orchestrator.errors import Refused, Unclear
-from orchestrator.executors.pool import last_line, visible_gpus
+from orchestrator.executors.base import Observation
+from orchestrator.executors.last_words import last_line
+from orchestrator.executors.pool import visible_gpus
 from orchestrator.executors.pool_log import PoolLog, look_at_pool, read_pool_log
 from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.state import LIVE_S, Sight, Sighting, Sightings
 from orchestrator.jobs.submissions import Submission
 
 START_S = 30.0
@@ -28,6 +30,7 @@ class LocalExecutor:
     """Runs submissions on this machine, as long as it is on."""
 
     root: Root
+    interval_s: float = 1.0
 
     def check(self, submission: Submission) -> list[str]:
         refusals = []
@@ -55,6 +58,13 @@ class LocalExecutor:
                 "cannot have on its module path; choose another one with --root"
             )
         return refusals
+
+    def admit(self, submissions: Sequence[Submission], under_way: int) -> list[Submission]:  # noqa: ARG002
+        """All of them: pools count what the pools before them run. None means a core a thread."""
+        return [
+            one.model_copy(update={"max_parallel": one.max_parallel or _as_cores_allow(one)})
+            for one in submissions
+        ]
 
     def render(self, submission: Submission) -> str:
         quoted = {
@@ -98,7 +108,7 @@ class LocalExecutor:
         logs = {token: read_pool_log(self.root.submission(token).pool) for token in tokens}
         return {token: str(log.process) for token, log in logs.items() if log}
 
-    def observe(self, submissions: Sequence[Submission]) -> Sightings:
+    def observe(self, submissions: Sequence[Submission]) -> Observation:
         now = file_time(self.root.path)
         seen: dict[tuple[str, int], Sighting] = {}
         for submission in submissions:
@@ -109,7 +119,7 @@ class LocalExecutor:
                 alive = True
             for index, sighting in _sightings(log, len(submission.jobs), alive=alive, now=now):
                 seen[submission.token, index] = sighting
-        return seen
+        return Observation(seen)
 
     def cancel(self, members: Collection[tuple[str, int]]) -> None:
         """A live pool reads the orders itself; only what outlived its pool is signalled here."""
@@ -121,6 +131,16 @@ class LocalExecutor:
             if orphan.alive():
                 with suppress(ProcessLookupError):
                     os.killpg(orphan.pid, SIGTERM)
+
+    def member_handle(self, handle: str, index: int) -> str:  # noqa: ARG002
+        """A pool's own: its members are found by their index in it."""
+        return handle
+
+
+def _as_cores_allow(submission: Submission) -> int:
+    """Jobs at a time on this machine: a core for each thread."""
+    placement = submission.placement
+    return max(1, len(os.sched_getaffinity(0)) // (placement.ranks * placement.threads_per_rank))
 
 
 def _sightings(

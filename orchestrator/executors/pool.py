@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import RootError
+from orchestrator.executors.last_words import last_line
 from orchestrator.executors.pool_log import PoolLogWriter, look_at_pool
-from orchestrator.jobs.facts import STOPPED, End, read_attempts, read_submissions
+from orchestrator.jobs.facts import STOP_CODES, End, read_attempts, read_submissions
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import process
@@ -31,10 +32,10 @@ LEAVE_S = 20.0
 """How long the other ranks may go on after one failed, and after they were asked to stop."""
 GRACE_S = 60.0
 """How long a member may take to stop when it was asked to."""
+NEAT = (0, *STOP_CODES.values())
 WORKER = (sys.executable, "-P", "-m", "orchestrator.worker")
 CANNOT_START = 126
 """Exit code recorded for a member whose process could not be made, as a shell would."""
-TAIL_BYTES = 8192
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Running:
         """
         codes = {rank: ended.poll() for rank, ended in enumerate(self.ranks)}
         if self.leave_at is None:
-            bad = [(rank, code) for rank, code in codes.items() if code not in (None, 0, STOPPED)]
+            bad = [(r, code) for r, code in codes.items() if code is not None and code not in NEAT]
             if bad:  # who was killed comes first: the others fell over its silence
                 self.first_exit = min(bad, key=lambda one: one[1] > 0)
             if bad or codes[0] is not None:
@@ -154,7 +155,7 @@ class Pool:
         if any(waiting for waiting, _ in others):
             return None
         taken = [gpus for _, running in others for gpus in running] + [m.gpus for m in self.running]
-        if len(taken) >= self.submission.max_parallel:
+        if len(taken) >= (self.submission.max_parallel or 1):
             return None
         if not self.gpus:
             return ()
@@ -262,18 +263,6 @@ def visible_gpus() -> tuple[str, ...]:
         return tuple(map(str, range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))))
     named = [part.strip() for part in allowed.split(",")]
     return tuple(part for part in named if part.isdigit() or part.startswith(("GPU-", "MIG-")))
-
-
-def last_line(path: Path, limit: int = 400) -> str:
-    """The last line of a log that says something; nothing if there is no log."""
-    try:
-        with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            text = log.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][-limit:] if lines else ""
 
 
 def main(token: str) -> None:

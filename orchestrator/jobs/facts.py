@@ -1,5 +1,6 @@
 """What the files say of a job: its attempts and its memberships, as plain values."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,8 +15,16 @@ from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
 
-STOPPED = 75
-"""Exit code of a worker that stopped neatly (sysexits.h: EX_TEMPFAIL)."""
+STOP_CODES = {"SIGTERM": 75, "SIGUSR2": 79}
+"""Exit codes of a worker that stopped neatly, by the signal that asked for it: 75 is EX_TEMPFAIL of
+sysexits.h; 79, beyond its range, says that the time given to the worker was about to end."""
+
+_NEIGHBOUR = re.compile(
+    r"connection (was |has been )?(closed|reset|refused|aborted)|by peer|peer closed|broken pipe"
+    r"|gloo.*(timed out|timeout)|nccl (error|communicator)",
+    re.IGNORECASE,
+)
+"""What torch's gloo and NCCL back ends say when another rank has fallen."""
 
 
 class Ending(StrEnum):
@@ -50,6 +59,11 @@ class RankError:
     exception: str
     message: str
 
+    @property
+    def of_neighbour(self) -> bool:
+        """Whether it tells only that another rank, or the way to it, is gone."""
+        return _NEIGHBOUR.search(self.message) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -75,7 +89,7 @@ class End:
     """How a place saw a member end.
 
     ``started`` False: it never started. ``by_place``: the place ended it (preemption, time limit,
-    node or pool gone), not the program.
+    node or pool gone), not the program. ``cancelled``: a person did, through the place.
     """
 
     time: float
@@ -87,6 +101,9 @@ class End:
     """Whose exit code or signal it is: the rank's that fell first."""
     detail: str = ""
     node: str = ""
+    cancelled: bool = False
+    kind: str = ""
+    """A class of ``reasons.RULES``, where the place itself names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,8 @@ class Member:
     handle: str | None
     refused: bool
     end: End | None
+    restarts: bool = False
+    """Whether its place may start it again by itself (requeue)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +223,7 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             handle=handle,
             refused=refused,
             end=ends.get(index),
+            restarts=submission.cluster is not None,
         )
         for index in range(len(submission.jobs))
     ]

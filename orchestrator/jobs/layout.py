@@ -1,5 +1,6 @@
 """Every file and folder name of a run root, once; docs/design.md says who writes which."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +111,18 @@ class SubmissionFolder:
         """What a rank says before its job is claimed."""
         return self.logs / f"{index}-rank{rank}.log"
 
+    def batch_log(self, index: int) -> Path:
+        """What a cluster's script around a member's ranks says."""
+        return self.logs / f"{index}-batch.log"
+
+    def started(self, index: int) -> bool:
+        """Whether a member has printed, or could have: its logs are there."""
+        return any(self.logs.glob(f"{index}-*.log"))
+
+    @property
+    def absent(self) -> Path:
+        return self.path / "absent.json"
+
     def outcome(self, number: int) -> Path:
         return self.path / f"outcomes-{number:03d}.json"
 
@@ -128,6 +141,11 @@ class Root:
     @property
     def record(self) -> Path:
         return self.path / "root.json"
+
+    def id(self) -> str:
+        """The root's own name, which no other root has."""
+        found: str = json.loads(self.record.read_bytes())["root"]
+        return found
 
     @property
     def orders(self) -> Path:

@@ -16,6 +16,7 @@ class Rule:
 
 RULES = {
     "exception": Rule(0, "the worker raised an exception"),
+    "memory": Rule(0, "its node ended it for using more memory than it asked for"),
     "killed": Rule(2, "killed with signal 9: out of memory, or by hand"),
     "crashed": Rule(1, "ended by a signal of its own making"),
     "exit": Rule(0, "ended with an exit code and no word"),
@@ -34,12 +35,14 @@ class Reason:
 def reason_of(attempt: Attempt | None, end: End | None) -> Reason:
     """Name the failure of a start from what its ranks wrote and what its place saw.
 
-    A rank that was killed and could write nothing comes first, then the first error that any rank
-    wrote: the other ranks' errors are consequences.
+    What the place names itself comes first, then a rank that was killed and could write nothing,
+    then the first error that any rank wrote: the other ranks' errors are consequences.
     """
     errors = attempt.errors if attempt is not None else ()
     killed = end.rank if end is not None and end.signal is not None else None
     silenced = killed is not None and killed not in {error.rank for error in errors}
+    if end is not None and end.kind:
+        return Reason(end.kind, end.detail or RULES[end.kind].meaning)
     if errors and not silenced:
         first = errors[0]
         return Reason("exception", f"{first.exception}: {first.message}")

@@ -1,19 +1,20 @@
 """The state table: what a job is, from files, orders, one look at the places, and file time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, final_attempt
+from orchestrator.jobs.evidence import FRUITLESS_LIMIT, Evidence, Sight, Sightings, is_live
+from orchestrator.jobs.facts import Attempt, Ending, JobFacts, Member, final_attempt
 from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.reasons import RULES, Reason, reason_of
 
 UNSTARTED_LIMIT = 3
 """So many places that ended before a worker claimed the job are no accident."""
-FRUITLESS_LIMIT = 5
-"""So many starts in a row from one and the same step are ended too early to be of use."""
-LIVE_S = 300.0
-"""A heartbeat older than this no longer shows life."""
+
+
+SILENT = "does not say what became of it; if you know that it has ended, cancel it and launch again"
+ABSENT = "does not know it; if that stays so for a minute, it has ended"
 
 
 class State(StrEnum):
@@ -29,26 +30,6 @@ class State(StrEnum):
     PLANNED = "PLANNED"
 
 
-class Sight(StrEnum):
-    """What a place says of a member."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One member as its place saw it; ``end`` belongs to ENDED."""
-
-    sight: Sight
-    end: End | None = None
-
-
-Sightings = Mapping[tuple[str, int], Sighting]
-"""By token and index. A member that is not in it was not covered by a complete answer."""
-
-
 @dataclass(frozen=True, slots=True)
 class JobStatus:
     """A job's state, why, and whether it is due: ``watch`` may submit it by itself."""
@@ -60,84 +41,6 @@ class JobStatus:
     due: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """A member's newest attempt, if it got that far, and the member's end, if it was seen."""
-
-    attempt: Attempt | None = None
-    end: End | None = None
-
-    @property
-    def by_place(self) -> bool:
-        """Whether the place ended the attempt: by a signal that it obeyed, or the hard way."""
-        if self.attempt is None or self.attempt.ending is Ending.STOPPED:
-            return self.attempt is not None
-        told = self.attempt.ending is not None or bool(self.attempt.errors)
-        return not told and self.end is not None and self.end.by_place
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended badly by its own doing; without an attempt: before it claimed."""
-        if self.attempt is not None:
-            return not self.by_place
-        end = self.end
-        return end is not None and end.started and not end.by_place and end.exit_code != 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    job: JobFacts
-    standing: Standing
-    seen: Sightings
-    now: float
-
-    def end(self, member: Member) -> End | None:
-        sighting = self.seen.get((member.token, member.index))
-        return member.end or (sighting.end if sighting else None)
-
-    def starts(self) -> dict[tuple[str, int], _Start]:
-        """By token and index: every member, and attempts of members that nobody knows."""
-        attempts = {(a.start.token, a.start.index): a for a in self.job.attempts}
-        ends = {(m.token, m.index): self.end(m) for m in self.job.members}
-        return {name: _Start(attempts.get(name), ends.get(name)) for name in ends | attempts}
-
-    def sighted(self, sight: Sight) -> list[_Start]:
-        """What of the members that their places see so is known otherwise."""
-        starts = self.starts()
-        names = [
-            (m.token, m.index) for m in self.job.members if not m.refused and self.end(m) is None
-        ]
-        return [starts[n] for n in names if (seen := self.seen.get(n)) and seen.sight is sight]
-
-    def last_attempt(self) -> _Start:
-        """The last attempt, with the end of its member."""
-        if not self.job.attempts:
-            return _Start()
-        start = self.job.attempts[-1].start
-        return self.starts()[start.token, start.index]
-
-    def lost_places(self) -> int:
-        """Members that their place ended before they claimed the job."""
-        return sum(
-            start.attempt is None and start.end is not None and start.end.by_place
-            for start in self.starts().values()
-        )
-
-    def progresses(self) -> bool:
-        """Whether one of the last starts resumed beyond the one before it, or may have."""
-        starts = [attempt.from_step for attempt in self.job.attempts[-FRUITLESS_LIMIT:]]
-        return len(starts) < FRUITLESS_LIMIT or len(set(starts)) > 1
-
-    def last_start(self) -> _Start:
-        """The newest member's, if it failed before it claimed the job; else the last attempt."""
-        newest = next((m for m in reversed(self.job.members) if not m.refused), None)
-        if newest is not None:
-            start = self.starts()[newest.token, newest.index]
-            if start.attempt is None and start.failed:
-                return start
-        return self.last_attempt()
-
-
 def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) -> JobStatus:
     """The first row of the table that holds.
 
@@ -147,7 +50,7 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
         seen: one look at every place, or what could be had of it.
         now: file time, UTC epoch seconds.
     """
-    evidence = _Evidence(job, standing, seen, now)
+    evidence = Evidence(job, standing, seen, now)
     for row in _ROWS:
         status = row(evidence)
         if status is not None:
@@ -157,46 +60,34 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
     return JobStatus(job.id, State.PLANNED, reason=reason, due=lost < UNSTARTED_LIMIT)
 
 
-def is_live(attempt: Attempt, end: End | None, now: float) -> bool:
-    """No exit, a recent heartbeat, and no proof of death.
-
-    Proof is an end that its place recorded after the attempt had started, or a process seen gone.
-    A place that says it never started it knows nothing of it.
-    """
-    if attempt.ending is not None or now - attempt.heartbeat > LIVE_S:
-        return False
-    if end is not None and end.started and end.time >= attempt.start.time:
-        return False
-    return attempt.running is not False
-
-
-def _done(e: _Evidence) -> JobStatus | None:
+def _done(e: Evidence) -> JobStatus | None:
     final = final_attempt(e.job.attempts)
     if final is None:
         return None
     return JobStatus(e.job.id, State.DONE, outcome=final.ending)
 
 
-def _running(e: _Evidence) -> JobStatus | None:
+def _running(e: Evidence) -> JobStatus | None:
     last = e.last_attempt()
-    if last.attempt is not None and is_live(last.attempt, last.end, e.now):
+    live = last.attempt is not None and is_live(last.attempt, last.end, e.now)
+    if live and last.attempt is not None and not e.restarted(last.attempt):
         return JobStatus(e.job.id, State.RUNNING, reason=_stopping(e))
     running = e.sighted(Sight.RUNNING)
     if not running:
         return None
     claimed = any(start.attempt is not None for start in running)
-    return JobStatus(
-        e.job.id, State.RUNNING, reason=_stopping(e) or ("" if claimed else "starting")
-    )
+    words = e.detail(Sight.RUNNING) or ("" if claimed else "starting")
+    return JobStatus(e.job.id, State.RUNNING, reason=_stopping(e) or words)
 
 
-def _queued(e: _Evidence) -> JobStatus | None:
+def _queued(e: Evidence) -> JobStatus | None:
     if e.sighted(Sight.WAITING):
-        return JobStatus(e.job.id, State.QUEUED, reason=_stopping(e) or "waits for a free place")
+        words = e.detail(Sight.WAITING) or "waits for a free place"
+        return JobStatus(e.job.id, State.QUEUED, reason=_stopping(e) or words)
     return None
 
 
-def _unknown(e: _Evidence) -> JobStatus | None:
+def _unknown(e: Evidence) -> JobStatus | None:
     starts = e.starts()
     for member in e.job.members:
         if member.refused or e.end(member):
@@ -205,26 +96,36 @@ def _unknown(e: _Evidence) -> JobStatus | None:
             return JobStatus(
                 e.job.id, State.UNKNOWN, reason=f"submission {member.token} was not confirmed"
             )
-        attempt = starts[member.token, member.index].attempt
-        said_so_itself = attempt is not None and attempt.ending is not None
-        if (member.token, member.index) not in e.seen and not said_so_itself:
-            return JobStatus(
-                e.job.id,
-                State.UNKNOWN,
-                reason=f"{member.executor} does not say what became of it; "
-                "if you know that it has ended, cancel it and launch again",
-            )
+        seen = e.seen.get((member.token, member.index))
+        silent = seen is None or seen.sight is Sight.ABSENT
+        if silent and not _said_so_itself(member, starts[member.token, member.index].attempt):
+            words = SILENT if seen is None else ABSENT
+            return JobStatus(e.job.id, State.UNKNOWN, reason=f"{member.executor} {words}")
     return None
 
 
-def _cancelled(e: _Evidence) -> JobStatus | None:
+def _said_so_itself(member: Member, attempt: Attempt | None) -> bool:
+    """Whether a member's own exit tells that it is over, whatever its place says.
+
+    Where the place starts members again, one that was stopped may just be waiting.
+    """
+    if attempt is None or attempt.ending is None:
+        return False
+    return attempt.ending is not Ending.STOPPED or not member.restarts
+
+
+def _cancelled(e: Evidence) -> JobStatus | None:
     orders = e.standing.get(e.job.id)
-    if not orders:
+    if orders:
+        return JobStatus(e.job.id, State.CANCELLED, reason=f"by {orders[-1].who}")
+    newest = e.newest_member()
+    end = e.end(newest) if newest is not None else None
+    if end is None or not end.cancelled:
         return None
-    return JobStatus(e.job.id, State.CANCELLED, reason=f"by {orders[-1].who}")
+    return JobStatus(e.job.id, State.CANCELLED, reason=end.detail)
 
 
-def _preempted(e: _Evidence) -> JobStatus | None:
+def _preempted(e: Evidence) -> JobStatus | None:
     start = e.last_start()
     if start.attempt is None or not start.by_place:
         return None
@@ -237,7 +138,7 @@ def _preempted(e: _Evidence) -> JobStatus | None:
     return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=e.progresses())
 
 
-def _failed(e: _Evidence) -> JobStatus | None:
+def _failed(e: Evidence) -> JobStatus | None:
     start = e.last_start()
     if not start.failed:
         return None
@@ -250,11 +151,11 @@ def _failed(e: _Evidence) -> JobStatus | None:
     )
 
 
-def _stopping(e: _Evidence) -> str:
+def _stopping(e: Evidence) -> str:
     return "is being cancelled" if e.standing.get(e.job.id) else ""
 
 
-def _failures(e: _Evidence, reason: Reason) -> int:
+def _failures(e: Evidence, reason: Reason) -> int:
     """Starts that failed for this kind of reason, the newest included."""
     return sum(
         start.failed and reason_of(start.attempt, start.end).kind == reason.kind
@@ -262,7 +163,7 @@ def _failures(e: _Evidence, reason: Reason) -> int:
     )
 
 
-_ROWS: tuple[Callable[[_Evidence], JobStatus | None], ...] = (
+_ROWS: tuple[Callable[[Evidence], JobStatus | None], ...] = (
     _done,
     _running,
     _queued,

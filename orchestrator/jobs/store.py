@@ -17,6 +17,8 @@ from orchestrator.jobs.identity import IDENTITY_VERSION, reduced, restored
 from orchestrator.jobs.layout import Root
 
 SCHEMA = 1
+REVISION_SCHEMA = 2
+"""Of a sweep's revision; 1 had no cluster and no resources, which are then read as none."""
 
 
 def locate_root(asked: str | None) -> Path:
@@ -30,9 +32,9 @@ def locate_root(asked: str | None) -> Path:
     return here / "runs"
 
 
-def locate_data(asked: str | None) -> Path:
-    """The data root: ``asked``, else $ORCHESTRATE_DATA, else ./data."""
-    return Path(asked or os.environ.get("ORCHESTRATE_DATA") or "data").absolute()
+def locate_data(asked: str | None, site: str | None = None) -> Path:
+    """The data root: ``asked``, else $ORCHESTRATE_DATA, else the site's, else ./data."""
+    return Path(asked or os.environ.get("ORCHESTRATE_DATA") or site or "data").absolute()
 
 
 def create_root(path: Path) -> Root:
@@ -198,7 +200,15 @@ def newest_revision(root: Root, name: str) -> tuple[int, dict[str, Any]] | None:
     """Number and content of a sweep's newest revision, or None if it was never launched."""
     paths = (path for path in root.sweep(name).glob("[0-9]*.json") if path.stem.isdecimal())
     newest = max(paths, key=lambda path: int(path.stem), default=None)
-    return None if newest is None else (int(newest.stem), read_record(newest))
+    if newest is None:
+        return None
+    content = read_record(newest)
+    if (found := content.get("schema", 0)) > REVISION_SCHEMA:
+        raise RootError(
+            f"{newest} has version {found}; this program reads up to {REVISION_SCHEMA}. "
+            "Use the newer program that wrote it."
+        )
+    return int(newest.stem), content
 
 
 def launched_revision(root: Root, name: str) -> dict[str, Any]:

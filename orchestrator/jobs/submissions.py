@@ -3,45 +3,70 @@
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field
 
-from orchestrator.config import Placement
+from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.config.section import Section
+from orchestrator.errors import RootError
 from orchestrator.jobs.files import checked, damaged, publish, publish_once, read_record, to_json
 from orchestrator.jobs.layout import Root, SubmissionFolder
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 had no resources, no cluster and a number for max_parallel; it is read as what is missing."""
+
+
+def _new_token() -> str:
+    return secrets.token_hex(6)
 
 
 class Submission(Section):
     """One act of handing an ordered list of jobs to a place; a job's position is its index."""
 
     schema_version: int = SCHEMA
-    token: str = Field(default_factory=lambda: secrets.token_hex(6))
+    token: str = Field(default_factory=_new_token)
     created: float = Field(default_factory=time.time)
     executor: str
     jobs: list[str]
     names: list[str]
     """Readable names, for logs and process lists."""
     placement: Placement
-    max_parallel: int
+    resources: Resources = Resources()
+    cluster: ClusterProfile | None = None
+    """The site's facts, where the place is a cluster."""
+    max_parallel: int | None
+    """Members that may run at once; null leaves it to the place."""
     snapshot: str
     """Hash of the code it runs, a folder under ``snapshots/``."""
     python: str
     data_root: str
     owner: str
 
+    def part(self, first: int, end: int) -> Self:
+        """Members ``first`` to ``end`` - 1 as a submission of their own; all of them: itself."""
+        if (first, end) == (0, len(self.jobs)):
+            return self
+        jobs, names = self.jobs[first:end], self.names[first:end]
+        return self.model_copy(update={"token": _new_token(), "jobs": jobs, "names": names})
+
     @classmethod
     def read(cls, folder: SubmissionFolder) -> Self:
         """What was to be submitted.
 
         Raises:
-            RootError: the intent is damaged.
+            RootError: the intent is damaged, or of a newer version.
         """
-        return checked(cls, read_record(folder.intent), folder.intent)
+        plain = read_record(folder.intent)
+        found = plain.get("schema_version", SCHEMA)
+        if isinstance(found, int) and found > SCHEMA:
+            raise RootError(
+                f"{folder.intent} has version {found}; this program reads up to {SCHEMA}. "
+                "Use the newer program that wrote it."
+            )
+        return checked(cls, plain, folder.intent)
 
 
 def write_intent(root: Root, submission: Submission, script: str) -> SubmissionFolder:
@@ -93,3 +118,18 @@ def read_outcomes(folder: SubmissionFolder) -> list[dict[str, Any]]:
     return [
         outcome for path in folder.outcomes() for outcome in read_record(path).get("outcomes", ())
     ]
+
+
+def write_absences(folder: SubmissionFolder, since: Mapping[int, float]) -> None:
+    """Store since when its place lacks which members; the lease holder calls this."""
+    plain = {str(index): asked for index, asked in since.items()}
+    publish(folder.absent, to_json({"schema": SCHEMA, "since": plain}))
+
+
+def read_absences(folder: SubmissionFolder) -> dict[int, float]:
+    """Since when, in file time, its place lacks which members."""
+    try:
+        since = read_record(folder.absent).get("since", {})
+    except FileNotFoundError:
+        return {}
+    return {int(index): asked for index, asked in since.items()}

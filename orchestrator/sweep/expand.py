@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from orchestrator.config import Placement, RunConfig, refuse_placement
+from orchestrator.config import Placement, Resources, RunConfig, refuse_placement, refuse_resources
 from orchestrator.errors import SpecError
 from orchestrator.jobs.identity import job_id
 from orchestrator.sweep import keys
@@ -42,6 +42,7 @@ class Point:
             it, then ``seed``. Of a group such as ``model.gate``: None, or those of its settings
             that the axis writes. Cases are the axis ``case``.
         placement: where and how it runs.
+        resources: what it asks of a cluster.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Point:
     name: str
     axes: Mapping[str, Plain]
     placement: Placement
+    resources: Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Blueprint:
 def expand(blueprint: Blueprint) -> tuple[Point, ...]:
     """The points of all blocks in order; the last axis is faster, seeds are fastest.
 
-    A job that comes twice is kept where it came first, with the placement it had there.
+    A job that comes twice is kept where it came first, with its placement and resources.
 
     Raises:
         SpecError: with every fault of every point, each once, and the line it comes from.
@@ -98,11 +100,18 @@ def expand(blueprint: Blueprint) -> tuple[Point, ...]:
     faults.refuse()
     names = unique_names([(id_, draft.axes) for id_, draft in drafts.items()])
     for name, draft in zip(names, drafts.values(), strict=True):
-        if problem := refuse_placement(draft.block.placement, draft.config.train):
-            faults.add(draft.block.placed_at, problem, f"point {name}")
+        for place, problem in _misplaced(draft):
+            faults.add(place, problem, f"point {name}")
     faults.refuse()
     return tuple(
-        Point(id_, draft.config, name, draft.axes, draft.block.placement)
+        Point(
+            id_,
+            draft.config,
+            name,
+            draft.axes,
+            draft.block.placement.value,
+            draft.block.resources.value,
+        )
         for name, (id_, draft) in zip(names, drafts.items(), strict=True)
     )
 
@@ -128,6 +137,14 @@ def _drafts(blueprint: Blueprint, block: Block, faults: Faults) -> Iterator[_Dra
                 break
             axes = {axis.key: _axis_value(config, axis, choice) for axis, choice in picked}
             yield _Draft(config, {**axes, "seed": config.seed}, block)
+
+
+def _misplaced(draft: _Draft) -> Iterator[tuple[Place, str]]:
+    placement, resources = draft.block.placement, draft.block.resources
+    if problem := refuse_placement(placement.value, draft.config.train):
+        yield placement.place, problem
+    if problem := refuse_resources(resources.value, placement.value):
+        yield resources.place, problem
 
 
 def _layer(blueprint: Blueprint, choices: tuple[Choice, ...], seed: int) -> Layer:

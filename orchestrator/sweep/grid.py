@@ -1,18 +1,23 @@
-"""The blocks of a grid: axes, the layers their values stand for, seeds, placement."""
+"""The blocks of a grid: axes, the layers their values stand for, seeds, placement, resources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Generic, TypeVar
 
-from orchestrator.config import Placement
+from orchestrator.config import Placement, Resources
+from orchestrator.config.section import Section
 from orchestrator.sweep import keys
 from orchestrator.sweep.chain import Chain
+from orchestrator.sweep.edge import merged
 from orchestrator.sweep.faults import Faults
 from orchestrator.sweep.settings import SEED, Layer, layer_of, refuse_seed
 from orchestrator.sweep.spec import BlockSpec
 from orchestrator.sweep.strict_yaml import Document, KeyPath, Place, Plain
 
 CASE = "case"
+
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +41,54 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class Written(Generic[S]):
+    """A value and where it was written last."""
+
+    value: S
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A product of axes, the last one fastest, and of its seeds, faster still."""
 
     axes: tuple[Axis, ...]
     seeds: tuple[int, ...]
-    placement: Placement
-    placed_at: Place
+    placement: Written[Placement]
+    resources: Written[Resources]
 
 
 def read_blocks(chain: Chain, seeds: Sequence[int] | None, faults: Faults) -> tuple[Block, ...]:
     """The blocks of the grid; ``seeds``, if given, replace all that is written."""
     spec, document = chain.owner("grid")
+    placement = chain.owner("placement")[0].placement
+    resources = chain.owner("resources")[0].resources
+    laid = _Overlay(chain, document, faults)
     return tuple(
         Block(
             axes=tuple(_read_axes(block, document, ("grid", number), faults)),
             seeds=tuple(seeds or block.seeds or chain.owner("seeds")[0].seeds),
-            placement=_overlaid_placement(chain.owner("placement")[0].placement, block.placement),
-            placed_at=document.place(("grid", number, "placement"))
-            if block.placement.model_fields_set
-            else chain.place("placement"),
+            placement=laid.over(placement, block.placement, ("grid", number, "placement")),
+            resources=laid.over(resources, block.resources, ("grid", number, "resources")),
         )
         for number, block in enumerate(spec.grid)
     )
 
 
-def _overlaid_placement(base: Placement, block: Placement) -> Placement:
-    written = (part.model_dump(mode="json", exclude_unset=True) for part in (base, block))
-    return Placement.from_plain({key: value for part in written for key, value in part.items()})
+@dataclass(frozen=True, slots=True)
+class _Overlay:
+    """What a block writes, laid over what the sweep writes, key by key."""
+
+    chain: Chain
+    document: Document
+    faults: Faults
+
+    def over(self, base: S, block: S, path: KeyPath) -> Written[S]:
+        key = str(path[-1])
+        if not block.model_fields_set:
+            return Written(base, self.chain.place(key))
+        place = self.document.place(path)
+        return Written(merged(base, block, self.faults, key=key, place=place), place)
 
 
 def _read_axes(

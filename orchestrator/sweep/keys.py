@@ -11,7 +11,7 @@ from orchestrator.config import RunConfig
 
 _NOT_YET = {
     key: f"{key} is not supported by this version"
-    for key in ("zip", "where", "derive", "range", "logspace", "resources", "search", "of")
+    for key in ("zip", "where", "derive", "range", "logspace", "search", "of")
 }
 
 
@@ -76,6 +76,11 @@ def unknown_key(key: str, known: Collection[str]) -> str:
         return f"{_NOT_YET[key]}; known keys: {', '.join(known)}"
     if unknown_setting(key) is None:
         return f"{key} is a configuration key; write it under set"
+    return unlisted_key(key, known)
+
+
+def unlisted_key(key: str, known: Collection[str]) -> str:
+    """That ``key`` is none of ``known``, and which of them was meant."""
     return f"{key} is not a key here{_hint(key, known)}"
 
 

@@ -3,12 +3,13 @@
 from collections import Counter
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import ErrorDetails
 
-from orchestrator.config import Placement
+from orchestrator.config import Placement, Resources
 from orchestrator.config.section import Section
-from orchestrator.sweep.faults import Faults, explain, spelled
+from orchestrator.sweep.edge import owner_of, read_section
+from orchestrator.sweep.faults import Faults
 from orchestrator.sweep.keys import unknown_key, unknown_setting
 from orchestrator.sweep.strict_yaml import Document, KeyPath
 
@@ -43,6 +44,8 @@ class BlockSpec(Section):
     """In place of the sweep's; none written takes the sweep's."""
     placement: Placement = Field(default_factory=Placement)
     """Laid over the sweep's, key by key."""
+    resources: Resources = Field(default_factory=Resources)
+    """Laid over the sweep's, key by key."""
 
 
 class SweepSpec(Section):
@@ -62,34 +65,23 @@ class SweepSpec(Section):
     seeds: Seeds = Field(default_factory=lambda: [0])
     executor: str = "local"
     placement: Placement = Field(default_factory=Placement)
+    resources: Resources = Field(default_factory=Resources)
+    """What a job asks of a cluster; executors that hand nothing out ignore it, so one file runs
+    here and there."""
     max_parallel: int | None = Field(default=None, ge=1)
     """Jobs of this sweep that may run at once; null leaves it to the place."""
 
 
 def read_spec(document: Document, faults: Faults) -> SweepSpec | None:
     """The document as a SweepSpec; None if there were faults."""
-    if not isinstance(document.plain, dict):
-        found = "is empty" if document.plain is None else "is not a mapping of keys"
-        faults.add(document.place(()), f"{found}; a sweep file starts with name: ...")
-        return None
-    try:
-        return SweepSpec.from_plain(document.plain)
-    except ValidationError as error:
-        for detail in error.errors():
-            # A fault of a mapping's key is located at "[key]", below the key itself.
-            path = tuple(part for part in detail["loc"] if part != "[key]")
-            faults.add(
-                document.place(path), _unknown(detail, path) or explain(detail, spelled(path))
-            )
-        return None
+    return read_section(document, SweepSpec, faults, what="a sweep file", words=_unknown)
 
 
 def _unknown(detail: ErrorDetails, path: KeyPath) -> str | None:
     """That the fault is a key nobody knows, if it is."""
     key = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":
-        owner = Placement if "placement" in path[:-1] else SweepSpec
-        return unknown_key(key, owner.model_fields)
+        return unknown_key(key, owner_of(SweepSpec, path).model_fields)
     if path[:1] == ("grid",) and len(path) == 3:
         return unknown_setting(key, *BlockSpec.model_fields)
     return None

@@ -13,19 +13,22 @@ from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.datasets import load_manifest
+from orchestrator.jobs.evidence import is_live
 from orchestrator.jobs.facts import Attempt, final_attempt, read_attempts, recorded_ends
 from orchestrator.jobs.files import publishing_folder, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
-from orchestrator.jobs.state import is_live
 from orchestrator.jobs.store import read_job
 from orchestrator.jobs.submissions import Submission
 from orchestrator.worker.place import Place
 
 WAIT_S = 120.0
 RECORDED_PACKAGES = ("torch", "timm", "numpy", "pillow")
-RECORDED_VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+RECORDED_VARIABLES = (
+    *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_JOB_PARTITION"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
         "address": place.address,
         "port": port,
         "world": place.world,
+        "handle": os.environ.get("ORCHESTRATE_HANDLE"),
         "threads_per_rank": me.submission.placement.threads_per_rank,
         "packages": {"python": python_version(), **_versions()},
         "variables": {key: os.environ[key] for key in RECORDED_VARIABLES if key in os.environ},

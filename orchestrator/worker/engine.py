@@ -101,15 +101,15 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
         _measure(run, pace, rate)
         last = trainer.step == run.steps
         diverged = trainer.nonfinite >= NONFINITE_LIMIT
-        stopping, due = ranks.any([bool(stop), pace.checkpoint_due()])
-        if stopping or due or diverged or last:
+        *asked, due = ranks.any([*stop.raised(), pace.checkpoint_due()])
+        if any(asked) or due or diverged or last:
             if run.scribe:
                 run.scribe.checkpoint(trainer.step, trainer.state())
             pace.checkpointed()
         if diverged:
             return Ending.DIVERGED
-        if stopping and not last:
-            raise Stopped
+        if any(asked) and not last:
+            raise Stopped(asked)
     return Ending.FINISHED
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.config import RunConfig
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import load_manifest
-from orchestrator.jobs.facts import STOPPED, Ending, read_attempts, read_history
+from orchestrator.jobs.facts import STOP_CODES, Ending, read_attempts, read_history
 from orchestrator.jobs.journal import plain_metrics
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import compare_dataset, read_job
@@ -58,10 +58,10 @@ def _run(share: Claim, stop: StopFlag) -> int:
     first, attempt = share.place.rank == 0, share.attempt
     try:
         ending = _do_task(share, stop)
-    except Stopped:
+    except Stopped as stopped:
         if first:
-            write_exit(attempt, Ending.STOPPED, signal=stop.signal, **_measured(share))
-        return STOPPED
+            write_exit(attempt, Ending.STOPPED, signal=stopped.signal, **_measured(share))
+        return STOP_CODES[stopped.signal]
     except Exception as error:  # noqa: BLE001 - whatever it was, it is written down
         write_error(attempt, share.place.rank, error)
         if first:

@@ -13,6 +13,13 @@ ENVIRONMENTS = (
         "restart": "ORCHESTRATE_RESTART",
         "address": "ORCHESTRATE_ADDRESS",
     },
+    {
+        "rank": "SLURM_PROCID",
+        "world": "SLURM_NTASKS",
+        "local_rank": "SLURM_LOCALID",
+        "restart": "SLURM_RESTART_COUNT",
+        "address": "ORCHESTRATE_ADDRESS",
+    },
 )
 """Which variable says what, by starter; the first row whose rank variable is set counts."""
 

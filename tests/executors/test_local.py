@@ -16,7 +16,7 @@ from orchestrator.executors.pool_log import PoolLogWriter
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import Process, this_process
-from orchestrator.jobs.state import Sight
+from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.submissions import read_handle, write_intent
 
 SUBMIT = """

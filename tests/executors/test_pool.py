@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support.pool_bench import Bench, job_named, kill, until
 
-from orchestrator.executors.pool import last_line, rank_environment
+from orchestrator.executors.last_words import last_line
+from orchestrator.executors.pool import rank_environment
 from orchestrator.executors.pool_log import PoolLog
 from orchestrator.jobs.orders import Order, write_order
 

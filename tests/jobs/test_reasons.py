@@ -35,6 +35,11 @@ TABLE = [
     (attempt(), end(signal=9, detail="x"), Reason("killed", RULES["killed"].meaning)),
     (attempt(), end(signal=9, code=1), Reason("killed", RULES["killed"].meaning)),
     (attempt(), end(signal=11), Reason("crashed", "ended by SIGSEGV")),
+    (
+        attempt(LATER),
+        replace(end(code=1), kind="memory", detail="node2 ended it: out of memory"),
+        Reason("memory", "node2 ended it: out of memory"),
+    ),
     (None, end(signal=15), Reason("crashed", "ended by SIGTERM")),
     (None, end(signal=40), Reason("crashed", "ended by signal 40")),
     (None, end(code=1, detail="ImportError: x"), Reason("exit", "ImportError: x")),

@@ -6,24 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, RankError, Start
 from orchestrator.jobs.orders import Order
 from orchestrator.jobs.reasons import RULES
-from orchestrator.jobs.state import (
-    LIVE_S,
-    JobStatus,
-    Sight,
-    Sighting,
-    Sightings,
-    State,
-    is_live,
-    status_of,
-)
+from orchestrator.jobs.state import JobStatus, State, status_of
 
 NOW = 100_000.0
 BEGAN = NOW - 1000
 FIRST, SECOND = "t1", "t2"
 OOM = RankError(1, NOW - 50, "OutOfMemoryError", "no room")
+LOST_PEER = RankError(1, NOW - 50, "RuntimeError", "[gloo] Connection closed by peer [10.0.0.2]")
 
 
 def attempt(token: str = FIRST, number: int = 1, **changes: Any) -> Attempt:
@@ -72,6 +65,9 @@ OPEN = member(handle=None)
 REFUSED = member(handle=None, refused=True)
 WAITS = Sighting(Sight.WAITING)
 RUNS = Sighting(Sight.RUNNING)
+GONE = Sighting(Sight.ABSENT, asked=NOW - 1)
+BY_SCANCEL = end(cancelled=True, detail="by bob with scancel")
+WITHDRAWN = end(started=False, cancelled=True)
 
 
 @dataclass(frozen=True)
@@ -196,6 +192,38 @@ TABLE = [
         reason="waits",
     ),
     Case("waits after a preemption", S.QUEUED, [STOPPED], [member(end=LEFT), member("t2")], WAITS),
+    Case(
+        "waits again under its old name, its last heartbeat young",
+        S.QUEUED,
+        [LIVE],
+        [member()],
+        Sighting(Sight.WAITING, asked=NOW - 1, detail="begins at noon"),
+        reason="begins at noon",
+    ),
+    Case(
+        "seen waiting before it beat",
+        S.RUNNING,
+        [LIVE],
+        [member()],
+        Sighting(Sight.WAITING, asked=NOW - 60),
+    ),
+    Case(
+        "started again, its new worker still to claim",
+        S.RUNNING,
+        [LIVE],
+        [member()],
+        Sighting(Sight.RUNNING, asked=NOW - 1, restart=1, detail="starts again"),
+        reason="starts again",
+    ),
+    Case("unknown to its place", S.UNKNOWN, [], [member()], GONE, reason="does not know it"),
+    Case("unknown to its place, and live", S.RUNNING, [LIVE], [member()], GONE),
+    Case(
+        "stopped, and perhaps waiting to start again",
+        S.UNKNOWN,
+        [STOPPED],
+        [member(restarts=True)],
+        reason="local does not say",
+    ),
     Case("open intent", S.UNKNOWN, [], [OPEN], reason="submission t1 was not confirmed"),
     Case("no answer", S.UNKNOWN, [], [member()], reason="local does not say"),
     Case("no answer, heartbeat late", S.UNKNOWN, [SILENT], [member()]),
@@ -204,6 +232,27 @@ TABLE = [
     Case("cancelled before it ran", S.CANCELLED, cancelled=True, reason="by ann"),
     Case("cancelled and stopped", S.CANCELLED, [STOPPED], [member(end=LEFT)], cancelled=True),
     Case("cancelled after a failure", S.CANCELLED, [RAISED], [member(end=EXIT_1)], cancelled=True),
+    Case(
+        "cancelled through its place",
+        S.CANCELLED,
+        [STOPPED],
+        [member(end=BY_SCANCEL)],
+        reason="by bob with scancel",
+    ),
+    Case("cancelled through its place while it waited", S.CANCELLED, [], [member(end=WITHDRAWN)]),
+    Case(
+        "cancelled through its place, launched and refused",
+        S.CANCELLED,
+        [STOPPED],
+        [member(end=BY_SCANCEL), member("t2", handle=None, refused=True)],
+    ),
+    Case(
+        "cancelled through its place, launched and preempted",
+        S.PREEMPTED,
+        twice(STOPPED, STOPPED),
+        [member(end=BY_SCANCEL), member("t2", POOL_GONE)],
+        due=True,
+    ),
     Case("the cancel lifted", S.PREEMPTED, [STOPPED], [member(end=LEFT)], due=True),
     Case(
         "stopped by a signal",
@@ -287,11 +336,27 @@ TABLE = [
         reason="OutOfMemoryError: no room",
     ),
     Case(
+        "unknown to its place, its own word heard",
+        S.FAILED,
+        [RAISED],
+        [member(restarts=True)],
+        GONE,
+        reason="OutOfMemoryError: no room",
+    ),
+    Case(
         "an exception beats the place's end",
         S.FAILED,
         [replace(DEAD, errors=(OOM,))],
         [member(end=POOL_GONE)],
         reason="OutOfMemoryError: no room",
+    ),
+    Case(
+        "what a neighbour of the fallen makes of it does not",
+        S.PREEMPTED,
+        [replace(DEAD, ending=Ending.ERROR, errors=(LOST_PEER,))],
+        [member(end=POOL_GONE)],
+        reason="its pool is gone",
+        due=True,
     ),
     Case(
         "exit 1 before the claim, then refused",

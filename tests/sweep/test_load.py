@@ -100,7 +100,7 @@ def test_a_mistake_is_one_line_with_its_place(refused: Refused, text: str, messa
     assert refused(text) == [message]
 
 
-@pytest.mark.parametrize("key", ["zip", "where", "derive", "resources", "search", "of"])
+@pytest.mark.parametrize("key", ["zip", "where", "derive", "search", "of"])
 def test_what_is_not_there_yet_is_said_to_be_so(refused: Refused, key: str) -> None:
     for text in (f"{HEAD}{key}: x", f"{HEAD}grid: [{{{key}: x}}]", f"{HEAD}grid: [{{{key}: [x]}}]"):
         (line,) = refused(text)

@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -100,7 +101,7 @@ def test_a_stop_saves_after_the_step_it_came_in_and_not_before_the_epoch_was_loo
     def asked_at_the_end_of_the_epoch(trainer: Trainer, portion: Any) -> None:
         take(trainer, portion)
         if trainer.step == run.steps_per_epoch:
-            stop.signal = "SIGTERM"
+            stop.note(signal.SIGTERM)
 
     monkeypatch.setattr(Trainer, "take", asked_at_the_end_of_the_epoch)
     with pytest.raises(Stopped):

@@ -75,7 +75,9 @@ def test_a_dataset_of_other_content_than_the_root_knows_is_refused(
     ("raised", "code", "ending"),
     [
         (None, 0, Ending.FINISHED),
-        (Stopped(), 75, Ending.STOPPED),
+        (Stopped([True, False]), 75, Ending.STOPPED),
+        (Stopped([False, True]), 79, Ending.STOPPED),
+        (Stopped([True, True]), 75, Ending.STOPPED),
         (ValueError("no  such\nthing"), 1, Ending.ERROR),
     ],
 )

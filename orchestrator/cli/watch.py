@@ -1,0 +1,40 @@
+"""orchestrate watch [SWEEP]..."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.options import every_option, root_option
+
+
+@click.command()
+@click.argument("sweeps", metavar="[SWEEP]...", nargs=-1)
+@click.option("--once", is_flag=True, help="One round, then leave; exit 4 while more is to come.")
+@every_option
+@root_option
+def watch(sweeps: tuple[str, ...], once: bool, every: float | None, root_path: Path) -> None:
+    """Tend launched sweeps until they have ended: store what became of jobs, submit what is due.
+
+    Without a name, every sweep of the run root. Exit code 3: jobs are left that are not done.
+
+    \b
+    orchestrate watch exp2_registers
+    orchestrate watch --once            # for cron
+    """
+    from orchestrator.cli.main import INTERRUPTED
+    from orchestrator.cli.wait import FAILED_JOBS, wait_for, watch_once
+    from orchestrator.jobs.store import launched_revision, open_root, sweep_names
+
+    root = open_root(root_path)
+    names = list(sweeps) or sweep_names(root)
+    for name in names:
+        launched_revision(root, name)
+    if once:
+        sys.exit(watch_once(root, names))
+    try:
+        missing = wait_for(root, names, every)
+    except KeyboardInterrupt:
+        click.echo("\nNo longer watching; what is submitted runs on.")
+        sys.exit(INTERRUPTED)
+    sys.exit(FAILED_JOBS if missing else 0)

@@ -1,0 +1,93 @@
+"""The verb why: what a job waits for, or how it ended, in a sentence, and what to do next."""
+
+import time
+from collections.abc import Callable
+
+from orchestrator.controller.select import Named
+from orchestrator.controller.survey import Survey, survey
+from orchestrator.executors import executor_named
+from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.evidence import Sighting
+from orchestrator.jobs.facts import Attempt, Member
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.state import State
+
+NEXT = {
+    State.DONE: "See: orchestrate results SWEEP",
+    State.RUNNING: "See: orchestrate logs {id} -f",
+    State.QUEUED: "Nothing to do but wait; to withdraw it: orchestrate cancel {id}",
+    State.UNKNOWN: "It is left alone until that is known.",
+    State.CANCELLED: "To go on with it: orchestrate launch its sweep again",
+    State.PREEMPTED: "To go on with it: orchestrate watch, or launch its sweep again",
+    State.FAILED: "See: orchestrate logs {id}; when it is mended, launch its sweep again",
+    State.PLANNED: "To submit it: orchestrate watch, or launch its sweep again",
+}
+
+
+def explain(root: Root, job: Named) -> list[str]:
+    """The sentences, the next step last."""
+    found = survey(root, [job.id])
+    status = found.statuses[job.id]
+    words = _WORDS.get(status.state, _plainly)(root, job, found)
+    told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
+    notes = [f"note: {note}" for note in found.troubles]
+    return [*told, *notes, NEXT[status.state].format(id=job.id[:8])]
+
+
+def _plainly(_: Root, job: Named, found: Survey) -> str:
+    status = found.statuses[job.id]
+    retried = "; a watch tries it again by itself" if status.due else ""
+    return f"{status.reason}{retried}" if status.reason else ""
+
+
+def _done(_: Root, job: Named, found: Survey) -> str:
+    return f"{found.statuses[job.id].outcome}, in {len(found.facts[job.id].attempts)} start(s)"
+
+
+def _running(root: Root, job: Named, found: Survey) -> str:
+    facts = found.facts[job.id]
+    parts = [found.statuses[job.id].reason]
+    if facts.attempts:
+        parts.append(_life(facts.attempts[-1], file_time(root.path)))
+    parts.append(_handle(root, facts.members[-1] if facts.members else None))
+    return "; ".join(part for part in parts if part)
+
+
+def _queued(root: Root, job: Named, found: Survey) -> str:
+    parts = [found.statuses[job.id].reason]
+    for member in found.facts[job.id].members:
+        seen = found.seen.get((member.token, member.index))
+        if seen is not None and seen.expected and member.end is None:
+            parts += [_expected(seen), _handle(root, member)]
+            break
+    else:
+        parts.append(_handle(root, found.facts[job.id].members[-1]))
+    return "; ".join(part for part in parts if part)
+
+
+def _life(attempt: Attempt, now: float) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(attempt.start.time))
+    silence = max(0.0, now - attempt.heartbeat)
+    return (
+        f"start {attempt.number} on {attempt.start.host} since {since}, "
+        f"last sign of life {silence:.0f} s ago"
+    )
+
+
+def _expected(seen: Sighting) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(seen.expected))
+    return f"it is expected to start by {when}"
+
+
+def _handle(root: Root, member: Member | None) -> str:
+    if member is None or member.handle is None:
+        return ""
+    handle = executor_named(member.executor, root).member_handle(member.handle, member.index)
+    return f"{member.executor} calls it {handle}"
+
+
+_WORDS: dict[State, Callable[[Root, Named, Survey], str]] = {
+    State.DONE: _done,
+    State.RUNNING: _running,
+    State.QUEUED: _queued,
+}

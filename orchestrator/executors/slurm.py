@@ -1,0 +1,246 @@
+"""A SLURM cluster as a place: a submission is an array, a member one of its tasks."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from orchestrator.config import refuse_on_cluster
+from orchestrator.errors import Unclear
+from orchestrator.executors import slurm_queries as slurm
+from orchestrator.executors.base import Observation
+from orchestrator.executors.last_words import last_line
+from orchestrator.executors.slurm_limits import within_limits
+from orchestrator.executors.slurm_queries import NoAnswer, Row, job_name
+from orchestrator.executors.slurm_words import STATES, Meaning, reason_in_words
+from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.evidence import Sight, Sighting
+from orchestrator.jobs.facts import End
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
+
+EARLIER_S = 3600.0
+"""Accounting is asked so long back before the oldest submission: clocks differ."""
+NO_PROFILE = (
+    "a SLURM cluster needs its profile: copy slurm/cluster.example.yaml, fill it in, and name it "
+    "with --cluster FILE or $ORCHESTRATE_CLUSTER"
+)
+STANDS = (
+    "The order stands, and none of them starts again; to stop what runs, cancel again where SLURM "
+    "answers, or let a watch do it: orchestrate watch"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmExecutor:
+    """The cluster that this machine's SLURM commands talk to."""
+
+    root: Root
+    interval_s: float = 15.0
+
+    def check(self, submission: Submission) -> list[str]:
+        if submission.cluster is None:
+            return [NO_PROFILE]
+        profile = submission.cluster
+        refusals = refuse_on_cluster(profile, submission.resources, submission.placement)
+        if refusals:
+            return refusals
+        try:
+            here = slurm.cluster().name
+            if here != profile.name:
+                words = (
+                    f"the cluster's profile is of '{profile.name}', but SLURM on this machine is "
+                    f"that of '{here}'; name another profile with --cluster FILE"
+                )
+                return [words]
+            slurm.ask("sbatch", "--test-only", text=self.render(submission))
+        except NoAnswer as error:
+            return [f"SLURM would not take it ({error})"]
+        return []
+
+    def admit(self, submissions: Sequence[Submission], under_way: int) -> list[Submission]:
+        profile, most = submissions[0].cluster, submissions[0].max_parallel
+        assert profile is not None
+        try:
+            max_array = profile.max_array or slurm.cluster().max_array
+            room = None if profile.max_submit is None else profile.max_submit - slurm.my_members()
+        except NoAnswer as error:
+            raise Unclear(f"SLURM did not say how much it takes ({error}). Try again.") from None
+        return within_limits(
+            submissions,
+            max_array=max_array,
+            room=None if room is None else max(0, room),
+            parallel=None if most is None else most - under_way,
+        )
+
+    def render(self, submission: Submission) -> str:
+        from orchestrator.executors.slurm_script import render
+
+        return render(self.root, submission)
+
+    def submit(self, submission: Submission) -> str:
+        from orchestrator.executors.slurm_script import hand_over
+
+        assert submission.cluster is not None
+        return f"{hand_over(self.root, submission)}@{submission.cluster.name}"
+
+    def find(self, tokens: Collection[str]) -> dict[str, str]:
+        if not tokens:
+            return {}
+        names = {job_name(token): token for token in tokens}
+        since = min(self.root.submission(t).intent.stat().st_mtime for t in tokens)
+        try:
+            here = slurm.cluster()
+            rows = slurm.queue(names)
+            missing = names.keys() - {row.name for row in rows}
+            if missing and here.accounting:
+                rows += slurm.records(since=since - EARLIER_S, names=sorted(missing))
+        except NoAnswer as error:
+            raise Unclear(str(error)) from None
+        return {names[row.name]: f"{row.array}@{here.name}" for row in rows if row.name in names}
+
+    def observe(self, submissions: Sequence[Submission]) -> Observation:
+        asked = file_time(self.root.path)
+        members = [one for s in submissions for one in self._open_members(s)]
+        try:
+            here = slurm.cluster()
+            ours = [one for one in members if one.cluster == here.name]
+            rows = {(r.array, r.index): r for r in slurm.queue({m.name for m in ours})}
+        except NoAnswer as error:
+            return Observation({}, (f"SLURM did not answer ({error})",))
+        troubles = _elsewhere(members, here.name)
+        gone = [one for one in ours if one.place not in rows]
+        if gone and here.accounting:
+            try:
+                ended = self._ended(gone)
+            except NoAnswer as error:
+                troubles.append(f"SLURM's accounting did not answer ({error})")
+                ours = [one for one in ours if one.place in rows]
+            else:
+                rows |= ended
+        seen = {}
+        for one in ours:
+            row = rows.get(one.place)
+            if row is not None and row.state not in STATES:
+                troubles.append(f"SLURM calls {one.place} {row.state}, which means nothing here")
+                continue
+            seen[one.token, one.index] = self._sighting(one, row, asked)
+        return Observation(seen, tuple(troubles))
+
+    def cancel(self, members: Collection[tuple[str, int]]) -> None:
+        handles = {token: self._handle(token) for token, _ in members}
+        try:
+            here = slurm.cluster().name
+            tasks = [f"{handles[t][0]}_{index}" for t, index in members if handles[t][1] == here]
+            if tasks:
+                slurm.ask("scancel", "--quiet", *tasks)
+        except NoAnswer as error:
+            raise Unclear(
+                f"SLURM was not told to cancel {len(members)} job(s) ({error}). {STANDS}"
+            ) from None
+        if elsewhere := sorted({cluster for _, cluster in handles.values()} - {here}):
+            raise Unclear(
+                f"Some of the jobs are on cluster {', '.join(elsewhere)}, but SLURM on this "
+                f"machine is that of '{here}': their numbers mean other jobs here. {STANDS}"
+            )
+
+    def member_handle(self, handle: str, index: int) -> str:
+        array, _, name = handle.partition("@")
+        return f"{array}_{index}@{name}"
+
+    def _handle(self, token: str) -> tuple[str, str]:
+        """SLURM's number of a submission, and its cluster."""
+        array, _, cluster = (read_handle(self.root.submission(token)) or "").partition("@")
+        return array, cluster
+
+    def _open_members(self, submission: Submission) -> "Iterator[_Asked]":
+        array, cluster = self._handle(submission.token)
+        folder = self.root.submission(submission.token)
+        ended = {outcome["index"] for outcome in read_outcomes(folder)}
+        for index in range(len(submission.jobs)):
+            if index not in ended:
+                yield _Asked(submission.token, index, array, cluster, submission.created)
+
+    def _ended(self, gone: Sequence["_Asked"]) -> dict[tuple[str, int], Row]:
+        """What accounting says of members that the queue has no more; only ends count.
+
+        Raises:
+            NoAnswer: it said nothing.
+        """
+        since = min(one.created for one in gone) - EARLIER_S
+        rows = slurm.records(since=since, arrays=sorted({one.array for one in gone}))
+        ended = {
+            (row.array, row.index): row
+            for row in rows
+            if row.state in STATES and STATES[row.state].sight is Sight.ENDED
+        }
+        whole = ((one.place, ended.get((one.array, slurm.WHOLE))) for one in gone)
+        return {place: row for place, row in whole if row is not None} | ended
+
+    def _sighting(self, one: "_Asked", row: Row | None, asked: float) -> Sighting:
+        if row is None:
+            return Sighting(Sight.ABSENT, asked=asked)
+        meaning = STATES[row.state]
+        known = Sighting(meaning.sight, asked=asked, restart=row.restart, detail=meaning.text)
+        if meaning.sight is Sight.WAITING:
+            return replace(known, detail=_why_it_waits(row, meaning), expected=row.start)
+        if meaning.sight is Sight.ENDED:
+            return replace(known, end=self._end(one, row, meaning, asked))
+        return known
+
+    def _end(self, one: "_Asked", row: Row, meaning: Meaning, asked: float) -> End:
+        detail = meaning.text
+        if detail and row.nodes:
+            detail = f"{detail} ({row.state} on {row.nodes})"
+        if not detail and (row.exit_code or row.signal):
+            detail = self._last_words(one)
+        return End(
+            time=row.end or asked,
+            started=bool(row.nodes),
+            by_place=meaning.by_place,
+            exit_code=None if row.signal else row.exit_code,
+            signal=row.signal or None,
+            detail=detail,
+            node=row.nodes,
+            cancelled=meaning.cancelled,
+            kind=meaning.kind,
+        )
+
+    def _last_words(self, one: "_Asked") -> str:
+        """What a member printed last before it claimed its job."""
+        folder = self.root.submission(one.token)
+        logs = (folder.member_log(one.index, 0), folder.batch_log(one.index))
+        return next((words for log in logs if (words := last_line(log))), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A member whose end is not known yet."""
+
+    token: str
+    index: int
+    array: str
+    cluster: str
+    created: float
+
+    @property
+    def name(self) -> str:
+        return job_name(self.token)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.array, self.index
+
+
+def _why_it_waits(row: Row, meaning: Meaning) -> str:
+    words = meaning.text or reason_in_words(row.reason)
+    return f"start {row.restart + 1}: {words}" if row.restart else words
+
+
+def _elsewhere(members: Iterable[_Asked], here: str) -> list[str]:
+    """That jobs are on another cluster than the one this machine talks to."""
+    others = sorted(one.cluster for one in members if one.cluster != here)
+    return [
+        f"{len(list(group))} job(s) are on cluster '{name}', but SLURM on this machine is that of "
+        f"'{here}'; look from there"
+        for name, group in groupby(others)
+    ]

@@ -1,0 +1,114 @@
+"""The small SLURM job that tends a sweep: it looks once, and is followed by itself.
+
+Each start first puts its successor into the queue, held back by ``--begin`` and by
+``--dependency=singleton``, so that a tender that is killed is followed all the same; when nothing
+more will happen without a person, the last one takes its successor away.
+"""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config import ClusterProfile
+from orchestrator.errors import Refused
+from orchestrator.executors import slurm_queries as slurm
+from orchestrator.executors.slurm_queries import NoAnswer
+from orchestrator.jobs.files import publish
+from orchestrator.jobs.layout import Root
+
+NOT_OVER = 4
+"""Exit code of ``orchestrate watch --once`` while there is more to come."""
+MINUTES = 30
+"""Time limit of one start: far more than a look takes, and short enough to slip in anywhere."""
+MEMORY_MB = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Tender:
+    """Who tends what: a sweep of a root, on a cluster, every so many seconds."""
+
+    root: Root
+    sweep: str
+    profile: ClusterProfile
+    python: str
+    snapshot: str
+    every_s: int
+
+    @property
+    def name(self) -> str:
+        """SLURM's name for it: one of a name and user runs at a time."""
+        return f"o-watch-{self.root.id()[:8]}-{self.sweep}"
+
+    @property
+    def script(self) -> Path:
+        return self.root.sweep(self.sweep) / "tender.sh"
+
+    def render(self) -> str:
+        """The text that is submitted."""
+        lines = ["#!/bin/bash", *(f"#SBATCH --{option}" for option in self._options())]
+        code, script = self.root.snapshots / self.snapshot, shlex.quote(str(self.script))
+        return "\n".join(
+            [
+                *lines,
+                "# What a job says of itself would change what this one submits.",
+                "for name in $(compgen -e | grep -E '^(SLURM|SBATCH)_'); do",
+                '  [ "$name" = SLURM_CONF ] || unset "$name"',
+                "done",
+                *self.profile.setup,
+                f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+                "for try in 1 2 3 4 5; do",
+                f"  sbatch --begin=now+{self.every_s} {script} && break",
+                "  sleep 30",
+                "done",
+                f"{self._watch()}",
+                "code=$?",
+                'if [ "$code" -eq 0 ] || [ "$code" -eq 3 ]; then',
+                f"  scancel --me --name={shlex.quote(self.name)} --state=PENDING",
+                "fi",
+                f'[ "$code" -eq {NOT_OVER} ] || exit "$code"',
+                "",
+            ]
+        )
+
+    def start(self) -> str:
+        """Submit it, unless it is there already; returns a sentence.
+
+        Raises:
+            Refused: SLURM did not take it.
+        """
+        try:
+            here = slurm.queue({self.name})
+            waiting = [row for row in here if row.state in ("PENDING", "RUNNING")]
+            if waiting:
+                return f"SLURM job {waiting[0].array} tends it already"
+            publish(self.script, self.render().encode())
+            job = slurm.ask("sbatch", "--parsable", str(self.script)).strip().partition(";")[0]
+        except NoAnswer as error:
+            raise Refused(
+                f"The jobs are submitted, but not the one to tend them ({error}). Launch again, "
+                f"or: orchestrate watch {self.sweep}"
+            ) from None
+        return f"SLURM job {job} tends it every {self.every_s} s (log: {self._log()})"
+
+    def _watch(self) -> str:
+        command = [self.python, "-P", "-m", "orchestrator.cli", "watch", self.sweep, "--once"]
+        return shlex.join([*command, "--root", str(self.root.path)])
+
+    def _log(self) -> Path:
+        return self.script.with_suffix(".log")
+
+    def _options(self) -> list[str]:
+        profile = self.profile
+        partition = profile.controller_partition or next(iter(profile.partitions))
+        memory = f"{MEMORY_MB}M" if profile.ask_memory else None
+        known = {
+            "job-name": self.name,
+            "partition": partition,
+            "account": profile.account,
+            "qos": profile.qos,
+            "mem": memory,
+            "output": str(self._log()).replace("%", "%%"),
+        }
+        fixed = ["ntasks=1", "cpus-per-task=1", f"time={MINUTES}", "open-mode=append"]
+        told = [f"{name}={shlex.quote(value)}" for name, value in known.items() if value]
+        return [*told, *fixed, "dependency=singleton"]

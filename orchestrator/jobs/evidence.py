@@ -1,0 +1,165 @@
+"""What is known of a job when its state is asked for: files, orders, one look at the places."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member
+from orchestrator.jobs.orders import Standing
+
+LIVE_S = 300.0
+"""A heartbeat older than this no longer shows life."""
+FRUITLESS_LIMIT = 5
+"""So many starts in a row from one and the same step are ended too early to be of use."""
+
+
+class Sight(StrEnum):
+    """What a place says of a member."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDED = "ended"
+    ABSENT = "absent"
+    """The place answered, and does not know it, or knows it no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One member as its place saw it; ``end`` belongs to ENDED.
+
+    ``asked`` is the file time just before the place was asked; ``restart`` the number of the start
+    that it speaks of, where the place counts them; ``detail`` its own words, for people;
+    ``expected`` when it expects one that waits to start, UTC epoch seconds.
+    """
+
+    sight: Sight
+    end: End | None = None
+    asked: float = 0.0
+    restart: int | None = None
+    detail: str = ""
+    expected: float | None = None
+
+
+Sightings = Mapping[tuple[str, int], Sighting]
+"""By token and index. A member that is not in it was not covered by a complete answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenStart:
+    """A member's newest attempt, if it got that far, and the member's end, if it was seen."""
+
+    attempt: Attempt | None = None
+    end: End | None = None
+
+    @property
+    def by_place(self) -> bool:
+        """Whether the place ended the attempt: by a signal that it obeyed, or the hard way."""
+        if self.attempt is None or self.attempt.ending is Ending.STOPPED:
+            return self.attempt is not None
+        errors = self.attempt.errors
+        own = [error for error in errors if not error.of_neighbour]
+        told = bool(own) or (self.attempt.ending is not None and not errors)
+        return not told and self.end is not None and self.end.by_place
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended badly by its own doing; without an attempt: before it claimed."""
+        if self.attempt is not None:
+            return not self.by_place
+        end = self.end
+        return end is not None and end.started and not end.by_place and end.exit_code != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All of it, and what follows for the members and attempts of the job."""
+
+    job: JobFacts
+    standing: Standing
+    seen: Sightings
+    now: float
+
+    def end(self, member: Member) -> End | None:
+        sighting = self.seen.get((member.token, member.index))
+        return member.end or (sighting.end if sighting else None)
+
+    def starts(self) -> dict[tuple[str, int], SeenStart]:
+        """By token and index: every member, and attempts of members that nobody knows."""
+        attempts = {(a.start.token, a.start.index): a for a in self.job.attempts}
+        ends = {(m.token, m.index): self.end(m) for m in self.job.members}
+        return {name: SeenStart(attempts.get(name), ends.get(name)) for name in ends | attempts}
+
+    def sighted(self, sight: Sight) -> list[SeenStart]:
+        """What of the members that their places see so is known otherwise."""
+        starts = self.starts()
+        return [starts[m.token, m.index] for m in self.job.members if self.seen_open(m, sight)]
+
+    def seen_open(self, member: Member, sight: Sight) -> Sighting | None:
+        """The sighting of a member that has not ended, if it is of this kind."""
+        if member.refused or self.end(member) is not None:
+            return None
+        seen = self.seen.get((member.token, member.index))
+        return seen if seen is not None and seen.sight is sight else None
+
+    def detail(self, sight: Sight) -> str:
+        """What a place says in its own words of the members it sees so."""
+        words = [s.detail for m in self.job.members if (s := self.seen_open(m, sight))]
+        return next((detail for detail in reversed(words) if detail), "")
+
+    def restarted(self, attempt: Attempt) -> bool:
+        """Whether its place saw the attempt's member wait or start again after its heartbeat.
+
+        A preempted member waits under its old name; its last start is dead, however young its
+        heartbeat.
+        """
+        seen = self.seen.get((attempt.start.token, attempt.start.index))
+        if seen is None or attempt.heartbeat >= seen.asked:
+            return False
+        return seen.sight is Sight.WAITING or (
+            seen.restart is not None and seen.restart > attempt.start.restart
+        )
+
+    def last_attempt(self) -> SeenStart:
+        """The last attempt, with the end of its member."""
+        if not self.job.attempts:
+            return SeenStart()
+        start = self.job.attempts[-1].start
+        return self.starts()[start.token, start.index]
+
+    def lost_places(self) -> int:
+        """Members that their place ended before they claimed the job."""
+        return sum(
+            start.attempt is None and start.end is not None and start.end.by_place
+            for start in self.starts().values()
+        )
+
+    def progresses(self) -> bool:
+        """Whether one of the last starts resumed beyond the one before it, or may have."""
+        starts = [attempt.from_step for attempt in self.job.attempts[-FRUITLESS_LIMIT:]]
+        return len(starts) < FRUITLESS_LIMIT or len(set(starts)) > 1
+
+    def newest_member(self) -> Member | None:
+        """The last member that its place did not refuse."""
+        return next((m for m in reversed(self.job.members) if not m.refused), None)
+
+    def last_start(self) -> SeenStart:
+        """The newest member's, if it failed before it claimed the job; else the last attempt."""
+        newest = self.newest_member()
+        if newest is not None:
+            start = self.starts()[newest.token, newest.index]
+            if start.attempt is None and start.failed:
+                return start
+        return self.last_attempt()
+
+
+def is_live(attempt: Attempt, end: End | None, now: float) -> bool:
+    """No exit, a recent heartbeat, and no proof of death.
+
+    Proof is an end that its place recorded after the attempt had started, or a process seen gone.
+    A place that says it never started it knows nothing of it.
+    """
+    if attempt.ending is not None or now - attempt.heartbeat > LIVE_S:
+        return False
+    if end is not None and end.started and end.time >= attempt.start.time:
+        return False
+    return attempt.running is not False
