@@ -10,9 +10,21 @@ from support.pool_bench import Bench
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slurm", action="store_true", help="also the tests that need a real SLURM")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slurm"):
+        return
+    for item in items:
+        if "slurm" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs a real SLURM: make test SLURM=1"))
+
+
 @pytest.fixture(autouse=True)
 def _nothing_from_the_users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ORCHESTRATE_ROOT", "ORCHESTRATE_DATA"):
+    for name in ("ORCHESTRATE_ROOT", "ORCHESTRATE_DATA", "ORCHESTRATE_CLUSTER", "SLURM_CONF"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -11,7 +11,7 @@ from orchestrator.executors.base import Observation
 from orchestrator.executors.last_words import last_line
 from orchestrator.executors.slurm_limits import within_limits
 from orchestrator.executors.slurm_queries import NoAnswer, Row, job_name
-from orchestrator.executors.slurm_words import STATES, Meaning, reason_in_words
+from orchestrator.executors.slurm_words import BY_SLURM, STATES, Meaning, reason_in_words
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight, Sighting
 from orchestrator.jobs.facts import End
@@ -196,7 +196,7 @@ class SlurmExecutor:
         return End(
             time=row.end or asked,
             started=bool(row.nodes),
-            by_place=meaning.by_place,
+            by_place=meaning.by_place or bool(BY_SLURM.search(detail)),
             exit_code=None if row.signal else row.exit_code,
             signal=row.signal or None,
             detail=detail,

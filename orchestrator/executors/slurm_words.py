@@ -1,5 +1,6 @@
 """SLURM's words for states and reasons, and what each means here: two tables."""
 
+import re
 from dataclasses import dataclass
 
 from orchestrator.jobs.evidence import Sight
@@ -51,6 +52,13 @@ STATES = {
     "TIMEOUT": Meaning(Sight.ENDED, "reached its time limit", by_place=True),
 }
 """By the long name that squeue and sacct print."""
+
+BY_SLURM = re.compile(r"slurmstepd\S*: error: \*\*\* (STEP|JOB) .* CANCELLED")
+"""In a log: SLURM ended these ranks, although it says of the job only that it failed.
+
+Seen when a node that was lost comes back: its srun ends the step of the job's next start, which has
+the same number.
+"""
 
 REASONS = {
     "None": "SLURM has not looked at it yet",
