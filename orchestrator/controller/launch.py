@@ -56,10 +56,16 @@ class Launched:
 
 
 def launch(
-    sweep: Sweep, *, root_path: Path, data_root: Path, cluster: ClusterProfile | None = None
+    sweep: Sweep,
+    *,
+    root_path: Path,
+    data_root: Path,
+    cluster: ClusterProfile | None = None,
+    reserved: int = 0,
 ) -> Launched:
     """Submit the jobs of ``sweep`` that are neither done nor under way.
 
+    Of the places that a cluster has for this user ``reserved`` are left free, for a controller.
     Jobs that are being cancelled are waited for. Nothing is created before the sweep, its data and
     its placements have been checked.
 
@@ -96,7 +102,7 @@ def launch(
         _lift_cancels(root, found, due)
         handed = Handed((), ())
         if due:
-            handed = Submitter(root, lease, terms, snapshot).submit(due, found)
+            handed = Submitter(root, lease, terms, snapshot, reserved).submit(due, found)
             warnings += handed.unclear
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:

@@ -108,6 +108,8 @@ class Submitter:
     lease: Lease
     terms: Terms
     snapshot: str
+    reserved: int = 0
+    """Places in the queue that are left to others."""
 
     def submit(self, due: Sequence[Due], found: Survey) -> "Handed":
         """One submission per shape and code, as far as the place takes them now.
@@ -125,7 +127,8 @@ class Submitter:
             code = _code_to_go_on_with(self.root, one.id, found) or self.snapshot
             groups.setdefault((code, one.shape), []).append(one)
         drafts = [draft(members, self.terms, code) for (code, _), members in groups.items()]
-        admitted = executor.admit(drafts, _under_way(found))
+        under_way = _under_way(found)
+        admitted = executor.admit(drafts, under_way=under_way, reserved=self.reserved)
         unclear = [words for one in admitted if (words := self._hand_over(executor, one))]
         return Handed(tuple(job for one in admitted for job in one.jobs), tuple(unclear))
 

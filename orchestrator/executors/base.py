@@ -32,12 +32,15 @@ class Executor(Protocol):
         """Why the place would refuse this shape; empty when it would not. Writes nothing."""
         ...
 
-    def admit(self, submissions: Sequence[Submission], under_way: int) -> list[Submission]:
+    def admit(
+        self, submissions: Sequence[Submission], *, under_way: int, reserved: int
+    ) -> list[Submission]:
         """What of these the place takes now, cut to its measure; the rest is for a later round.
 
         Args:
             submissions: of one sweep, with the sweep's ``max_parallel``.
-            under_way: how many more of the sweep's jobs its earlier submissions may run at once.
+            under_way: how many of the sweep's jobs its earlier submissions may run at once.
+            reserved: places in the queue to leave free.
 
         Raises:
             Unclear: it could not be asked how much it takes.

@@ -59,7 +59,13 @@ class LocalExecutor:
             )
         return refusals
 
-    def admit(self, submissions: Sequence[Submission], under_way: int) -> list[Submission]:  # noqa: ARG002
+    def admit(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        under_way: int,  # noqa: ARG002
+        reserved: int,  # noqa: ARG002
+    ) -> list[Submission]:
         """All of them: pools count what the pools before them run. None means a core a thread."""
         return [
             one.model_copy(update={"max_parallel": one.max_parallel or _as_cores_allow(one)})

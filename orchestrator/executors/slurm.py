@@ -57,18 +57,22 @@ class SlurmExecutor:
             return [f"SLURM would not take it ({error})"]
         return []
 
-    def admit(self, submissions: Sequence[Submission], under_way: int) -> list[Submission]:
+    def admit(
+        self, submissions: Sequence[Submission], *, under_way: int, reserved: int
+    ) -> list[Submission]:
         profile, most = submissions[0].cluster, submissions[0].max_parallel
         assert profile is not None
         try:
             max_array = profile.max_array or slurm.cluster().max_array
-            room = None if profile.max_submit is None else profile.max_submit - slurm.my_members()
+            room = profile.max_submit
+            if room is not None:
+                room = max(0, room - reserved - slurm.my_members())
         except NoAnswer as error:
             raise Unclear(f"SLURM did not say how much it takes ({error}). Try again.") from None
         return within_limits(
             submissions,
             max_array=max_array,
-            room=None if room is None else max(0, room),
+            room=room,
             parallel=None if most is None else most - under_way,
         )
 

@@ -17,7 +17,7 @@ WIDTH = 256
 """squeue cuts its fields; nothing that is needed here is longer."""
 RECORD_FIELDS = ("JobID", "JobName", "State", "ExitCode", "Start", "End", "NodeList")
 WHOLE = -1
-"""In place of a member's index: the record of an array of which no member started."""
+"""In place of a member's index: of a job that is no array, or of an array that never started."""
 KEPT_VARIABLES = frozenset({"SLURM_CONF", "SLURM_JWT"})
 FOREIGN = re.compile(r"(SLURM|SBATCH|SALLOC|SRUN|SQUEUE|SACCT|SCANCEL|SINFO)_")
 
@@ -139,7 +139,7 @@ def parse_queue(answer: str) -> list[Row]:
         told = dict(zip(QUEUE_FIELDS, cells, strict=False))
         if len(told) < len(QUEUE_FIELDS):
             continue
-        for index in indices(told["ArrayTaskID"]):
+        for index in list(indices(told["ArrayTaskID"])) or [WHOLE]:
             row = Row(
                 array=told["ArrayJobID"],
                 index=index,

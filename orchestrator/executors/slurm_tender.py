@@ -18,6 +18,8 @@ from orchestrator.jobs.layout import Root
 
 NOT_OVER = 4
 """Exit code of ``orchestrate watch --once`` while there is more to come."""
+PLACES = 2
+"""What a tender and its successor take in the queue."""
 MINUTES = 30
 """Time limit of one start: far more than a look takes, and short enough to slip in anywhere."""
 MEMORY_MB = 2048

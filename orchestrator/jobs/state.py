@@ -75,9 +75,15 @@ def _running(e: Evidence) -> JobStatus | None:
     running = e.sighted(Sight.RUNNING)
     if not running:
         return None
-    claimed = any(start.attempt is not None for start in running)
-    words = e.detail(Sight.RUNNING) or ("" if claimed else "starting")
+    words = e.detail(Sight.RUNNING) or _meanwhile(running[-1].attempt)
     return JobStatus(e.job.id, State.RUNNING, reason=_stopping(e) or words)
+
+
+def _meanwhile(attempt: Attempt | None) -> str:
+    """What a member does whose place says only that it runs."""
+    if attempt is None:
+        return "starting"
+    return "has saved its state and is about to end" if attempt.ending is Ending.STOPPED else ""
 
 
 def _queued(e: Evidence) -> JobStatus | None:

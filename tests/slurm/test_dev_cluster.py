@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -34,7 +35,8 @@ def elsewhere() -> Iterator[DevCluster]:
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module."""
+    """The script as a module, beside which its parts are found."""
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     loader = importlib.machinery.SourceFileLoader("dev_cluster_script", str(SCRIPT))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None
@@ -132,8 +134,8 @@ def test_a_killed_slurmd_is_noticed_and_started_again_and_down_leaves_nothing(
 def test_a_daemon_that_fails_is_named_and_nothing_goes_on(
     elsewhere: DevCluster, module: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = module.SLURM_CONF + "NoSuchSetting=1\n"
-    monkeypatch.setattr(module, "SLURM_CONF", broken)
+    files = importlib.import_module("dev.files")
+    monkeypatch.setattr(files, "SLURM_CONF", files.SLURM_CONF + "NoSuchSetting=1\n")
 
     with pytest.raises(module.ClusterError, match=r"(?s)slurmctld ended at once.*NoSuchSetting"):
         module.up(elsewhere.folder, {"port": elsewhere.port, "accounting": False})
@@ -190,6 +192,28 @@ def test_another_process_of_the_same_number_is_left_alone(elsewhere: DevCluster)
         bystander.kill()
 
 
+def test_it_is_called_by_any_of_its_names_from_any_folder_and_leaves_no_bytecode(
+    elsewhere: DevCluster, tmp_path: Path
+) -> None:
+    shutil.copytree(SCRIPT.parent, tmp_path / "slurm", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "link").symlink_to("slurm/dev_cluster")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/link").symlink_to("../link")
+    places = {
+        "slurm/dev_cluster": tmp_path,
+        "./dev_cluster": tmp_path / "slurm",
+        "bin/link": tmp_path,
+        f"{tmp_path}/link": Path("/"),
+    }
+
+    for name, place in places.items():
+        command = [name, "status", "--dir", str(elsewhere.folder)]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, ""), name
+        assert "Nothing is up" in done.stdout
+    assert not list(tmp_path.rglob("*.pyc"))
+
+
 def test_install_with_everything_there_calls_no_apt_get(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,16 +227,18 @@ def test_install_with_everything_there_calls_no_apt_get(
 
 @pytest.mark.parametrize("before", [None, b"#!/bin/sh\nexit 7"])
 def test_a_policy_on_services_comes_back_as_it_was(
-    before: bytes | None, module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    packages = importlib.import_module("dev.packages")
     policy = tmp_path / "policy-rc.d"
-    monkeypatch.setattr(module, "POLICY", policy)
+    monkeypatch.setattr(packages, "POLICY", policy)
     if before:
         policy.write_bytes(before)
         policy.chmod(0o744)
 
     def interrupted() -> None:
-        with module.no_services():
+        with packages.no_services():
             assert subprocess.run([policy], check=False).returncode == 101
             raise KeyboardInterrupt
 

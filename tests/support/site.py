@@ -24,8 +24,15 @@ SWEEP: dict[str, Any] = {
     "set": {
         "data": {"name": "digits"},
         "model": {
-            "img_size": 8, "patch_size": 2, "in_chans": 1, "num_classes": 10,
-            "dim": 32, "depth": 2, "heads": 2, "registers": 1, "drop_path": 0.1,
+            "img_size": 8,
+            "patch_size": 2,
+            "in_chans": 1,
+            "num_classes": 10,
+            "dim": 32,
+            "depth": 2,
+            "heads": 2,
+            "registers": 1,
+            "drop_path": 0.1,
             "gate": {"position": "sdpa"},
         },
         "optim": {"lr": 3e-3, "warmup_epochs": 1},
