@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--slurm"):
         return
     for item in items:
-        if "slurm" in item.keywords:
+        if item.get_closest_marker("slurm"):
             item.add_marker(pytest.mark.skip(reason="needs a real SLURM: make test SLURM=1"))
 
 

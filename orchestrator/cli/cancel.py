@@ -34,7 +34,8 @@ def cancel(jobs: str, yes: bool, why: str, root_path: Path) -> None:
     if not yes and not _agreed():
         click.echo("Nothing was cancelled (--yes cancels without asking).")
         sys.exit(1)
-    controller.cancel(root, changed, why)
+    for warning in controller.cancel(root, changed, why):
+        click.echo(f"warning: {warning}", err=True)
     click.echo("Cancelled. What runs saves its state first; launch again to go on.")
 
 

@@ -33,11 +33,12 @@ def cancellable(root: Root, ids: Sequence[str]) -> list[str]:
     return [job for job in ids if statuses[job].state not in OVER]
 
 
-def cancel(root: Root, ids: Sequence[str], why: str = "") -> None:
+def cancel(root: Root, ids: Sequence[str], why: str = "") -> list[str]:
     """Order the jobs to be cancelled; they stay so until they are launched again.
 
     Members of which no place can speak are given up: their end is stored, so that the jobs are
-    free. Should one be alive after all, its heartbeat keeps others from its job.
+    free. Should one be alive after all, its heartbeat keeps others from its job. Returns what could
+    not be reached from this machine, in sentences.
 
     Raises:
         Unclear: a place was not heard; the order stands.
@@ -50,12 +51,13 @@ def cancel(root: Root, ids: Sequence[str], why: str = "") -> None:
         for member in found.facts[job].members
         if member.handle and not member.refused and not member.end
     ]
-    _ask(root, open_members)
+    unreached = _ask(root, open_members)
     silent = [m for m in open_members if not _is_busy(found, m)]
     if silent:
         with leased(root, "cancel"):
             for member in silent:
                 _give_up(root, member)
+    return unreached
 
 
 def cancel_again(root: Root, found: Survey) -> None:
@@ -80,10 +82,12 @@ def await_cancelled(root: Root, ids: Sequence[str]) -> None:
         time.sleep(TICK_S)
 
 
-def _ask(root: Root, members: Sequence[Member]) -> None:
+def _ask(root: Root, members: Sequence[Member]) -> list[str]:
+    unreached = []
     for name in sorted({member.executor for member in members}):
         asked = [(m.token, m.index) for m in members if m.executor == name]
-        executor_named(name, root).cancel(asked)
+        unreached += executor_named(name, root).cancel(asked)
+    return unreached
 
 
 def _is_busy(found: Survey, member: Member) -> bool:

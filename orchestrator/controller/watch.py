@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.controller.cancel import being_cancelled, cancel_again
 from orchestrator.controller.select import Named, select
-from orchestrator.controller.submit import Submitter, Terms, due_of_revision
+from orchestrator.controller.submit import Due, Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.errors import BusyError, Unclear
 from orchestrator.executors import executor_named
@@ -22,22 +23,26 @@ MAY_BE_DUE = (State.PREEMPTED, State.FAILED, State.PLANNED)
 
 def tend(root: Root, sweep: str) -> Survey:
     """One round over a launched sweep; takes the lease only if there is something to write."""
-    revision = launched_revision(root, sweep)
-    due_by_id = {one.id: one for one in due_of_revision(revision)}
-    found = survey(root, list(due_by_id))
+    found = survey(root, list(_jobs_of(launched_revision(root, sweep))))
     if not _has_work(root, found):
         return found
     with leased(root, f"watch {sweep}") as lease:
+        revision = launched_revision(root, sweep)  # a launch may have had the lease before
+        jobs = _jobs_of(revision)
         settle(root)
-        found = survey(root, list(due_by_id))
+        found = survey(root, list(jobs))
         store_ends(root, found)
         cancel_again(root, found)
-        due = [due_by_id[job] for job, status in found.statuses.items() if status.due]
+        due = [jobs[job] for job, status in found.statuses.items() if status.due]
         if due:
             terms = Terms.of_revision(revision)
             handed = Submitter(root, lease, terms, revision["snapshot"]).submit(due, found)
-            found = survey(root, list(due_by_id)) if handed.jobs else found
+            found = survey(root, list(jobs)) if handed.jobs else found
     return found
+
+
+def _jobs_of(revision: dict[str, Any]) -> dict[str, Due]:
+    return {one.id: one for one in due_of_revision(revision)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
         except (Unclear, BusyError) as error:
             notes.append(str(error))
     jobs = tuple(dict.fromkeys(job for sweep in sweeps for job in select(root, sweep)))
-    if len(sweeps) != 1 or notes:
+    if len(sweeps) != 1 or notes or any(job.id not in found.statuses for job in jobs):
         found = survey(root, [job.id for job in jobs])
     return Round(
         jobs=jobs,

@@ -72,8 +72,10 @@ class Executor(Protocol):
         """One look at all members."""
         ...
 
-    def cancel(self, members: Collection[tuple[str, int]]) -> None:
+    def cancel(self, members: Collection[tuple[str, int]]) -> list[str]:
         """Ask these members, by token and index, to stop; a standing order says why.
+
+        Returns what cannot be reached from this machine, in sentences.
 
         Raises:
             Unclear: it was not heard; asking again is harmless.

@@ -127,7 +127,7 @@ class LocalExecutor:
                 seen[submission.token, index] = sighting
         return Observation(seen)
 
-    def cancel(self, members: Collection[tuple[str, int]]) -> None:
+    def cancel(self, members: Collection[tuple[str, int]]) -> list[str]:
         """A live pool reads the orders itself; only what outlived its pool is signalled here."""
         for token, index in members:
             log, alive = look_at_pool(self.root.submission(token).pool)
@@ -137,6 +137,7 @@ class LocalExecutor:
             if orphan.alive():
                 with suppress(ProcessLookupError):
                     os.killpg(orphan.pid, SIGTERM)
+        return []
 
     def member_handle(self, handle: str, index: int) -> str:  # noqa: ARG002
         """A pool's own: its members are found by their index in it."""

@@ -1,5 +1,6 @@
 """A SLURM cluster as a place: a submission is an array, a member one of its tasks."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -10,12 +11,13 @@ from orchestrator.executors import slurm_queries as slurm
 from orchestrator.executors.base import Observation
 from orchestrator.executors.last_words import last_line
 from orchestrator.executors.slurm_limits import within_limits
-from orchestrator.executors.slurm_queries import NoAnswer, Row, job_name
+from orchestrator.executors.slurm_queries import NoAnswer, NotHere, Row, job_name
 from orchestrator.executors.slurm_words import BY_SLURM, STATES, Meaning, reason_in_words
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight, Sighting
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
 
 EARLIER_S = 3600.0
@@ -40,6 +42,13 @@ class SlurmExecutor:
     def check(self, submission: Submission) -> list[str]:
         if submission.cluster is None:
             return [NO_PROFILE]
+        path = str(self.root.path)
+        if os.pathsep in path or not path.isprintable():
+            words = (
+                f"the run root {path!r} has a '{os.pathsep}', or what cannot be seen, in its path; "
+                "choose another one with --root"
+            )
+            return [words]
         profile = submission.cluster
         refusals = refuse_on_cluster(profile, submission.resources, submission.placement)
         if refusals:
@@ -91,9 +100,12 @@ class SlurmExecutor:
         if not tokens:
             return {}
         names = {job_name(token): token for token in tokens}
-        since = min(self.root.submission(t).intent.stat().st_mtime for t in tokens)
+        intents = [Submission.read(self.root.submission(token)) for token in tokens]
+        since = min(intent.created for intent in intents)
         try:
             here = slurm.cluster()
+            if foreign := {i.cluster.name for i in intents if i.cluster} - {here.name}:
+                raise Unclear(_elsewhere(sorted(foreign), here.name)[0])
             rows = slurm.queue(names)
             missing = names.keys() - {row.name for row in rows}
             if missing and here.accounting:
@@ -108,10 +120,11 @@ class SlurmExecutor:
         try:
             here = slurm.cluster()
             ours = [one for one in members if one.cluster == here.name]
-            rows = {(r.array, r.index): r for r in slurm.queue({m.name for m in ours})}
+            names = {one.name for one in ours}
+            rows = {(r.array, r.index): r for r in slurm.queue(names)} if names else {}
         except NoAnswer as error:
             return Observation({}, (f"SLURM did not answer ({error})",))
-        troubles = _elsewhere(members, here.name)
+        troubles = _elsewhere([one.cluster for one in members], here.name)
         gone = [one for one in ours if one.place not in rows]
         if gone and here.accounting:
             try:
@@ -120,32 +133,32 @@ class SlurmExecutor:
                 troubles.append(f"SLURM's accounting did not answer ({error})")
                 ours = [one for one in ours if one.place in rows]
             else:
-                rows |= ended
+                rows = ended | rows  # an older start's end says nothing of what is in the queue
         seen = {}
         for one in ours:
             row = rows.get(one.place)
+            if row is None and one.owner != user_name():
+                continue  # SLURM may hide other people's jobs: their files speak for them
             if row is not None and row.state not in STATES:
                 troubles.append(f"SLURM calls {one.place} {row.state}, which means nothing here")
                 continue
             seen[one.token, one.index] = self._sighting(one, row, asked)
         return Observation(seen, tuple(troubles))
 
-    def cancel(self, members: Collection[tuple[str, int]]) -> None:
+    def cancel(self, members: Collection[tuple[str, int]]) -> list[str]:
         handles = {token: self._handle(token) for token, _ in members}
         try:
             here = slurm.cluster().name
             tasks = [f"{handles[t][0]}_{index}" for t, index in members if handles[t][1] == here]
             if tasks:
                 slurm.ask("scancel", "--quiet", *tasks)
+        except NotHere as error:
+            return [f"SLURM was not told to cancel {len(members)} job(s): {error}"]
         except NoAnswer as error:
             raise Unclear(
                 f"SLURM was not told to cancel {len(members)} job(s) ({error}). {STANDS}"
             ) from None
-        if elsewhere := sorted({cluster for _, cluster in handles.values()} - {here}):
-            raise Unclear(
-                f"Some of the jobs are on cluster {', '.join(elsewhere)}, but SLURM on this "
-                f"machine is that of '{here}': their numbers mean other jobs here. {STANDS}"
-            )
+        return _elsewhere([handles[token][1] for token, _ in members], here)
 
     def member_handle(self, handle: str, index: int) -> str:
         array, _, name = handle.partition("@")
@@ -162,10 +175,14 @@ class SlurmExecutor:
         ended = {outcome["index"] for outcome in read_outcomes(folder)}
         for index in range(len(submission.jobs)):
             if index not in ended:
-                yield _Asked(submission.token, index, array, cluster, submission.created)
+                yield _Asked(
+                    *(submission.token, index, array, cluster),
+                    created=submission.created,
+                    owner=submission.owner,
+                )
 
     def _ended(self, gone: Sequence["_Asked"]) -> dict[tuple[str, int], Row]:
-        """What accounting says of members that the queue has no more; only ends count.
+        """What accounting says of members that the queue has no more; of known words, only ends.
 
         Raises:
             NoAnswer: it said nothing.
@@ -175,7 +192,7 @@ class SlurmExecutor:
         ended = {
             (row.array, row.index): row
             for row in rows
-            if row.state in STATES and STATES[row.state].sight is Sight.ENDED
+            if row.state not in STATES or STATES[row.state].sight is Sight.ENDED
         }
         whole = ((one.place, ended.get((one.array, slurm.WHOLE))) for one in gone)
         return {place: row for place, row in whole if row is not None} | ended
@@ -225,6 +242,7 @@ class _Asked:
     array: str
     cluster: str
     created: float
+    owner: str
 
     @property
     def name(self) -> str:
@@ -240,9 +258,9 @@ def _why_it_waits(row: Row, meaning: Meaning) -> str:
     return f"start {row.restart + 1}: {words}" if row.restart else words
 
 
-def _elsewhere(members: Iterable[_Asked], here: str) -> list[str]:
-    """That jobs are on another cluster than the one this machine talks to."""
-    others = sorted(one.cluster for one in members if one.cluster != here)
+def _elsewhere(clusters: Iterable[str], here: str) -> list[str]:
+    """That jobs are on other clusters than the one this machine talks to."""
+    others = sorted(name for name in clusters if name != here)
     return [
         f"{len(list(group))} job(s) are on cluster '{name}', but SLURM on this machine is that of "
         f"'{here}'; look from there"

@@ -9,12 +9,19 @@ from functools import cache
 
 ANSWER_S = 30.0
 """A command that takes longer counts as unanswered."""
-QUEUE_FIELDS = (
-    *("ArrayJobID", "ArrayTaskID", "Name", "State", "Reason", "RestartCnt"),
-    *("NodeList", "StartTime", "EndTime", "exit_code"),
-)
-WIDTH = 256
-"""squeue cuts its fields; nothing that is needed here is longer."""
+QUEUE_FIELDS = {
+    "ArrayJobID": 20,
+    "ArrayTaskID": 20,
+    "Name": 100,
+    "State": 20,
+    "Reason": 100,
+    "RestartCnt": 10,
+    "NodeList": 100,
+    "StartTime": 20,
+    "EndTime": 20,
+    "exit_code": 12,
+}
+"""By field, at which width squeue cuts it: only long lists of nodes and reasons are."""
 RECORD_FIELDS = ("JobID", "JobName", "State", "ExitCode", "Start", "End", "NodeList")
 WHOLE = -1
 """In place of a member's index: of a job that is no array, or of an array that never started."""
@@ -24,6 +31,10 @@ FOREIGN = re.compile(r"(SLURM|SBATCH|SALLOC|SRUN|SQUEUE|SACCT|SCANCEL|SINFO)_")
 
 class NoAnswer(Exception):  # noqa: N818 - it is one
     """SLURM, or a part of it, did not answer; the message says which command and its words."""
+
+
+class NotHere(NoAnswer):
+    """This machine has no SLURM that could be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ def ask(*command: str, text: str | None = None) -> str:
             env=clean_environment(os.environ),
         )
     except FileNotFoundError:
-        raise NoAnswer(f"this machine has no {command[0]}") from None
+        raise NotHere(f"this machine has no {command[0]}") from None
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"{command[0]} did not answer within {ANSWER_S:.0f} s") from None
     if done.returncode or "error:" in done.stderr:
@@ -112,9 +123,11 @@ def cluster() -> Cluster:
 
 def parse_config(answer: str) -> Cluster:
     found = dict(re.findall(r"^(\w+)\s*= (.*)$", answer, re.MULTILINE))
+    if not found.get("ClusterName", "").strip():
+        raise NoAnswer("scontrol: it shows no ClusterName")
     storage = found.get("AccountingStorageType", "(null)").strip()
     return Cluster(
-        name=found.get("ClusterName", "").strip(),
+        name=found["ClusterName"].strip(),
         max_array=max(1, int(found.get("MaxArraySize", "1001")) - 1),
         accounting=storage not in ("(null)", "accounting_storage/none"),
     )
@@ -126,19 +139,23 @@ def queue(names: Collection[str]) -> list[Row]:
     Raises:
         NoAnswer: what is missing from the rows says nothing then.
     """
-    fields = ",".join(f"{field}:{WIDTH}|" for field in QUEUE_FIELDS)
+    fields = ",".join(f"{field}:{width}|" for field, width in QUEUE_FIELDS.items())
     options = ("--noheader", "--array", "--states=all", f"--Format={fields}")
     return parse_queue(ask("squeue", *options, f"--name={','.join(sorted(names))}"))
 
 
 def parse_queue(answer: str) -> list[Row]:
-    """The rows of squeue; a member that SLURM still lists together with others is told apart."""
+    """The rows of squeue; a member that SLURM still lists together with others is told apart.
+
+    Raises:
+        NoAnswer: a line cannot be read; to pass over it would make its member look forgotten.
+    """
     rows = []
     for line in answer.splitlines():
         cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) != len(QUEUE_FIELDS) + 1:  # each field ends with the separator
+            raise NoAnswer(f"squeue: a line that cannot be read: {line.strip()[:80]!r}")
         told = dict(zip(QUEUE_FIELDS, cells, strict=False))
-        if len(told) < len(QUEUE_FIELDS):
-            continue
         for index in list(indices(told["ArrayTaskID"])) or [WHOLE]:
             row = Row(
                 array=told["ArrayJobID"],
@@ -185,8 +202,8 @@ def parse_records(answer: str) -> list[Row]:
     rows = []
     for line in answer.splitlines():
         cells = line.split("|")
-        if len(cells) < len(RECORD_FIELDS):
-            continue
+        if len(cells) != len(RECORD_FIELDS):
+            raise NoAnswer(f"sacct: a line that cannot be read: {line.strip()[:80]!r}")
         job, name, state, code, start, end, nodes = cells
         array, _, members = job.partition("_")
         row = Row(

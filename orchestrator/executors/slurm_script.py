@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
@@ -40,6 +41,15 @@ class _Batch(Submitit):
 
     def hand_over(self, command: str) -> str:
         return self._submit_command(command).job_id
+
+    @staticmethod
+    def _get_job_id_from_submission_command(string: bytes | str) -> str:
+        """From sbatch's own line: a site's wrapper may print numbers too."""
+        text = string.decode(errors="replace") if isinstance(string, bytes) else string
+        found = re.search(r"^Submitted batch job (\d+)", text, re.MULTILINE)
+        if found is None:
+            raise FailedSubmissionError(text.strip() or "nothing")
+        return found.group(1)
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
         forget = [f"--unset={name}" for name in foreign_variables(os.environ)]
@@ -114,6 +124,7 @@ def _parameters(root: Root, submission: Submission) -> Mapping[str, object]:
         "wckey": None,
         "additional_parameters": {
             "output": f"{logs}/%a-batch.log",
+            "chdir": str(root.path),
             "requeue": True,
             "signal": f"USR2@{cluster.stop_before_end_s}",
             **_gpus(submission),
@@ -147,6 +158,7 @@ def _setup(root: Root, submission: Submission) -> Iterator[str]:
     if cluster.scratch:
         yield f"export TMPDIR={_q(cluster.scratch)}"
     yield from cluster.setup
+    yield "set +e"  # whatever the site's lines say: the end of this script must be reached
     code = _q(root.snapshots / submission.snapshot)
     yield f"export PYTHONPATH={code}${{PYTHONPATH:+:$PYTHONPATH}}"
     yield f"export ORCHESTRATE_ROOT={_q(root.path)} ORCHESTRATE_DATA={_q(submission.data_root)}"

@@ -47,6 +47,7 @@ class Tender:
 
     def render(self) -> str:
         """The text that is submitted."""
+        kept = "|".join(sorted(slurm.KEPT_VARIABLES))
         lines = ["#!/bin/bash", *(f"#SBATCH --{option}" for option in self._options())]
         code, script = self.root.snapshots / self.snapshot, shlex.quote(str(self.script))
         return "\n".join(
@@ -54,9 +55,10 @@ class Tender:
                 *lines,
                 "# What a job says of itself would change what this one submits.",
                 "for name in $(compgen -e | grep -E '^(SLURM|SBATCH)_'); do",
-                '  [ "$name" = SLURM_CONF ] || unset "$name"',
+                f'  case "$name" in {kept}) ;; *) unset "$name" ;; esac',
                 "done",
                 *self.profile.setup,
+                "set +e",
                 f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
                 "for try in 1 2 3 4 5; do",
                 f"  sbatch --begin=now+{self.every_s} {script} && break",
@@ -109,6 +111,7 @@ class Tender:
             "account": profile.account,
             "qos": profile.qos,
             "mem": memory,
+            "chdir": str(self.root.path),
             "output": str(self._log()).replace("%", "%%"),
         }
         fixed = ["ntasks=1", "cpus-per-task=1", f"time={MINUTES}", "open-mode=append"]

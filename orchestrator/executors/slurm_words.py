@@ -116,7 +116,7 @@ LIMITS = {
 
 
 def reason_in_words(reason: str) -> str:
-    """Why a job waits: SLURM's own word beside ours; nothing for no reason.
+    """Why a job waits: SLURM's own word, then ours.
 
     A reason may carry more behind a comma, as in ``ReqNodeNotAvail, UnavailableNodes:node3``.
     """
@@ -124,5 +124,5 @@ def reason_in_words(reason: str) -> str:
     known = REASONS.get(word) or next(
         (text for start, text in LIMITS.items() if word.startswith(start)), ""
     )
-    more = f", {rest.strip()}" if rest.strip() else ""
-    return f"{known} ({word}{more})" if known else f"{word}{more}"
+    told = f"{word}: {known}" if known else word
+    return f"{told} ({rest.strip()})" if rest.strip() else told

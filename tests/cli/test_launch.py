@@ -24,10 +24,7 @@ def test_launch_tells_what_it_submitted_and_what_it_left_alone(bench: Bench) -> 
     assert again.stdout.splitlines() == [
         f"s: 1 of 3 jobs submitted (local), run root {bench.root.path}",
         "  2 done already, 2 of them by older code",  # a stand-in's
-        (
-            "See: orchestrate status s (jobs that are preempted or killed are submitted again by "
-            "the next launch, or by launch --wait while it watches)"
-        ),
+        "See: orchestrate status s (jobs that are killed go on with: orchestrate watch)",
     ]
 
 

@@ -20,7 +20,8 @@ STATUS_KEYS = (
 def test_status_json_has_the_documented_keys_and_no_others(done: Bench) -> None:
     told = json.loads(done.orchestrate("status", "s", "--json").stdout)
 
-    assert list(told) == ["schema", "sweep", "counts", "jobs"]
+    assert list(told) == ["schema", "sweep", "counts", "jobs", "notes"]
+    assert told["notes"] == []
     assert (told["schema"], told["sweep"]) == (1, "s")
     assert told["counts"] == {"DONE": 2, "FAILED": 1}
     assert all(" ".join(job) == STATUS_KEYS for job in told["jobs"])

@@ -15,7 +15,7 @@ from support.pool_bench import Bench, kill, until
 from orchestrator.controller.cancel import cancel, cancellable
 from orchestrator.controller.launch import Launched, launch
 from orchestrator.controller.select import select
-from orchestrator.controller.status import rows_of
+from orchestrator.controller.status import look_at, rows_of
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.controller.watch import is_settled, tend
 from orchestrator.errors import DataError, OrchestrateError, Refused, RootError, SpecError
@@ -347,7 +347,8 @@ def test_a_job_that_raised_is_not_tried_again_and_its_row_says_why(bench: Bench)
     go(bench, sweep)
 
     assert settle(bench, sweep) == {"a": State.FAILED}
-    row = rows_of(bench.root, select(bench.root, "s"))[0]
+    jobs = select(bench.root, "s")
+    row = rows_of(bench.root, jobs, look_at(bench.root, jobs))[0]
     assert row.reason == "ValueError: shard train-00000.tar: key 7 is no image"
     assert starts(bench, sweep) == {"a": 1}
 

@@ -13,10 +13,10 @@ from orchestrator.errors import Refused, RootError
 from orchestrator.executors import EXECUTORS, executor_named, local
 from orchestrator.executors.local import LocalExecutor
 from orchestrator.executors.pool_log import PoolLogWriter
+from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import Process, this_process
-from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.submissions import read_handle, write_intent
 
 SUBMIT = """
@@ -92,14 +92,14 @@ def test_members_of_a_killed_pool_are_seen_while_they_live_and_can_be_cancelled(
     until(lambda: not log.process.alive())
 
     def sights() -> list[Sight]:
-        seen = bench.executor.observe([submission])
+        seen = bench.executor.observe([submission]).seen
         return [seen[submission.token, index].sight for index in range(3)]
 
     assert sights() == [Sight.RUNNING, Sight.RUNNING, Sight.ENDED]
     bench.executor.cancel([(submission.token, 0)])
     until(lambda: bench.attempts("a")[0].exit.exists() and not log.started[0].process.alive())
     assert sights() == [Sight.ENDED, Sight.RUNNING, Sight.ENDED]
-    end = bench.executor.observe([submission])[submission.token, 0].end
+    end = bench.executor.observe([submission]).seen[submission.token, 0].end
     assert end
     assert (end.by_place, end.started, end.detail) == (True, True, "its pool is gone")
 
@@ -113,7 +113,7 @@ def test_a_waiting_member_is_seen_waiting_and_an_ended_one_as_its_pool_saw_it(
     submission = bench.submit("a", "b", "c", parallel=1)
     bench.started(submission, 1)
 
-    seen = bench.executor.observe([submission])
+    seen = bench.executor.observe([submission]).seen
 
     assert [seen[submission.token, i].sight for i in range(3)] == ["ended", "running", "waiting"]
     end = seen[submission.token, 0].end
@@ -208,7 +208,7 @@ def test_what_a_pool_wrote_between_two_looks_at_it_is_not_lost(
         return False
 
     monkeypatch.setattr(Process, "alive", last_act)
-    end = bench.executor.observe([submission])[submission.token, 0].end
+    end = bench.executor.observe([submission]).seen[submission.token, 0].end
 
     assert end
     assert end.signal == signal.SIGSEGV
@@ -224,7 +224,7 @@ def test_a_pool_of_another_host_is_believed_while_its_heart_beats(
     os.utime(folder.pool, (time.time() - age,) * 2)
     monkeypatch.setattr(Process, "alive", lambda _: None)
 
-    seen = bench.executor.observe([submission]).get((submission.token, 0))
+    seen = bench.executor.observe([submission]).seen.get((submission.token, 0))
 
     assert (seen.sight if seen else None) == sight
 

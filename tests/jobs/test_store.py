@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from model.config import ViTConfig
-from orchestrator.config import RunConfig
+from orchestrator.config import Placement, Resources, RunConfig
 from orchestrator.config.data import DataConfig
+from orchestrator.controller.submit import Due, Terms, due_of_revision
 from orchestrator.errors import OrchestrateError, RootError, SpecError
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import (
+    REVISION_SCHEMA,
     SCHEMA,
     bind_dataset,
     compare_dataset,
@@ -240,6 +242,28 @@ def test_revisions_are_counted_beyond_999_and_other_files_are_none(root: Root) -
 
     assert newest_revision(root, "gates") == (1000, revision("1000.json"))
     assert write_revision(root, "gates", revision("new")) == 1001
+
+
+def test_a_revision_of_schema_1_is_read_with_no_cluster_and_nothing_asked_of_one(
+    root: Root,
+) -> None:
+    job = {"id": "a", "name": "lr=1", "axes": {}, "placement": Placement(ranks=2).to_plain()}
+    old = {"executor": "local", "max_parallel": 3, "data_root": "/data", "snapshot": "c0de"}
+    write_revision(root, "gates", {"schema": 1, **old, "jobs": [job]})
+
+    found = launched_revision(root, "gates")
+
+    assert due_of_revision(found) == [Due("a", "lr=1", Placement(ranks=2), Resources())]
+    assert Terms.of_revision(found) == Terms("local", 3, Path("/data"))
+
+
+def test_a_revision_of_a_newer_schema_is_refused_with_both_numbers(root: Root) -> None:
+    newer, known = REVISION_SCHEMA + 1, REVISION_SCHEMA
+    write_revision(root, "gates", revision("a", schema=newer))
+
+    for use in (launched_revision, newest_revision):
+        with pytest.raises(RootError, match=rf"001\.json has version {newer}; .* up to {known}\."):
+            use(root, "gates")
 
 
 def test_launched_sweeps_are_known_by_name_and_an_unknown_one_is_answered_with_them(

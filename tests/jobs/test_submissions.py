@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config import Placement
+from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.errors import RootError
 from orchestrator.jobs.facts import End, read_submissions, recorded_ends
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.submissions import (
+    SCHEMA,
     Submission,
+    read_absences,
     read_handle,
     read_outcomes,
+    write_absences,
     write_intent,
     write_outcomes,
     write_refused,
@@ -137,3 +140,54 @@ def test_a_damaged_answer_is_an_error_that_names_it(folder: SubmissionFolder) ->
         read_handle(folder)
     with pytest.raises(RootError, match=r"outcomes-001.json is damaged"):
         read_outcomes(folder)
+
+
+def test_an_intent_of_schema_1_is_read_with_no_cluster_and_nothing_asked_of_one(
+    folder: SubmissionFolder,
+) -> None:
+    plain = json.loads(folder.intent.read_bytes())
+    old = {key: plain[key] for key in plain if key not in ("resources", "cluster")}
+    folder.intent.write_text(json.dumps({**old, "schema_version": 1, "max_parallel": 3}))
+
+    found = Submission.read(folder)
+
+    assert (found.resources, found.cluster, found.max_parallel) == (Resources(), None, 3)
+    assert found.jobs == ["a", "b"]
+
+
+def test_an_intent_of_a_newer_schema_is_refused_with_both_numbers(
+    folder: SubmissionFolder,
+) -> None:
+    plain = json.loads(folder.intent.read_bytes())
+    folder.intent.write_text(json.dumps({**plain, "schema_version": SCHEMA + 1, "from_afar": 1}))
+
+    with pytest.raises(RootError, match=rf"has version {SCHEMA + 1}; .* up to {SCHEMA}\. Use"):
+        Submission.read(folder)
+
+
+def test_what_is_asked_of_a_cluster_is_read_back(root: Root) -> None:
+    cluster = ClusterProfile.from_plain({"name": "alpha", "partitions": {"gpu": {"time": "2d"}}})
+    one = submission(cluster=cluster, resources=Resources(nodes=2, time="12h"), max_parallel=None)
+
+    assert Submission.read(write_intent(root, one, "")) == one
+
+
+def test_a_part_is_a_submission_of_its_own_and_the_whole_is_itself() -> None:
+    one = submission(jobs=["a", "b", "c"], names=["x", "y", "z"])
+    first, rest = one.part(0, 1), one.part(1, 3)
+
+    assert one.part(0, 3) is one
+    assert (first.jobs + rest.jobs, first.names + rest.names) == (one.jobs, one.names)
+    assert len({one.token, first.token, rest.token}) == 3
+    assert first.model_copy(update={"token": "", "jobs": [], "names": []}) == one.model_copy(
+        update={"token": "", "jobs": [], "names": []}
+    )
+
+
+def test_since_when_members_are_missed_is_read_back_and_replaced(folder: SubmissionFolder) -> None:
+    assert read_absences(folder) == {}
+    write_absences(folder, {0: 5.5, 12: 7.0})
+    assert read_absences(folder) == {0: 5.5, 12: 7.0}
+    write_absences(folder, {})
+
+    assert read_absences(folder) == {}

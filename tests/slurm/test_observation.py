@@ -113,10 +113,10 @@ def test_why_puts_slurms_reason_into_words(site: Site, dev_cluster: DevCluster) 
     until(lambda: {row["state"] for row in site.rows()} == {"CANCELLED"}, 90)
     cancelled = site.orchestrate("why", "s/two")
 
-    assert "is QUEUED: the sweep's max_parallel is reached (JobArrayTaskLimit)" in limited
+    assert "is QUEUED: JobArrayTaskLimit: the sweep's max_parallel is reached" in limited
     assert f"slurm calls it {waiting}@dev" in limited
     assert "is RUNNING: start 1 on" in running
-    assert "is QUEUED: it is held by its owner; to let it go: scontrol release" in held
+    assert "is QUEUED: JobHeldUser: it is held by its owner; to let it go: scontrol" in held
     assert "is CANCELLED: by " in cancelled
 
 

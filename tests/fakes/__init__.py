@@ -1,0 +1,1 @@
+"""What stands in for a SLURM and for a place to run."""
