@@ -24,6 +24,8 @@ SBATCH_S = 300
 """After so long without an answer sbatch is given up; it may have been heard."""
 OTHERS_S = 60
 """How long a job's other ranks may go on after one has ended."""
+DEAF = ("sh", "-c", 'trap "" USR2; exec "$@"', "rank")
+"""Starts a rank that the word of a near time limit does not end if it comes too early to be heard."""
 NO_ANSWER = ("timed out", "unable to contact", "connect failure", "connection", "zero bytes")
 """Words of sbatch, in small letters, that leave open whether the job was taken."""
 
@@ -91,7 +93,7 @@ def _command(submission: Submission) -> str:
     """What each rank runs; the shell fills in the member."""
     cluster = _cluster(submission)
     words = [*cluster.launch_prefix, submission.python, "-P", "-m", "orchestrator.worker"]
-    return f'{shlex.join([*words, submission.token])} "$SLURM_ARRAY_TASK_ID"'
+    return f'{shlex.join([*DEAF, *words, submission.token])} "$SLURM_ARRAY_TASK_ID"'
 
 
 def _parameters(root: Root, submission: Submission) -> Mapping[str, object]:

@@ -64,7 +64,7 @@ def test_a_job_that_nears_its_time_limit_asks_for_another_start(
 ) -> None:
     profile = site.profile(stop_before_end_s=110)
     site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=SLOW)
-    site.finish(site.watch())
+    site.finish(site.watch(), seconds=500)
 
     assert site.metrics() == uninterrupted
     first, *_, last = site.attempts()
@@ -82,7 +82,7 @@ def test_where_a_node_has_no_scontrol_a_watch_submits_the_job_again(
         (programs / name).symlink_to(str(shutil.which(name)))
     profile = site.profile(stop_before_end_s=110, setup=[f"export PATH={programs}"])
     site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=SLOW)
-    site.finish(site.watch())
+    site.finish(site.watch(), seconds=500)
 
     assert site.metrics() == uninterrupted
     first, second, *_ = site.attempts()

@@ -27,7 +27,7 @@ trap : TERM USR2
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output /shared/runs/submissions/0123456789ab/logs/%A_%a_%t_log.out --output /shared/runs/submissions/0123456789ab/logs/%a-rank%t.log --mpi=none --cpus-per-task=12 --kill-on-bad-exit=0 --wait=60 /venv/bin/python -P -m orchestrator.worker 0123456789ab "$SLURM_ARRAY_TASK_ID"
+srun --unbuffered --output /shared/runs/submissions/0123456789ab/logs/%A_%a_%t_log.out --output /shared/runs/submissions/0123456789ab/logs/%a-rank%t.log --mpi=none --cpus-per-task=12 --kill-on-bad-exit=0 --wait=60 sh -c 'trap "" USR2; exec "$@"' rank /venv/bin/python -P -m orchestrator.worker 0123456789ab "$SLURM_ARRAY_TASK_ID"
 
 
 # teardown
