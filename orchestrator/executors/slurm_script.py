@@ -25,7 +25,7 @@ SBATCH_S = 300
 OTHERS_S = 60
 """How long a job's other ranks may go on after one has ended."""
 DEAF = ("sh", "-c", 'trap "" USR2; exec "$@"', "rank")
-"""Starts a rank that the word of a near time limit does not end if it comes too early to be heard."""
+"""Starts a rank that the word of a near time limit does not end if it comes too early for it."""
 NO_ANSWER = ("timed out", "unable to contact", "connect failure", "connection", "zero bytes")
 """Words of sbatch, in small letters, that leave open whether the job was taken."""
 
@@ -169,7 +169,9 @@ def _setup(root: Root, submission: Submission) -> Iterator[str]:
     yield f"export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
     yield from _network(cluster, nodes=submission.resources.nodes)
     # A signal for the whole job must not end this script before its ranks have saved.
-    yield "trap : TERM USR2"
+    yield "ended="
+    yield "trap ended=1 TERM"
+    yield "trap : USR2"
 
 
 def _network(cluster: ClusterProfile, *, nodes: int) -> Iterator[str]:
@@ -190,12 +192,13 @@ def _teardown(cluster: ClusterProfile) -> Iterator[str]:
 
     Ahead of the time limit it asks for another start; where it cannot, its exit code tells.
     Otherwise SLURM wants the nodes, and starts a preempted job again only if it had to end it: a
-    script that left by itself would count as complete.
+    script that left by itself would count as complete. (To preempt a job SLURM signals its ranks
+    alone; who cancels it signals this script too, which then leaves at once.)
     """
     yield "code=$?"
     yield f'if [ "$code" -eq {STOP_CODES["SIGUSR2"]} ]; then'
     yield '  scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && sleep 60'
-    yield f'elif [ "$code" -eq {STOP_CODES["SIGTERM"]} ]; then'
+    yield f'elif [ "$code" -eq {STOP_CODES["SIGTERM"]} ] && [ -z "$ended" ]; then'
     yield f"  sleep {cluster.preemption_grace_s}"
     yield "fi"
     yield 'exit "$code"'

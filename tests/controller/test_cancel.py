@@ -23,8 +23,14 @@ def place(monkeypatch: pytest.MonkeyPatch, root: Root) -> FakePlace:
     made = FakePlace(monkeypatch)
     submission = Submission.from_plain(
         {
-            "executor": "fake", "jobs": ["j"], "names": ["j"], "placement": {},
-            "max_parallel": None, "snapshot": "c", "python": "p", "data_root": "/d",
+            "executor": "fake",
+            "jobs": ["j"],
+            "names": ["j"],
+            "placement": {},
+            "max_parallel": None,
+            "snapshot": "c",
+            "python": "p",
+            "data_root": "/d",
             "owner": "me",
         }
     )

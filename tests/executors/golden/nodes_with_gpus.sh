@@ -32,7 +32,9 @@ export ORCHESTRATE_HANDLE="${SLURM_ARRAY_JOB_ID}"@alpha
 export OMP_NUM_THREADS=2 MKL_NUM_THREADS=2
 export ORCHESTRATE_ADDRESS="$(ip -4 -o address show dev ib0 | awk '{sub("/.*", "", $4); print $4; exit}')"
 export GLOO_SOCKET_IFNAME=ib0 NCCL_SOCKET_IFNAME=ib0
-trap : TERM USR2
+ended=
+trap ended=1 TERM
+trap : USR2
 
 # command
 export SUBMITIT_EXECUTOR=slurm
@@ -43,7 +45,7 @@ srun --unbuffered --output /shared/runs/submissions/0123456789ab/logs/%A_%a_%t_l
 code=$?
 if [ "$code" -eq 79 ]; then
   scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && sleep 60
-elif [ "$code" -eq 75 ]; then
+elif [ "$code" -eq 75 ] && [ -z "$ended" ]; then
   sleep 45
 fi
 exit "$code"

@@ -22,7 +22,9 @@ export ORCHESTRATE_HANDLE="${SLURM_ARRAY_JOB_ID}"@alpha
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 export ORCHESTRATE_ADDRESS=127.0.0.1
 export GLOO_SOCKET_IFNAME=lo NCCL_SOCKET_IFNAME=lo
-trap : TERM USR2
+ended=
+trap ended=1 TERM
+trap : USR2
 
 # command
 export SUBMITIT_EXECUTOR=slurm
@@ -33,7 +35,7 @@ srun --unbuffered --output /shared/runs/submissions/0123456789ab/logs/%A_%a_%t_l
 code=$?
 if [ "$code" -eq 79 ]; then
   scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && sleep 60
-elif [ "$code" -eq 75 ]; then
+elif [ "$code" -eq 75 ] && [ -z "$ended" ]; then
   sleep 120
 fi
 exit "$code"
