@@ -25,6 +25,11 @@ def report_launch(sweep: Sweep, launched: Launched, *, tended: bool) -> None:
     )
     for state, jobs in launched.left_alone.items():
         click.echo(f"  {jobs} {LEFT_ALONE[state]}{_detail(state, launched)}")
+    if launched.ending:
+        click.echo(
+            f"  {launched.ending} of these were cancelled and are still ending: launch again when "
+            f"they have ended (see: orchestrate status {sweep.name})"
+        )
     if launched.later:
         click.echo(
             f"  {len(launched.later)} more are due than the place takes now; they are submitted as "

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from orchestrator.controller.survey import Survey, survey
+from orchestrator.controller.survey import Survey, store_ends, survey
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight
@@ -45,25 +45,23 @@ def cancel(root: Root, ids: Sequence[str], why: str = "") -> list[str]:
     """
     write_order(root, Order(what="cancel", jobs=list(ids), why=why))
     found = survey(root, ids)
-    open_members = [
-        member
-        for job in ids
-        for member in found.facts[job].members
-        if member.handle and not member.refused and not member.end
-    ]
-    unreached = _ask(root, open_members)
-    silent = [m for m in open_members if not _is_busy(found, m)]
-    if silent:
-        with leased(root, "cancel"):
-            for member in silent:
-                _give_up(root, member)
+    members = [m for job in ids for m in found.facts[job].members if m.handle and not m.refused]
+    at_work = _at_work(found)
+    unreached = _ask(root, [m for m in members if not m.end or (m.token, m.index) in at_work])
+    if any(not member.end for member in members):
+        with leased(root.lease, "cancel"):
+            store_ends(root, found)
+            for member in members:
+                if not member.end and _is_silent(found, member):
+                    _give_up(root, member)
     return unreached
 
 
 def cancel_again(root: Root, found: Survey) -> None:
     """Ask the places again to stop what was cancelled and still runs or waits there."""
     members = [m for job in being_cancelled(found) for m in found.facts[job].members]
-    _ask(root, [member for member in members if _is_busy(found, member)])
+    at_work = _at_work(found)
+    _ask(root, [m for m in members if _is_busy(found, m) or (m.token, m.index) in at_work])
 
 
 def being_cancelled(found: Survey) -> list[str]:
@@ -94,6 +92,19 @@ def _is_busy(found: Survey, member: Member) -> bool:
     """Whether its place says that it runs or waits."""
     seen = found.seen.get((member.token, member.index))
     return seen is not None and seen.sight in (Sight.RUNNING, Sight.WAITING)
+
+
+def _is_silent(found: Survey, member: Member) -> bool:
+    """Whether its place says nothing of it, or that it does not know it."""
+    seen = found.seen.get((member.token, member.index))
+    return seen is None or seen.sight is Sight.ABSENT
+
+
+def _at_work(found: Survey) -> set[tuple[str, int]]:
+    """The members as which jobs run, even those whose end was stored: they were started again."""
+    running = [job for job, status in found.statuses.items() if status.state is State.RUNNING]
+    lasts = [found.facts[job].attempts[-1].start for job in running if found.facts[job].attempts]
+    return {(last.token, last.index) for last in lasts}
 
 
 def _give_up(root: Root, member: Member) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config import ClusterProfile
-from orchestrator.controller.cancel import await_cancelled
+from orchestrator.controller.cancel import await_cancelled, being_cancelled
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.status import codes_of_result
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.errors import SpecError
 from orchestrator.executors.slurm_tender import Tender
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
@@ -45,6 +46,8 @@ class Launched:
     submitted: tuple[str, ...]
     later: tuple[str, ...]
     """Due too, but more than the place takes now: a watch submits them as room comes."""
+    ending: int
+    """Cancelled before, and still at it: they cannot be submitted yet."""
     left_alone: Mapping[State, int]
     older_code: int
     """Of those that are DONE: by other code than today's."""
@@ -78,13 +81,19 @@ def launch(
     """
     manifests = check_data(sweep, data_root)
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
+    if cluster and cluster.max_submit is not None and cluster.max_submit <= reserved:
+        raise SpecError(
+            f"The profile of {cluster.name} has max_submit {cluster.max_submit}, but a controller "
+            f"takes {reserved} of these places, so no job could follow; launch without "
+            f"--controller and tend the sweep with: orchestrate watch {sweep.name}"
+        )
     check_placements(sweep, terms, root_path)
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
             compare_dataset(open_root(root_path), manifest)
     root = create_root(root_path)
     await_cancelled(root, [point.id for point in sweep.points])
-    with leased(root, f"launch {sweep.name}") as lease:
+    with leased(root.lease, f"launch {sweep.name}") as lease:
         warnings = [w for m in manifests.values() if (w := bind_dataset(root, m))]
         settle(root)
         found = survey(root, [point.id for point in sweep.points])
@@ -112,6 +121,7 @@ def launch(
         revision=revision,
         submitted=handed.jobs,
         later=tuple(one.id for one in due if one.id not in set(handed.jobs)),
+        ending=len(being_cancelled(found)),
         left_alone=+alone,
         older_code=_of_older_code(found),
         other_placement=_of_other_placement(sweep, found),

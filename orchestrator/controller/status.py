@@ -92,7 +92,9 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         attempts=len(facts.attempts),
         executor=member.executor if member else None,
         handle=_handle(root, member) if member else None,
-        stale_s=max(0.0, now - attempt.heartbeat) if attempt and running else None,
+        stale_s=max(0.0, now - attempt.heartbeat)
+        if attempt and running and attempt.ending is None
+        else None,
         older_code=not codes <= {today},
     )
 

@@ -26,7 +26,7 @@ def tend(root: Root, sweep: str) -> Survey:
     found = survey(root, list(_jobs_of(launched_revision(root, sweep))))
     if not _has_work(root, found):
         return found
-    with leased(root, f"watch {sweep}") as lease:
+    with leased(root.lease, f"watch {sweep}") as lease:
         revision = launched_revision(root, sweep)  # a launch may have had the lease before
         jobs = _jobs_of(revision)
         settle(root)

@@ -10,18 +10,20 @@ from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sighting
 from orchestrator.jobs.facts import Attempt, Member
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import JobStatus, State
 
 NEXT = {
     State.DONE: "See: orchestrate results SWEEP",
     State.RUNNING: "See: orchestrate logs {id} -f",
     State.QUEUED: "Nothing to do but wait; to withdraw it: orchestrate cancel {id}",
-    State.UNKNOWN: "It is left alone until that is known.",
+    State.UNKNOWN: "It is left alone until that is known; to look again: orchestrate watch",
     State.CANCELLED: "To go on with it: orchestrate launch its sweep again",
     State.PREEMPTED: "To go on with it: orchestrate watch, or launch its sweep again",
     State.FAILED: "See: orchestrate logs {id}; when it is mended, launch its sweep again",
     State.PLANNED: "To submit it: orchestrate watch, or launch its sweep again",
 }
+STUCK = ("held", "release", "cancel it")
+"""In the reason of a job that will not start by itself."""
 
 
 def explain(root: Root, job: Named) -> list[str]:
@@ -31,7 +33,13 @@ def explain(root: Root, job: Named) -> list[str]:
     words = _WORDS.get(status.state, _plainly)(root, job, found)
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
-    return [*told, *notes, NEXT[status.state].format(id=job.id[:8])]
+    return [*told, *notes, _next(status).format(id=job.id[:8])]
+
+
+def _next(status: JobStatus) -> str:
+    if status.state is State.QUEUED and any(word in status.reason for word in STUCK):
+        return "To withdraw it: orchestrate cancel {id}"
+    return NEXT[status.state]
 
 
 def _plainly(_: Root, job: Named, found: Survey) -> str:
@@ -57,7 +65,8 @@ def _queued(root: Root, job: Named, found: Survey) -> str:
     parts = [found.statuses[job.id].reason]
     for member in found.facts[job.id].members:
         seen = found.seen.get((member.token, member.index))
-        if seen is not None and seen.expected and member.end is None:
+        stuck = any(word in found.statuses[job.id].reason for word in STUCK)
+        if seen is not None and seen.expected and member.end is None and not stuck:
             parts += [_expected(seen), _handle(root, member)]
             break
     else:

@@ -9,10 +9,17 @@ from orchestrator.config import refuse_on_cluster
 from orchestrator.errors import Unclear
 from orchestrator.executors import slurm_queries as slurm
 from orchestrator.executors.base import Observation
-from orchestrator.executors.last_words import last_line
+from orchestrator.executors.last_words import last_line, last_lines
 from orchestrator.executors.slurm_limits import within_limits
 from orchestrator.executors.slurm_queries import NoAnswer, NotHere, Row, job_name
-from orchestrator.executors.slurm_words import BY_SLURM, STATES, Meaning, reason_in_words
+from orchestrator.executors.slurm_words import (
+    BY_SLURM,
+    FALLEN,
+    NOISE,
+    STATES,
+    Meaning,
+    reason_in_words,
+)
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight, Sighting
 from orchestrator.jobs.facts import End
@@ -26,6 +33,7 @@ NO_PROFILE = (
     "a SLURM cluster needs its profile: copy slurm/cluster.example.yaml, fill it in, and name it "
     "with --cluster FILE or $ORCHESTRATE_CLUSTER"
 )
+NOT_NOW = "Requested node configuration is not available"
 STANDS = (
     "The order stands, and none of them starts again; to stop what runs, cancel again where SLURM "
     "answers, or let a watch do it: orchestrate watch"
@@ -42,28 +50,32 @@ class SlurmExecutor:
     def check(self, submission: Submission) -> list[str]:
         if submission.cluster is None:
             return [NO_PROFILE]
-        path = str(self.root.path)
+        profile, path = submission.cluster, str(self.root.path)
+        refusals = refuse_on_cluster(profile, submission.resources, submission.placement)
         if os.pathsep in path or not path.isprintable():
-            words = (
+            refusals.append(
                 f"the run root {path!r} has a '{os.pathsep}', or what cannot be seen, in its path; "
                 "choose another one with --root"
             )
-            return [words]
-        profile = submission.cluster
-        refusals = refuse_on_cluster(profile, submission.resources, submission.placement)
-        if refusals:
-            return refusals
+        return refusals or self._ask_slurm(submission, profile.name)
+
+    def _ask_slurm(self, submission: Submission, name: str) -> list[str]:
+        """Why SLURM itself would refuse it."""
         try:
             here = slurm.cluster().name
-            if here != profile.name:
-                words = (
-                    f"the cluster's profile is of '{profile.name}', but SLURM on this machine is "
-                    f"that of '{here}'; name another profile with --cluster FILE"
-                )
-                return [words]
+        except NoAnswer as error:
+            return [f"SLURM did not answer ({error}); try again"]
+        if here != name:
+            words = (
+                f"the cluster's profile is of '{name}', but SLURM on this machine is that of "
+                f"'{here}'; name another profile with --cluster FILE"
+            )
+            return [words]
+        try:
             slurm.ask("sbatch", "--test-only", text=self.render(submission))
         except NoAnswer as error:
-            return [f"SLURM would not take it ({error})"]
+            # Of nodes that are drained for a while SLURM says that there are none, but takes jobs.
+            return [] if NOT_NOW in str(error) else [f"SLURM would not take it ({error})"]
         return []
 
     def admit(
@@ -214,12 +226,15 @@ class SlurmExecutor:
             detail = f"{detail} ({row.state} on {row.nodes})"
         if not detail and (row.exit_code or row.signal):
             detail = self._last_words(one)
+        # The script has the highest of its ranks' codes: above 128 if a signal ended one.
+        signal = row.signal or max(0, row.exit_code - 128)
         return End(
             time=row.end or asked,
             started=bool(row.nodes),
             by_place=meaning.by_place or bool(BY_SLURM.search(detail)),
-            exit_code=None if row.signal else row.exit_code,
-            signal=row.signal or None,
+            exit_code=None if signal else row.exit_code,
+            signal=signal or None,
+            rank=self._fallen(one) if signal else 0,
             detail=detail,
             node=row.nodes,
             cancelled=meaning.cancelled,
@@ -230,7 +245,13 @@ class SlurmExecutor:
         """What a member printed last before it claimed its job."""
         folder = self.root.submission(one.token)
         logs = (folder.member_log(one.index, 0), folder.batch_log(one.index))
-        return next((words for log in logs if (words := last_line(log))), "")
+        return next((words for log in logs if (words := last_line(log, noise=NOISE))), "")
+
+    def _fallen(self, one: "_Asked") -> int:
+        """The rank that a signal ended, as far as srun said so."""
+        log = self.root.submission(one.token).batch_log(one.index)
+        found = [match for line in last_lines(log) if (match := FALLEN.match(line))]
+        return int(found[-1].group(1)) if found else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,16 +60,26 @@ class Tender:
                 *self.profile.setup,
                 "set +e",
                 f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
-                "for try in 1 2 3 4 5; do",
-                f"  sbatch --begin=now+{self.every_s} {script} && break",
-                "  sleep 30",
+                "follow() {",
+                f"  sbatch --begin=now+{self.every_s} {script} && followed=1",
+                "}",
+                "followed=",
+                "follow",
+                "while :; do",
+                f"  {self._watch()}",
+                "  code=$?",
+                '  if [ "$code" -eq 0 ] || [ "$code" -eq 3 ]; then',
+                f"    scancel --me --name={shlex.quote(self.name)} --state=PENDING",
+                "    # A launch may have found that successor, and relied on it.",
+                f'    {self._watch()}; [ "$?" -eq {NOT_OVER} ] || exit "$code"',
+                "    followed=",
+                "    follow",
+                "  fi",
+                '  [ -z "$followed" ] || exit 0',
+                "  # Without a successor this start goes on, as long as it may.",
+                f"  sleep {self.every_s}",
+                "  follow",
                 "done",
-                f"{self._watch()}",
-                "code=$?",
-                'if [ "$code" -eq 0 ] || [ "$code" -eq 3 ]; then',
-                f"  scancel --me --name={shlex.quote(self.name)} --state=PENDING",
-                "fi",
-                f'[ "$code" -eq {NOT_OVER} ] || exit "$code"',
                 "",
             ]
         )
@@ -116,4 +126,4 @@ class Tender:
         }
         fixed = ["ntasks=1", "cpus-per-task=1", f"time={MINUTES}", "open-mode=append"]
         told = [f"{name}={shlex.quote(value)}" for name, value in known.items() if value]
-        return [*told, *fixed, "dependency=singleton"]
+        return [*told, *fixed, "dependency=singleton", "no-requeue"]

@@ -60,6 +60,14 @@ Seen when a node that was lost comes back: its srun ends the step of the job's n
 the same number.
 """
 
+FALLEN = re.compile(r"srun: error: \S+: tasks? (\d+)\S*: (?!Exited)")
+"""In a script's log: the rank that a signal ended, as in ``srun: error: node1: task 1: Killed``."""
+NOISE = re.compile(
+    r"srun: (Force Terminated|forcing|got SIG|Terminating|launch/|Job step aborted"
+    r"|error: \S+: tasks? )"
+)
+"""What srun says when ranks end, which is never why."""
+
 REASONS = {
     "None": "SLURM has not looked at it yet",
     "Priority": "others in the queue come first",
@@ -121,6 +129,7 @@ def reason_in_words(reason: str) -> str:
     A reason may carry more behind a comma, as in ``ReqNodeNotAvail, UnavailableNodes:node3``.
     """
     word, _, rest = reason.partition(",")
+    word = word.replace(" ", "_")  # as some versions print it
     known = REASONS.get(word) or next(
         (text for start, text in LIMITS.items() if word.startswith(start)), ""
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member
 from orchestrator.jobs.orders import Standing
@@ -127,11 +128,18 @@ class Evidence:
         return self.starts()[start.token, start.index]
 
     def lost_places(self) -> int:
-        """Members that their place ended before they claimed the job."""
+        """Members that ended before they claimed the job, and not by an error of their own."""
         return sum(
-            start.attempt is None and start.end is not None and start.end.by_place
+            start.attempt is None
+            and start.end is not None
+            and (start.end.by_place or (start.end.started and start.end.exit_code == 0))
             for start in self.starts().values()
         )
+
+    def refusals(self) -> list[str]:
+        """Why the job's newest members were refused, those since the last that was taken."""
+        newest = takewhile(lambda member: member.refused, reversed(self.job.members))
+        return [member.why_refused for member in newest]
 
     def progresses(self) -> bool:
         """Whether one of the last starts resumed beyond the one before it, or may have."""

@@ -119,6 +119,7 @@ class Member:
     end: End | None
     restarts: bool = False
     """Whether its place may start it again by itself (requeue)."""
+    why_refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ def recorded_ends(root: Root, token: str) -> dict[int, End]:
 def _members(root: Root, submission: Submission) -> list[Member]:
     folder = root.submission(submission.token)
     handle, refused = read_handle(folder), folder.refused.exists()
+    why = read_record(folder.refused).get("why", "") if refused else ""
     ends = recorded_ends(root, submission.token)
     return [
         Member(
@@ -224,6 +226,7 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             refused=refused,
             end=ends.get(index),
             restarts=submission.cluster is not None,
+            why_refused=why,
         )
         for index in range(len(submission.jobs))
     ]

@@ -1,7 +1,7 @@
-"""The lease of a root: at most one verb submits at a time.
+"""Leases: at most one verb submits to a root at a time, and at most one mirrors it.
 
-``lease/`` is held while it contains a file; that file is named after its holder. Taking renames
-a filled folder onto ``lease/``, which fails while somebody's file is in it; taking over a stale
+A lease's folder is held while it contains a file; that file is named after its holder. Taking
+renames a filled folder onto it, which fails while somebody's file is in it; taking over a stale
 one, or that of a process seen gone, renames that very file away, which only one of several can do.
 """
 
@@ -20,7 +20,6 @@ from typing import Any
 from orchestrator.errors import BusyError, RootError
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.files import publishing_folder, read_record, to_json
-from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import Process, this_process, user_name
 
 RENEW_S = 30.0
@@ -50,14 +49,14 @@ class Lease:
 
 
 @contextmanager
-def leased(root: Root, verb: str, *, wait_s: float = WAIT_S) -> Iterator[Lease]:
-    """Hold the root's lease during the block, renewing it.
+def leased(folder: Path, verb: str, *, wait_s: float = WAIT_S) -> Iterator[Lease]:
+    """Hold the lease whose folder this is during the block, renewing it.
 
     Raises:
         BusyError: somebody else held it for ``wait_s`` seconds; who, is named.
-        RootError: the root cannot be written.
+        RootError: the folder cannot be written.
     """
-    lease = _take(root, verb, time.monotonic() + wait_s)
+    lease = _take(folder, verb, time.monotonic() + wait_s)
     done = threading.Event()
     renewer = threading.Thread(target=_renew, args=(lease, done), daemon=True)
     renewer.start()
@@ -69,7 +68,7 @@ def leased(root: Root, verb: str, *, wait_s: float = WAIT_S) -> Iterator[Lease]:
         lease.file.unlink(missing_ok=True)
 
 
-def _take(root: Root, verb: str, deadline: float) -> Lease:
+def _take(folder: Path, verb: str, deadline: float) -> Lease:
     record = {
         "who": user_name(),
         "verb": verb,
@@ -78,21 +77,21 @@ def _take(root: Root, verb: str, deadline: float) -> Lease:
         "process": str(this_process()),
         "since": time.time(),
     }
-    file = root.lease / f"{uuid.uuid4().hex}.json"
+    file = folder / f"{uuid.uuid4().hex}.json"
     began, told = time.monotonic(), False
     while True:
         try:
             if _took(file, record):
                 return Lease(file)
-            _clear_stale(root)
+            _clear_stale(folder)
         except OSError as error:
-            raise RootError(f"{root.path} cannot be written: {error.strerror}") from None
+            raise RootError(f"{folder.parent} cannot be written: {error.strerror}") from None
         now = time.monotonic()
         if now > deadline:
-            raise BusyError(_held_by(root))
+            raise BusyError(_held_by(folder))
         if not told and now > began + TELL_S:
             told = True
-            logger.warning("waiting: %s", _held_by(root))
+            logger.warning("waiting: %s", _held_by(folder))
         time.sleep(TICK_S)
 
 
@@ -112,32 +111,32 @@ def _renew(lease: Lease, done: threading.Event) -> None:
                 return
 
 
-def _clear_stale(root: Root) -> None:
-    for file in root.lease.glob("*.json"):
+def _clear_stale(folder: Path) -> None:
+    for file in folder.glob("*.json"):
         with suppress(FileNotFoundError):
-            if _is_stale(root, file):
-                away = root.path / f".tmp-stale-{file.name}"
+            if _is_stale(file):
+                away = folder.parent / f".tmp-stale-{file.name}"
                 file.rename(away)
                 away.unlink()
 
 
-def _is_stale(root: Root, file: Path) -> bool:
-    if file_time(root.path) - file.stat().st_mtime > STALE_S:
+def _is_stale(file: Path) -> bool:
+    if file_time(file.parent.parent) - file.stat().st_mtime > STALE_S:
         return True
     holder = _holder_of(file)
     return "process" in holder and Process.named(holder["process"]).alive() is False
 
 
-def _held_by(root: Root) -> str:
-    for file in root.lease.glob("*.json"):
+def _held_by(folder: Path) -> str:
+    for file in folder.glob("*.json"):
         with suppress(FileNotFoundError):
             holder = _holder_of(file)
             verb, who, host, pid = (holder.get(k, "?") for k in ("verb", "who", "host", "pid"))
             return (
-                f"The run root {root.path} is being written by '{verb}' of {who} "
+                f"The run root {folder.parent} is being written by '{verb}' of {who} "
                 f"on {host} (process {pid}). Try again when it has ended."
             )
-    return f"The run root {root.path} is busy. Try again."
+    return f"The run root {folder.parent} is busy. Try again."
 
 
 def _holder_of(file: Path) -> dict[str, Any]:

@@ -13,6 +13,8 @@ UNSTARTED_LIMIT = 3
 """So many places that ended before a worker claimed the job are no accident."""
 
 
+REFUSED_LIMIT = 5
+"""So many refusals in a row do not pass by themselves."""
 SILENT = "does not say what became of it; if you know that it has ended, cancel it and launch again"
 ABSENT = "does not know it; if that stays so for a minute, it has ended"
 
@@ -55,9 +57,12 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
         status = row(evidence)
         if status is not None:
             return status
-    lost = evidence.lost_places()
+    lost, refusals = evidence.lost_places(), evidence.refusals()
     reason = f"{lost} place(s) ended before a worker claimed it" if lost else ""
-    return JobStatus(job.id, State.PLANNED, reason=reason, due=lost < UNSTARTED_LIMIT)
+    if refusals:
+        reason = f"refused: {refusals[0]}"
+    due = lost < UNSTARTED_LIMIT and len(refusals) < REFUSED_LIMIT
+    return JobStatus(job.id, State.PLANNED, reason=reason, due=due)
 
 
 def _done(e: Evidence) -> JobStatus | None:

@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import pytest
-from fakes.place import FakePlace
+from fakes.place import FakePlace, attempt
 
-from orchestrator.controller.cancel import cancel
-from orchestrator.controller.survey import survey
+from orchestrator.controller.cancel import cancel, cancel_again
+from orchestrator.controller.survey import store_ends, survey
 from orchestrator.errors import Unclear
+from orchestrator.jobs.evidence import Sight, Sighting
+from orchestrator.jobs.facts import End, read_submissions, recorded_ends
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import create_root
@@ -62,3 +64,27 @@ def test_a_job_whose_place_did_not_hear_the_cancel_is_not_given_up_and_the_order
     found = survey(root, ["j"])
     assert found.statuses["j"].state is State.UNKNOWN
     assert [order.what for order in found.standing["j"]] == ["cancel"]
+
+
+def test_a_known_end_is_kept_when_its_job_is_cancelled(root: Root, place: FakePlace) -> None:
+    (submission,) = read_submissions(root)
+    end = End(5.0, started=True, exit_code=1, detail="no module named torch")
+    place.seen[submission.token, 0] = Sighting(Sight.ENDED, end)
+    cancel(root, ["j"])
+
+    assert recorded_ends(root, submission.token) == {0: end}
+
+
+def test_a_member_that_was_started_again_after_its_end_was_stored_is_asked_to_stop(
+    root: Root, place: FakePlace
+) -> None:
+    (submission,) = read_submissions(root)
+    place.seen[submission.token, 0] = Sighting(Sight.ENDED, End(5.0, started=True, signal=15))
+    store_ends(root, survey(root, ["j"]))
+    place.seen.clear()
+    attempt(root, "j", submission)
+    assert survey(root, ["j"]).statuses["j"].state is State.RUNNING
+    cancel(root, ["j"])
+    cancel_again(root, survey(root, ["j"]))
+
+    assert place.cancelled == [(submission.token, 0)] * 2

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fakes.slurm import FakeSlurm, profile, queue_line, submission
+from support.pool_bench import until
 
 from orchestrator.errors import Refused
 from orchestrator.executors.slurm_queries import clean_environment
@@ -34,6 +35,11 @@ def tender(root: Root, **changes: Any) -> Tender:
         snapshot="c0de",
         every_s=60,
     )
+
+
+def start(one: Tender, folder: Path) -> "subprocess.Popen[bytes]":
+    """Its text, as a job of SLURM that goes on meanwhile."""
+    return subprocess.Popen(["/bin/bash", "-c", one.render()], cwd=folder)
 
 
 def run(one: Tender, folder: Path, **environment: str) -> int:
@@ -75,7 +81,7 @@ def test_two_sweeps_or_two_roots_have_two_tenders(root: Root, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("watch", "code", "takes_away"),
-    [(0, 0, True), (3, 3, True), (NOT_OVER, 0, False), (1, 1, False)],
+    [(0, 0, True), (3, 3, True), (NOT_OVER, 0, False), (1, 0, False)],
 )
 def test_each_start_is_followed_by_one_until_nothing_more_happens_by_itself(
     slurm: FakeSlurm, root: Root, tmp_path: Path, watch: int, code: int, *, takes_away: bool
@@ -87,7 +93,8 @@ def test_each_start_is_followed_by_one_until_nothing_more_happens_by_itself(
     follow = ["sbatch", "--begin=now+60", str(one.script)]
     look = ["-P", "-m", "orchestrator.cli", "watch", "s", "--once", "--root", str(root.path)]
     away = ["scancel", "--me", f"--name={one.name}", "--state=PENDING"]
-    assert slurm.calls() == [follow, ["python", *look], *([away] if takes_away else [])]
+    look_again = [away, ["python", *look]] if takes_away else []
+    assert slurm.calls() == [follow, ["python", *look], *look_again]
     assert not (tmp_path / "owned").exists()
 
 
@@ -97,17 +104,35 @@ def test_a_careful_setup_does_not_keep_the_last_one_from_taking_its_successor_aw
     slurm.answer("python", code=3)
 
     assert run(tender(root, setup=["set -euo pipefail"]), tmp_path) == 3
-    assert [call[0] for call in slurm.calls()] == ["sbatch", "python", "scancel"]
+    assert [call[0] for call in slurm.calls()] == ["sbatch", "python", "scancel", "python"]
 
 
-def test_an_sbatch_that_fails_for_a_while_is_asked_again_and_the_look_is_taken_all_the_same(
+def test_the_last_one_is_followed_after_all_if_something_was_launched_while_it_left(
+    slurm: FakeSlurm, root: Root, tmp_path: Path
+) -> None:
+    slurm.answer("python", code=0, after_s=0.5)
+    leaving = start(tender(root), tmp_path)
+    until(lambda: slurm.calls("scancel"))
+    slurm.answer("python", code=NOT_OVER)
+
+    assert leaving.wait(20) == 0
+    calls = [call[0] for call in slurm.calls()]
+    assert calls == ["sbatch", "python", "scancel", "python", "sbatch"]
+
+
+def test_while_sbatch_fails_one_start_goes_on_looking_until_it_is_followed(
     slurm: FakeSlurm, root: Root, tmp_path: Path
 ) -> None:
     slurm.answer("sbatch", code=1)
-    slurm.answer("python", code=NOT_OVER)
+    slurm.answer("python", code=NOT_OVER, after_s=0.1)
+    alone = start(tender(root), tmp_path)
+    until(lambda: len(slurm.calls("sbatch")) > 2)
+    slurm.answer("sbatch")
 
-    assert run(tender(root), tmp_path) == 0
-    assert [call[0] for call in slurm.calls()] == [*["sbatch", "sleep"] * 5, "python"]
+    assert alone.wait(20) == 0
+    calls = [call[0] for call in slurm.calls()]
+    rounds = len(slurm.calls("sleep"))
+    assert calls == ["sbatch", *["python", "sleep", "sbatch"] * rounds, "python"]
 
 
 def test_what_its_own_job_is_does_not_reach_what_it_submits(

@@ -49,7 +49,7 @@ def test_only_one_of_several_processes_holds_the_lease_at_a_time(root: Root, rac
 
     def work(_: int) -> int:
         for _turn in range(12):
-            with leased(root, "test", wait_s=20) as lease:
+            with leased(root.lease, "test", wait_s=20) as lease:
                 os.close(os.open(alone, os.O_CREAT | os.O_EXCL))
                 assert lease.mine()
                 time.sleep(0.001)
@@ -66,7 +66,7 @@ def test_a_stale_lease_is_taken_over_by_exactly_one(root: Root, race: Race) -> N
 
         def work(_: int) -> int:
             try:
-                with leased(root, "test", wait_s=0.2):
+                with leased(root.lease, "test", wait_s=0.2):
                     time.sleep(0.6)
             except BusyError:
                 return 20
@@ -80,13 +80,13 @@ def test_a_lease_of_a_process_killed_on_this_host_is_taken_over_at_once(
     root: Root, race: Race
 ) -> None:
     def work(_: int) -> int:
-        with leased(root, "test"):
+        with leased(root.lease, "test"):
             os.kill(os.getpid(), signal.SIGKILL)
         return 0
 
     assert race(work, 1) == [-signal.SIGKILL]
     assert len(list(root.lease.iterdir())) == 1
-    with leased(root, "test", wait_s=1) as lease:
+    with leased(root.lease, "test", wait_s=1) as lease:
         assert lease.mine()
 
 
@@ -100,7 +100,7 @@ def test_a_fresh_lease_of_another_host_is_kept_and_the_message_names_its_holder(
         pytest.raises(
             BusyError, match=r"'launch gates' of ann on node7 \(process 4711\). Try again"
         ),
-        leased(root, "test", wait_s=0.05),
+        leased(root.lease, "test", wait_s=0.05),
     ):
         pass
     assert file.exists()
@@ -110,15 +110,15 @@ def test_an_unreadable_lease_is_kept_while_fresh_and_taken_over_when_stale(root:
     file = held_by(root, {})
     file.write_bytes(b"\xff")
 
-    with pytest.raises(BusyError), leased(root, "test", wait_s=0.05):
+    with pytest.raises(BusyError), leased(root.lease, "test", wait_s=0.05):
         pass
     _age(file, 600)
-    with leased(root, "test", wait_s=0.05) as lease:
+    with leased(root.lease, "test", wait_s=0.05) as lease:
         assert lease.mine()
 
 
 def test_who_was_taken_over_sees_it_and_does_not_free_the_lease_of_the_other(root: Root) -> None:
-    first, second = leased(root, "first"), leased(root, "second", wait_s=1)
+    first, second = leased(root.lease, "first"), leased(root.lease, "second", wait_s=1)
     mine = first.__enter__()
     _age(mine.file, 600)
     other = second.__enter__()
@@ -127,10 +127,10 @@ def test_who_was_taken_over_sees_it_and_does_not_free_the_lease_of_the_other(roo
     assert other.mine()
     first.__exit__(None, None, None)
     assert other.mine()
-    with pytest.raises(BusyError, match="'second'"), leased(root, "third", wait_s=0.05):
+    with pytest.raises(BusyError, match="'second'"), leased(root.lease, "third", wait_s=0.05):
         pass
     second.__exit__(None, None, None)
-    with leased(root, "third", wait_s=0.05):
+    with leased(root.lease, "third", wait_s=0.05):
         pass
 
 
@@ -146,7 +146,7 @@ def test_a_held_lease_is_renewed_even_after_the_file_server_was_away(
         utime(path)
 
     monkeypatch.setattr(module, "RENEW_S", 0.01)
-    with leased(root, "test") as lease:
+    with leased(root.lease, "test") as lease:
         _age(lease.file, 600)
         monkeypatch.setattr(os, "utime", away_at_first)
         deadline = time.monotonic() + 5
@@ -157,7 +157,7 @@ def test_a_held_lease_is_renewed_even_after_the_file_server_was_away(
 
 
 def test_asking_whether_it_is_mine_renews_it(root: Root) -> None:
-    with leased(root, "test") as lease:
+    with leased(root.lease, "test") as lease:
         _age(lease.file, 200)
 
         assert lease.mine()
@@ -165,14 +165,14 @@ def test_asking_whether_it_is_mine_renews_it(root: Root) -> None:
 
 
 def test_an_error_in_the_block_frees_the_lease(root: Root) -> None:
-    with pytest.raises(ZeroDivisionError), leased(root, "test"):
+    with pytest.raises(ZeroDivisionError), leased(root.lease, "test"):
         raise ZeroDivisionError
 
     assert not list(root.lease.iterdir())
 
 
 def test_the_lease_says_who_holds_it(root: Root) -> None:
-    with leased(root, "launch gates") as lease:
+    with leased(root.lease, "launch gates") as lease:
         record = module.read_record(lease.file)
 
     assert record["verb"] == "launch gates"
@@ -184,7 +184,7 @@ def test_a_root_that_cannot_be_written_is_an_error_at_once(tmp_path: Path) -> No
 
     with (
         pytest.raises(RootError, match="file/runs cannot be written: Not a directory"),
-        leased(Root(tmp_path / "file" / "runs"), "test"),
+        leased(Root(tmp_path / "file" / "runs").lease, "test"),
     ):
         pass
 
@@ -195,7 +195,7 @@ def test_who_waits_for_a_lease_is_told_for_whom(
     monkeypatch.setattr(module, "TELL_S", 0.0)
     held_by(root, ELSEWHERE, age_s=0)
 
-    with pytest.raises(BusyError), leased(root, "test", wait_s=0.5):
+    with pytest.raises(BusyError), leased(root.lease, "test", wait_s=0.5):
         pass
 
     (told,) = caplog.messages

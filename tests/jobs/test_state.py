@@ -70,6 +70,12 @@ BY_SCANCEL = end(cancelled=True, detail="by bob with scancel")
 WITHDRAWN = end(started=False, cancelled=True)
 
 
+LEFT_AT_ONCE = end(exit_code=0)
+REFUSED_FOR = Member(
+    "t1", 0, "slurm", BEGAN, None, refused=True, end=None, why_refused="no such QOS"
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """A line of the table: what is known, and what follows."""
@@ -601,3 +607,23 @@ def test_nothing_is_due_against_a_standing_order_or_beside_a_start_under_way(
             if not m.refused and not m.end and (m.token, m.index) in seen
         }
         assert not {s for s in sights if s is not Sight.ENDED}
+
+
+def test_what_keeps_ending_well_before_its_worker_claims_the_job_is_given_up() -> None:
+    for times, due in ((2, True), (3, False)):
+        members = tuple(member(f"t{n}", LEFT_AT_ONCE) for n in range(times))
+
+        status = status_of(JobFacts("j", (), members), {}, {}, NOW)
+
+        assert (status.state, status.due) == (State.PLANNED, due)
+        assert status.reason == f"{times} place(s) ended before a worker claimed it"
+
+
+def test_what_is_refused_again_and_again_is_given_up_with_the_places_words() -> None:
+    for times, due in ((1, True), (4, True), (5, False)):
+        status = status_of(JobFacts("j", (), (REFUSED_FOR,) * times), {}, {}, NOW)
+
+        assert (status.state, status.due) == (State.PLANNED, due)
+        assert status.reason == "refused: no such QOS"
+    taken = (*(REFUSED_FOR,) * 5, member("t9", NEVER_STARTED))
+    assert status_of(JobFacts("j", (), taken), {}, {}, NOW).due

@@ -1,7 +1,9 @@
 """Whatever a cluster does to a job, it ends with the numbers of one that was left alone."""
 
+import os
 import shutil
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 from support.dev_cluster import DevCluster
@@ -125,6 +127,21 @@ def test_a_worker_on_a_node_that_only_lost_touch_gives_way_to_its_next_start(
     assert site.metrics() == uninterrupted
     assert site.attempts()[0].ending in (None, Ending.STOPPED)
     assert Process.named(first.start.process).alive() is False
+
+
+def test_a_rank_that_is_killed_is_named_and_the_job_goes_on(
+    site: Site, uninterrupted: Metrics
+) -> None:
+    site.launch()
+    site.await_step()
+    os.kill(site.rank(1), SIGKILL)
+    failed = site.await_state("FAILED", seconds=120)
+    assert "killed with signal 9" in failed["reason"]
+    assert "a watch tries it again by itself" in site.orchestrate("why", "s/base")
+    site.finish(site.watch())
+
+    assert site.metrics() == uninterrupted
+    assert one_after_the_other(site.job())
 
 
 def test_a_job_that_an_administrator_puts_back_goes_on(

@@ -174,6 +174,21 @@ class Site:
         assert found is not None
         return found
 
+    def rank(self, number: int) -> int:
+        """The process of this rank of the only job, which runs on this machine."""
+        told = {f"SLURM_PROCID={number}".encode(), f"SLURM_JOB_NAME=o-{self._token()}".encode()}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if told <= set((entry / "environ").read_bytes().split(b"\0")) and (
+                    b"orchestrator.worker" in words
+                ):
+                    return int(entry.name)
+        raise AssertionError(f"rank {number} does not run")
+
+    def _token(self) -> str:
+        return self.attempts()[-1].start.token
+
     def attempts(self) -> tuple[Attempt, ...]:
         return read_attempts(self.job())
 
