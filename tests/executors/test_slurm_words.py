@@ -123,6 +123,7 @@ def test_every_reason_is_one_word_of_slurm() -> None:
         ("AssocGrpBillingRunMinutes", "AssocGrpBillingRunMinutes: {Assoc}"),
         ("QOSMaxNodePerUserLimit", "QOSMaxNodePerUserLimit: {QOS}"),
         ("MaxTRESPerAccount", "MaxTRESPerAccount: {MaxTRES}"),
+        ("job requeued in held state", "job_requeued_in_held_state: {job_requeued_in_held_state}"),
         ("NewInSlurm31", "NewInSlurm31"),
         ("NewInSlurm31, it says more", "NewInSlurm31 (it says more)"),
         ("", ""),
