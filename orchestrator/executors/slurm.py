@@ -152,7 +152,8 @@ class SlurmExecutor:
             if row is None and one.owner != user_name():
                 continue  # SLURM may hide other people's jobs: their files speak for them
             if row is not None and row.state not in STATES:
-                troubles.append(f"SLURM calls {one.place} {row.state}, which means nothing here")
+                words = f"SLURM calls {one.array}_{one.index} {row.state}, which means nothing here"
+                troubles.append(words)
                 continue
             seen[one.token, one.index] = self._sighting(one, row, asked)
         return Observation(seen, tuple(troubles))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 
@@ -90,12 +90,15 @@ class DevCluster:
         return {line.split()[0] for line in lines if line.endswith("DEAD")}
 
     def hurry(self) -> None:
-        """Let jobs start now that wait for their time; after a requeue that is two minutes."""
+        """Let jobs start soon that wait for their time; after a requeue that is two minutes.
+
+        Not at once: a node that has just ended a job refuses its next start within the same second.
+        """
         listed = self.run("squeue", "-h", "-t", "PENDING", "-O", "JobArrayID:64,EligibleTime:32")
-        now = datetime.now().isoformat()  # noqa: DTZ005 - SLURM's times are local ones
+        soon = datetime.now() + timedelta(seconds=10)  # noqa: DTZ005 - SLURM's times are local
         for job, start in map(str.split, listed.splitlines()):
-            if now < start < "N":
-                self.run("scontrol", "update", f"jobid={job}", "starttime=now")
+            if soon.isoformat() < start < "N":
+                self.run("scontrol", "update", f"jobid={job}", "starttime=now+4")
 
     def nodes(self) -> dict[str, str]:
         """The nodes' states by name; ``*`` after a state: it does not answer."""
