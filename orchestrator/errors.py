@@ -5,6 +5,7 @@
     +-- DataError               a dataset or an image is missing or damaged: prepare it again
     +-- RootError               the run root cannot be used: another path, rights, version
     +-- BusyError               somebody else holds what this verb needs: wait, then try again
+    +-- StoreError              the tracking store did not take it: nothing is lost, sync again
     +-- SubmitError             a place did not take a submission
         +-- Refused             it said no: nothing was submitted
         +-- Unclear             it did not answer: it may have been submitted
@@ -31,6 +32,10 @@ class RootError(OrchestrateError):
 
 class BusyError(OrchestrateError):
     """Another process holds the lease of the root."""
+
+
+class StoreError(OrchestrateError):
+    """The tracking store does not answer, or refuses; the journals keep everything."""
 
 
 class SubmitError(OrchestrateError):

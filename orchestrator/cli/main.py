@@ -18,6 +18,7 @@ VERBS = {
     "logs": "orchestrator.cli.logs:logs",
     "cancel": "orchestrator.cli.cancel:cancel",
     "results": "orchestrator.cli.results:results",
+    "sync": "orchestrator.cli.sync:sync",
     "flops": "orchestrator.cli.flops:flops",
     "data": "orchestrator.cli.data:data",
 }
@@ -29,6 +30,7 @@ SHORT_HELP = {
     "logs": "Show what a job printed.",
     "cancel": "Stop jobs; they stay cancelled until launched again.",
     "results": "Compare: mean and spread over seeds.",
+    "sync": "Bring MLflow up to date with what was measured.",
     "flops": "Cost of every arm of a sweep, before anything runs.",
     "data": "Make, show and check datasets.",
 }
@@ -46,6 +48,7 @@ EXTRAS = {
     "torch": "train",
     "timm": "train",
     "submitit": "slurm",
+    "mlflow": "mlflow",
 }
 """Packages that a machine which only launches may lack, and the extra that brings each."""
 INTERRUPTED = 130

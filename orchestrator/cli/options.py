@@ -29,6 +29,11 @@ every_option: Callable[[click.decorators.FC], click.decorators.FC] = click.optio
 json_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead of a table."
 )
+store_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--store",
+    metavar="URI",
+    help="MLflow's store [$MLFLOW_TRACKING_URI, a SQLite file of this run root].",
+)
 set_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--set",
     "overrides",

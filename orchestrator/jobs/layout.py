@@ -156,6 +156,11 @@ class Root:
         return self.path / "lease"
 
     @property
+    def mirror(self) -> Path:
+        """What the mirror remembers of each store, and its lease; may be deleted at any time."""
+        return self.path / "mirror"
+
+    @property
     def snapshots(self) -> Path:
         return self.path / "snapshots"
 

@@ -42,6 +42,7 @@ SWEEP: dict[str, Any] = {
     },
     "placement": {"ranks": 2, "device": "cpu", "checkpoint_minutes": 0.02},
 }
+LONG = {"train": {"epochs": 60}}
 EARLY = 40
 """A step that is reached a second after the training began."""
 
@@ -213,9 +214,10 @@ def one_after_the_other(job: JobFolder) -> bool:
     return all(later.start.time >= end for later, end in zip(attempts[1:], ends[:-1], strict=True))
 
 
-def reference_metrics(folder: Path, data: Path) -> dict[str, object]:
+def reference_metrics(folder: Path, data: Path, **changes: Any) -> dict[str, object]:
+    """What the job measures on this machine."""
     site = Site(folder, data)
-    site.orchestrate("launch", str(site.write()), "--wait")
+    site.orchestrate("launch", str(site.write(**changes)), "--wait")
     (attempt,) = site.attempts()
     assert attempt.ending is Ending.FINISHED
     return site.metrics()

@@ -1,0 +1,1 @@
+"""Journals projected into MLflow, so that its runs can always be made again."""

@@ -1,0 +1,196 @@
+"""What MLflow should show of a job: a run as plain values, from files and states alone."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from orchestrator.config import RunConfig
+from orchestrator.jobs.facts import JobFacts
+from orchestrator.jobs.identity import flatten
+from orchestrator.jobs.journal import Point
+from orchestrator.jobs.state import JobStatus, State
+
+VALUE_LIMIT = 500
+"""Characters of a parameter or tag that every store takes."""
+
+
+class RunStatus(StrEnum):
+    """MLflow's words for what a run does."""
+
+    RUNNING = "RUNNING"
+    SCHEDULED = "SCHEDULED"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+STATUS = {
+    State.DONE: RunStatus.FINISHED,
+    State.RUNNING: RunStatus.RUNNING,
+    State.QUEUED: RunStatus.SCHEDULED,
+    State.UNKNOWN: RunStatus.SCHEDULED,
+    State.CANCELLED: RunStatus.KILLED,
+    State.PREEMPTED: RunStatus.SCHEDULED,
+    State.FAILED: RunStatus.FAILED,
+    State.PLANNED: RunStatus.SCHEDULED,
+}
+"""By the state of the job, which the tag ``state`` names."""
+OVER = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A job to be shown: its facts and state, its readable name and its sweeps in one study."""
+
+    name: str
+    sweeps: tuple[str, ...]
+    facts: JobFacts
+    status: JobStatus
+
+    @property
+    def is_worth_a_run(self) -> bool:
+        """Whether it ever started, or could not: what only waits would crowd the list of runs."""
+        return bool(self.facts.attempts) or self.status.state is State.FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """One job as a run. ``points`` are those it should show, in order; times UTC epoch seconds."""
+
+    job: str
+    name: str
+    status: RunStatus
+    start: float
+    end: float | None
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How much of a job a run has: so many points, the last one known by its step and time.
+
+    ``seen`` is a digest of what the projection was made from: while it is the same, so is the run.
+    """
+
+    seen: str = ""
+    points: int = 0
+    step: int = -1
+    time: float = 0.0
+
+    @classmethod
+    def read(cls, text: str | None) -> Self:
+        """The mark that a tag holds; that nothing is there, if it holds none."""
+        try:
+            seen, points, step, time = json.loads(text or "")
+            return cls(str(seen), int(points), int(step), float(time))
+        except (ValueError, TypeError):
+            return cls()
+
+    @classmethod
+    def of(cls, seen: str, points: Sequence[Point]) -> Self:
+        """The mark of a run that has all of these points."""
+        if not points:
+            return cls(seen)
+        return cls(seen, len(points), points[-1].step, points[-1].time)
+
+    def __str__(self) -> str:
+        return json.dumps([self.seen, self.points, self.step, self.time])
+
+    def begins(self, points: Sequence[Point]) -> bool:
+        """Whether ``points`` begin with those that were sent: none of them was measured anew."""
+        if self.points > len(points):
+            return False
+        if self.points == 0:
+            return True
+        last = points[self.points - 1]
+        return (last.step, last.time) == (self.step, self.time)
+
+
+def seen_of(subject: Subject, sizes: Sequence[int], saved: int) -> str:
+    """A digest of all that the projection of a job depends on.
+
+    Args:
+        subject: the job.
+        sizes: of its attempts' journals, in bytes.
+        saved: the step of its newest checkpoint; -1 for none.
+    """
+    status = subject.status
+    known = [
+        *(subject.name, subject.sweeps, status.state, status.outcome, status.reason),
+        *(sizes, saved, [(a.number, a.ending) for a in subject.facts.attempts]),
+    ]
+    return hashlib.blake2b(json.dumps(known).encode(), digest_size=8).hexdigest()
+
+
+def project(subject: Subject, config: RunConfig, points: Sequence[Point], saved: int) -> Projection:
+    """The run that shows a job.
+
+    Args:
+        subject: the job.
+        config: its configuration.
+        points: its folded journals.
+        saved: the step of its newest checkpoint; -1 for none.
+    """
+    status = STATUS[subject.status.state]
+    over = status in OVER
+    first = subject.facts.attempts[0].start.time if subject.facts.attempts else None
+    begin = first or (subject.facts.members[0].created if subject.facts.members else 0.0)
+    return Projection(
+        job=subject.facts.id,
+        name=subject.name,
+        status=status,
+        start=begin,
+        end=_end(subject, points, begin) if over else None,
+        params=_params(config),
+        tags=_tags(subject, config),
+        points=visible(points, saved=saved, over=over),
+    )
+
+
+def visible(points: Sequence[Point], *, saved: int, over: bool) -> list[Point]:
+    """The points that will not be measured again: up to the checkpoint, or all once it is over."""
+    return [point for point in points if over or point.step <= saved]
+
+
+def _end(subject: Subject, points: Sequence[Point], begin: float) -> float:
+    """When the last sign of it was given."""
+    beats = [attempt.heartbeat for attempt in subject.facts.attempts]
+    return max([begin, *beats, *(point.time for point in points[-1:])])
+
+
+def _params(config: RunConfig) -> dict[str, str]:
+    return {key: _short(_text(value)) for key, value in flatten(config.to_plain())}
+
+
+def _tags(subject: Subject, config: RunConfig) -> dict[str, str]:
+    status, attempts = subject.status, subject.facts.attempts
+    told = {
+        "state": status.state.value,
+        "outcome": status.outcome or "",
+        "reason": status.reason,
+        "sweeps": ", ".join(subject.sweeps),
+        "dataset": config.data.name,
+        "starts": str(len(attempts)),
+    }
+    if attempts:
+        start = attempts[-1].start
+        told |= {
+            "host": start.host,
+            "code": start.code_hash,
+            "data_hash": str(start.facts.get("content_hash", "")),
+            "handle": str(start.facts.get("handle") or ""),
+        }
+    return {key: _short(value) for key, value in told.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= VALUE_LIMIT else f"{text[: VALUE_LIMIT - 1]}…"

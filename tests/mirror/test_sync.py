@@ -1,0 +1,237 @@
+"""MLflow shows what the journals say: the same runs, each point once, whatever happened before."""
+
+import shutil
+from collections import Counter
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mirror.conftest import STUDY, Lab
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from orchestrator.jobs.facts import Ending
+from orchestrator.mirror import store
+
+CALLS = (
+    *("get_experiment_by_name", "create_experiment", "create_run", "log_batch", "set_tag"),
+    *("update_run", "set_terminated", "search_runs", "delete_run"),
+)
+
+
+@pytest.fixture
+def full(lab: Lab) -> Lab:
+    """A finished job, one that runs, one that failed, one that only waits."""
+    one = lab.submit("done", "runs", "failed", "waits")
+    lab.measure(one, "done", range(0, 50, 10), ending=Ending.FINISHED)
+    lab.measure(one, "runs", range(0, 40, 10), saved=20)
+    lab.measure(one, "failed", range(0, 30, 10), ending=Ending.ERROR)
+    return lab
+
+
+def test_runs_show_configuration_state_and_every_point_of_the_journals(full: Lab) -> None:
+    done = full.sync()
+
+    assert (done.created, done.refused) == (3, {})
+    shown = {run["name"]: run for run in full.dump().values()}
+    assert {name: run["status"] for name, run in shown.items()} == {
+        "done": "FINISHED",
+        "runs": "RUNNING",
+        "failed": "FAILED",
+    }
+    run = shown["done"]
+    assert run["params"]["optim.lr"] == "0.001"
+    assert run["params"]["model.gate"] == "null"
+    assert run["tags"]["state"] == "DONE"
+    assert (run["tags"]["sweeps"], run["tags"]["data_hash"]) == ("s", "da7a")
+    assert run["tags"]["orchestrate.root"] == full.root.id()
+    steps = {metric: [point[0] for point in points] for metric, points in run["history"].items()}
+    assert steps == {key: [0, 10, 20, 30, 40] for key in ("train/loss", "val/top1", "epoch")}
+    assert run["history"]["train/loss"][2][2] == "nan"
+
+
+def test_of_a_job_that_runs_only_what_is_saved_is_shown(full: Lab) -> None:
+    full.sync()
+
+    (runs,) = [run for run in full.dump().values() if run["name"] == "runs"]
+    assert [point[0] for point in runs["history"]["val/top1"]] == [0, 10, 20]
+
+
+def test_a_second_sync_sends_nothing_and_a_third_only_what_is_new(full: Lab) -> None:
+    full.sync()
+    before = full.dump()
+    again = full.sync()
+    assert (again.created, again.updated, again.points) == (0, 0, 0)
+    assert full.dump() == before
+    (full.root.job(full.jobs["runs"]).checkpoints / "001-000000030").mkdir()
+    third = full.sync()
+
+    assert (third.created, third.updated, third.points) == (0, 1, 1)
+
+
+def test_the_memory_of_what_was_sent_may_be_lost(full: Lab) -> None:
+    full.sync()
+    before = full.dump()
+    shutil.rmtree(full.root.mirror)
+    again = full.sync()
+
+    assert (again.created, again.updated) == (0, 0)
+    assert full.dump() == before
+
+
+def test_a_store_that_was_deleted_is_made_anew(full: Lab, empty_store: Path) -> None:
+    full.sync()
+    before = full.dump()
+    shutil.copyfile(empty_store, full.uri.removeprefix("sqlite:///"))
+    full.sync()
+
+    assert full.dump() == before
+
+
+def test_a_run_that_somebody_deleted_comes_back_when_its_job_goes_on(full: Lab) -> None:
+    full.sync()
+    client = MlflowClient(tracking_uri=full.uri)
+    experiment = client.get_experiment_by_name(STUDY).experiment_id
+    (run,) = client.search_runs([experiment], "attributes.run_name = 'runs'")
+    client.delete_run(run.info.run_id)
+    full.end("runs", 1, Ending.FINISHED, step=30)
+    done = full.sync()
+
+    assert (done.created, done.refused) == (1, {})
+    (runs,) = [run for run in full.dump().values() if run["name"] == "runs"]
+    assert [point[0] for point in runs["history"]["val/top1"]] == [0, 10, 20, 30]
+
+
+def test_what_was_measured_anew_is_shown_once(lab: Lab) -> None:
+    one = lab.submit("a")
+    lab.measure(one, "a", range(0, 50, 10), saved=20, ending=Ending.ERROR)
+    lab.sync()
+    lab.measure(lab.submit("a"), "a", range(30, 60, 10), number=2, ending=Ending.FINISHED)
+    lab.sync()
+
+    (run,) = lab.dump().values()
+    points = run["history"]["train/loss"]
+    assert [point[0] for point in points] == [0, 10, 20, 30, 40, 50]
+    assert points[3][2] == repr(1 / 32)
+    assert (run["status"], run["tags"]["starts"]) == ("FINISHED", "2")
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "state"),
+    [
+        ({"cancelled": True, "detail": "cancelled with scancel"}, "KILLED", "CANCELLED"),
+        ({"kind": "memory", "detail": "out of memory"}, "FAILED", "FAILED"),
+        ({"by_place": True, "detail": "preempted"}, "SCHEDULED", "PREEMPTED"),
+    ],
+)
+def test_a_run_whose_job_was_ended_says_so_after_one_sync(
+    lab: Lab, how: dict[str, Any], status: str, state: str
+) -> None:
+    one = lab.submit("a")
+    lab.measure(one, "a", range(0, 50, 10), saved=20)
+    lab.sync()
+    assert [run["status"] for run in lab.dump().values()] == ["RUNNING"]
+    lab.end_member(one, **how)
+    lab.sync()
+
+    (run,) = lab.dump().values()
+    assert (run["status"], run["tags"]["state"]) == (status, state)
+    assert run["tags"]["reason"] == how["detail"]
+
+
+class Dying(Exception):  # noqa: N818 - as a kill: nothing catches it
+    pass
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_a_mirror_that_is_killed_at_any_call_leaves_what_the_next_one_completes(
+    full: Lab, empty_store: Path, monkeypatch: pytest.MonkeyPatch, *, before: bool
+) -> None:
+    full.sync()
+    calm = full.dump()
+    fatal = 0
+    while True:
+        shutil.copyfile(empty_store, full.uri.removeprefix("sqlite:///"))
+        shutil.rmtree(full.root.mirror)
+        with monkeypatch.context() as patch:
+            calls = dies_at(patch, fatal, before=before)
+            try:
+                full.sync()
+            except Dying:
+                pass
+            else:
+                break
+        full.sync()
+        assert full.dump() == calm, f"killed at {calls} calls"
+        fatal += 1
+
+    assert fatal > 15
+
+
+def dies_at(patch: pytest.MonkeyPatch, fatal: int, *, before: bool) -> Counter[str]:
+    """Let the call with this number die, before or after it had its effect."""
+    calls: Counter[str] = Counter()
+
+    def dying(name: str, real: Any) -> Any:
+        def call(*args: Any, **more: Any) -> Any:
+            last = calls.total() == fatal
+            calls[name] += 1
+            if last and before:
+                raise Dying
+            answer = real(*args, **more)
+            if last:
+                raise Dying
+            return answer
+
+        return call
+
+    for name in CALLS:
+        patch.setattr(MlflowClient, name, dying(name, getattr(MlflowClient, name)))
+    return calls
+
+
+def test_a_store_that_fails_every_third_request_is_complete_in_the_end(
+    full: Lab, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full.sync()
+    calm = full.dump()
+    shutil.copyfile(empty_store, full.uri.removeprefix("sqlite:///"))
+    shutil.rmtree(full.root.mirror)
+    calls = Counter[str]()
+    with monkeypatch.context() as patch:
+        for name in CALLS:
+            patch.setattr(MlflowClient, name, failing(getattr(MlflowClient, name), calls))
+        patch.setattr(store, "PAUSES_S", (0.0, 0.0))
+        full.sync()
+
+    assert calls["failed"] > 3
+    assert full.dump() == calm
+
+
+def failing(real: Any, calls: Counter[str]) -> Any:
+    def call(*args: Any, **more: Any) -> Any:
+        calls["all"] += 1
+        if calls["all"] % 3 == 0:
+            calls["failed"] += 1
+            raise MlflowException("the server is tired")
+        return real(*args, **more)
+
+    return call
+
+
+def test_two_mirrors_at_once_leave_one_run_a_job(full: Lab, empty_store: Path) -> None:
+    full.sync()
+    calm = full.dump()
+    other = full.root.path.parent / "other.db"
+    shutil.copyfile(empty_store, other)
+    full.uri = f"sqlite:///{other}"
+    context = get_context("spawn")
+    mirrors = [context.Process(target=full.sync) for _ in range(2)]
+    for mirror in mirrors:
+        mirror.start()
+    for mirror in mirrors:
+        mirror.join(60)
+
+    assert [mirror.exitcode for mirror in mirrors] == [0, 0]
+    assert full.dump() == calm
