@@ -70,7 +70,6 @@ BY_SCANCEL = end(cancelled=True, detail="by bob with scancel")
 WITHDRAWN = end(started=False, cancelled=True)
 
 
-LEFT_AT_ONCE = end(exit_code=0)
 REFUSED_FOR = Member(
     "t1", 0, "slurm", BEGAN, None, refused=True, end=None, why_refused="no such QOS"
 )
@@ -611,7 +610,7 @@ def test_nothing_is_due_against_a_standing_order_or_beside_a_start_under_way(
 
 def test_what_keeps_ending_well_before_its_worker_claims_the_job_is_given_up() -> None:
     for times, due in ((2, True), (3, False)):
-        members = tuple(member(f"t{n}", LEFT_AT_ONCE) for n in range(times))
+        members = tuple(member(f"t{n}", LEFT) for n in range(times))
 
         status = status_of(JobFacts("j", (), members), {}, {}, NOW)
 
