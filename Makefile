@@ -2,7 +2,8 @@
 #
 #   make quickstart   install, write the data, train four small models, compare them
 #   make test         install what tests need, then the test suite
-#   make test SLURM=1 the same, with a real SLURM on this machine (root, Debian)
+#   make test SLURM=1 BROWSER=1
+#                     the same, with a real SLURM and a real Chromium on this machine (root, Debian)
 #   make check        format, lint, types, import contracts
 #   make fix          what check can mend by itself
 #   make soak         the long repeats
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: quickstart test slurm-packages soak check fix clean
+.PHONY: quickstart test slurm-packages browser-packages soak check fix clean
 
 quickstart: $(VENV)/.train
 	$(BIN)/orchestrate data prepare digits
@@ -21,11 +22,15 @@ quickstart: $(VENV)/.train
 	$(BIN)/orchestrate results quickstart --also norms/max_over_median \
 	    --also attention/entropy --also gates/mean --also flops/relative_to_vanilla
 
-test: $(VENV)/.test $(if $(SLURM),slurm-packages)
-	$(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(ARGS)
+test: $(VENV)/.test $(if $(SLURM),slurm-packages) $(if $(BROWSER),browser-packages)
+	$(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(if $(BROWSER),--browser) $(ARGS)
 
 slurm-packages:
 	slurm/dev_cluster install
+
+browser-packages:
+	command -v chromium >/dev/null || { apt-get -qq update && \
+	    apt-get -qq install --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 soak: $(VENV)/.test
 	$(PYTEST) -m soak $(ARGS)
@@ -51,7 +56,7 @@ $(VENV)/bin/pip:
 
 # One stamp per set of extras, made again when what they are made of changes.
 $(VENV)/.train: $(VENV)/bin/pip pyproject.toml constraints.txt
-	$(PIP) -e '.[train,digits,plots,slurm]'
+	$(PIP) -e '.[train,digits,slurm,mlflow]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/bin/pip pyproject.toml constraints.txt

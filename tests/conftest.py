@@ -8,23 +8,36 @@ import pytest
 from support.pool_bench import Bench
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+FOREIGN = (
+    *("ORCHESTRATE_ROOT", "ORCHESTRATE_DATA", "ORCHESTRATE_CLUSTER", "SLURM_CONF"),
+    *("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+    *("MLFLOW_TRACKING_TOKEN", "SSH_CONNECTION"),
+)
+"""What a user's environment may say, and a test must not hear."""
+
+
+NEEDS = {"slurm": "a real SLURM", "browser": "a real Chromium"}
+"""What tests with these markers need of the machine, and get where it is asked for."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slurm", action="store_true", help="also the tests that need a real SLURM")
+    for marker, needs in NEEDS.items():
+        parser.addoption(f"--{marker}", action="store_true", help=f"also tests that need {needs}")
+    parser.addoption("--pages", metavar="DIR", help="keep pictures of the pages that tests opened")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--slurm"):
-        return
-    for item in items:
-        if item.get_closest_marker("slurm"):
-            item.add_marker(pytest.mark.skip(reason="needs a real SLURM: make test SLURM=1"))
+    for marker, needs in NEEDS.items():
+        if not config.getoption(f"--{marker}"):
+            skip = pytest.mark.skip(reason=f"needs {needs}: make test {marker.upper()}=1")
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_from_the_users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ORCHESTRATE_ROOT", "ORCHESTRATE_DATA", "ORCHESTRATE_CLUSTER", "SLURM_CONF"):
+    for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -36,6 +49,16 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data_root = tmp_path_factory.mktemp("data")
     prepare_digits(data_root, "digits")
     return data_root
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with its tables: making them takes seconds."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@ mass on the class token, on all registers and on all patches adds up to 1. ``top
 the mass on the one patch that receives most in an image and head: where it is large, that patch is
 a sink. Uniform attention over N tokens gives 1 / N (K / N on K registers) and an entropy of ln N
 nats. The scalars are means over blocks, heads and images.
+
+The maps alone look from the class token: its attention to each patch in the last block, mean over
+heads; what it pays to itself and to registers is left out.
 """
 
 from collections.abc import Mapping
@@ -13,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.probes.base import Array, Findings, stack_blocks
+from model.probes.base import Array, Findings, first_maps, stack_blocks
 from model.record import Seen
 
 wants = frozenset({"attention"})
@@ -22,10 +25,13 @@ NAMES = ("cls_share", "register_share", "patch_share", "top_patch_share", "entro
 
 
 def measure(seen: Seen, *, registers: int) -> dict[str, Tensor]:
-    """Each of `NAMES` per image, block and head, ``(B, depth, heads)``."""
-    return stack_blocks(
-        [_measure_block(weights.float(), registers) for weights in seen["attention"]]
-    )
+    """Each of `NAMES` per image, block and head, ``(B, depth, heads)``; a map ``(B, patches)``."""
+    blocks = seen["attention"]
+    measured = stack_blocks([_measure_block(weights.float(), registers) for weights in blocks])
+    if blocks:
+        from_cls = blocks[-1].float()[:, :, 0, 1 + registers :]  # (B, heads, patches)
+        measured["attention/cls_map"] = from_cls.mean(dim=1).cpu()
+    return measured
 
 
 def _measure_block(weights: Tensor, registers: int) -> dict[str, Tensor]:
@@ -42,11 +48,17 @@ def _measure_block(weights: Tensor, registers: int) -> dict[str, Tensor]:
 
 
 def summarise(measured: Mapping[str, Array]) -> Findings:
-    """Scalars, and their means over images as arrays ``attention/by_head/*`` (depth, heads)."""
+    """Scalars, and their means over images as arrays ``attention/by_head/*`` (depth, heads).
+
+    ``attention/cls_maps`` (images, h, w) are maps of the first images only.
+    """
     if "attention/entropy" not in measured:
         return Findings()
     means = {name: measured[f"attention/{name}"].mean(axis=0, dtype=np.float64) for name in NAMES}
     return Findings(
         scalars={f"attention/{name}": float(mean.mean()) for name, mean in means.items()},
-        arrays={f"attention/by_head/{name}": mean for name, mean in means.items()},
+        arrays={
+            "attention/cls_maps": first_maps(measured["attention/cls_map"]),
+            **{f"attention/by_head/{name}": mean for name, mean in means.items()},
+        },
     )

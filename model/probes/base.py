@@ -1,5 +1,6 @@
 """What a probe is: a measurement of each image, then a summary of all of them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ from torch import Tensor
 from model.record import Seen
 
 Array = NDArray[Any]
+MAP_IMAGES = 6
+"""Of so many images, the first, values of single patches are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,12 @@ def stack_blocks(blocks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Measurements of every block, ``(B, ...)`` each, as ``(B, depth, ...)`` on the CPU."""
     names = blocks[0] if blocks else ()
     return {name: torch.stack([block[name] for block in blocks], dim=1).cpu() for name in names}
+
+
+def first_maps(values: Array) -> Array:
+    """Values of patches ``(images, patches)`` of the first images as squares (images, h, w)."""
+    side = math.isqrt(values.shape[1])
+    return values[:MAP_IMAGES].reshape(-1, side, side)
 
 
 def kurtosis(values: Array) -> np.float64:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.probes.base import Array, Findings, kurtosis, stack_blocks
+from model.probes.base import Array, Findings, first_maps, kurtosis, stack_blocks
 from model.record import Seen
 
 wants = frozenset({"blocks"})
@@ -48,7 +48,10 @@ def _measure_block(x: Tensor, registers: int) -> dict[str, Tensor]:
 
 
 def summarise(measured: Mapping[str, Array]) -> Findings:
-    """Findings over all images; arrays ``norms/by_block/*`` have depth as axis 0."""
+    """Findings over all images; arrays ``norms/by_block/*`` have depth as axis 0.
+
+    ``norms/maps`` (images, h, w) are the last block's norms, of the first images only.
+    """
     if "norms/patch" not in measured:
         return Findings()
     patch = measured["norms/patch"].astype(np.float64)
@@ -56,6 +59,7 @@ def summarise(measured: Mapping[str, Array]) -> Findings:
     by_block = {name: np.stack([block[name] for block in blocks]) for name in blocks[0]}
     arrays = {f"norms/by_block/{name}": array for name, array in by_block.items()}
     arrays |= {"norms/histogram_edges": HISTOGRAM_EDGES, "norms/quantile_levels": QUANTILES}
+    arrays["norms/maps"] = first_maps(measured["norms/patch"][:, -1])
     for name in ("activations/max_inf", "activations/kurtosis"):
         head, _, tail = name.partition("/")
         arrays[f"{head}/by_block/{tail}"] = measured[name].mean(axis=0, dtype=np.float64)

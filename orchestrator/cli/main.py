@@ -19,6 +19,7 @@ VERBS = {
     "cancel": "orchestrator.cli.cancel:cancel",
     "results": "orchestrator.cli.results:results",
     "sync": "orchestrator.cli.sync:sync",
+    "ui": "orchestrator.cli.ui:ui",
     "flops": "orchestrator.cli.flops:flops",
     "data": "orchestrator.cli.data:data",
 }
@@ -31,6 +32,7 @@ SHORT_HELP = {
     "cancel": "Stop jobs; they stay cancelled until launched again.",
     "results": "Compare: mean and spread over seeds.",
     "sync": "Bring MLflow up to date with what was measured.",
+    "ui": "Open a study in MLflow's pages, and keep them up to date.",
     "flops": "Cost of every arm of a sweep, before anything runs.",
     "data": "Make, show and check datasets.",
 }

@@ -29,7 +29,7 @@ def sync(names: tuple[str, ...], store: str | None, root_path: Path) -> None:
     done = sync_sweeps(root, names, uri)
     click.echo(
         f"{without_password(uri)}: {done.updated} runs brought up to date, {done.created} of them "
-        f"new, {done.points} points"
+        f"new, {done.points} points, {done.pictures} pictures"
     )
     for name, words in done.refused.items():
         click.echo(f"warning: {name}: {words}", err=True)

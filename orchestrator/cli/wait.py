@@ -4,13 +4,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 from rich.live import Live
 
 from orchestrator.cli.jobs_table import live_table, reason_of_row
 from orchestrator.cli.render import console
+from orchestrator.controller.mirroring import Mirroring
 from orchestrator.controller.status import Row, rows_of
 from orchestrator.controller.watch import Round, tend_all
 from orchestrator.executors.slurm_tender import NOT_OVER
@@ -27,14 +28,17 @@ def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> i
     ``every``: seconds between two rounds, in place of what the places bear.
     """
     show = _Live() if sys.stdout.isatty() else _Lines()
-    with show:
+    with show, Mirroring(root, sweeps) as mirror:
         while True:
             look = tend_all(root, sweeps)
+            mirror.show(look.found)
             rows = rows_of(root, look.jobs, look.found)
-            show.tell(rows, look)
+            show.tell(rows, replace(look, notes=(*look.notes, *mirror.trouble)))
             if look.settled:
                 break
             time.sleep(every or look.patience)
+    for note in mirror.trouble:
+        click.echo(f"note: {note}")
     missing = [row for row in rows if row.state is not State.DONE]
     for row in missing:
         click.echo(f"{row.name} is {row.state}: {row.reason}")
@@ -45,12 +49,14 @@ def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> i
 
 def watch_once(root: Root, sweeps: Sequence[str]) -> int:
     """One round; returns the exit code: 0 all done, 3 over with jobs not done, 4 more to come."""
-    look = tend_all(root, sweeps)
+    with Mirroring(root, sweeps) as mirror:
+        look = tend_all(root, sweeps)
+        mirror.show(look.found)
     rows = rows_of(root, look.jobs, look.found)
     counts = Counter(row.state.value for row in rows)
     told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no jobs"
     click.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {', '.join(sweeps)}: {told}")
-    for note in look.notes:
+    for note in (*look.notes, *mirror.trouble):
         click.echo(f"note: {note}")
     if not look.settled:
         return NOT_OVER

@@ -68,6 +68,15 @@ def leased(folder: Path, verb: str, *, wait_s: float = WAIT_S) -> Iterator[Lease
         lease.file.unlink(missing_ok=True)
 
 
+def holder(folder: Path) -> str | None:
+    """Who holds the lease whose folder this is, in words; None if nobody does."""
+    for file in folder.glob("*.json"):
+        with suppress(FileNotFoundError):
+            if not _is_stale(file):
+                return _named(file)
+    return None
+
+
 def _take(folder: Path, verb: str, deadline: float) -> Lease:
     record = {
         "who": user_name(),
@@ -83,7 +92,8 @@ def _take(folder: Path, verb: str, deadline: float) -> Lease:
         try:
             if _took(file, record):
                 return Lease(file)
-            _clear_stale(folder)
+            if _clear_stale(folder):
+                continue
         except OSError as error:
             raise RootError(f"{folder.parent} cannot be written: {error.strerror}") from None
         now = time.monotonic()
@@ -111,32 +121,40 @@ def _renew(lease: Lease, done: threading.Event) -> None:
                 return
 
 
-def _clear_stale(folder: Path) -> None:
+def _clear_stale(folder: Path) -> bool:
+    """Whether a stale lease was there, and this call removed it."""
+    cleared = False
     for file in folder.glob("*.json"):
         with suppress(FileNotFoundError):
             if _is_stale(file):
                 away = folder.parent / f".tmp-stale-{file.name}"
                 file.rename(away)
+                cleared = True
                 away.unlink()
+    return cleared
 
 
 def _is_stale(file: Path) -> bool:
     if file_time(file.parent.parent) - file.stat().st_mtime > STALE_S:
         return True
-    holder = _holder_of(file)
-    return "process" in holder and Process.named(holder["process"]).alive() is False
+    known = _holder_of(file)
+    return "process" in known and Process.named(known["process"]).alive() is False
 
 
 def _held_by(folder: Path) -> str:
     for file in folder.glob("*.json"):
         with suppress(FileNotFoundError):
-            holder = _holder_of(file)
-            verb, who, host, pid = (holder.get(k, "?") for k in ("verb", "who", "host", "pid"))
             return (
-                f"The run root {folder.parent} is being written by '{verb}' of {who} "
-                f"on {host} (process {pid}). Try again when it has ended."
+                f"The run root {folder.parent} is being written by {_named(file)}. "
+                "Try again when it has ended."
             )
     return f"The run root {folder.parent} is busy. Try again."
+
+
+def _named(file: Path) -> str:
+    known = _holder_of(file)
+    verb, who, host, pid = (known.get(k, "?") for k in ("verb", "who", "host", "pid"))
+    return f"'{verb}' of {who} on {host} (process {pid})"
 
 
 def _holder_of(file: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -41,12 +41,25 @@ STATUS = {
 OVER = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
 
 
+COLOUR_TAG = "mlflow.runColor"
+"""The colour of a run in MLflow's charts."""
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#f0e442"),
+    *("#999999", "#882255", "#44aa99", "#332288"),
+)
+"""Okabe and Ito's, then some of Tol's: told apart by colour-blind readers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A job to be shown: its facts and state, its readable name and its sweeps in one study."""
+    """A job to be shown: its facts and state, its readable name and its sweeps in one study.
+
+    ``arm`` is the number of its point but for the seed; arms are told apart by colour.
+    """
 
     name: str
     sweeps: tuple[str, ...]
+    arm: int
     facts: JobFacts
     status: JobStatus
 
@@ -57,8 +70,24 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """What an experiment shows: its jobs, and a note on it all.
+
+    ``axes`` are the configuration keys that vary, and whether every job has each.
+    """
+
+    name: str
+    subjects: Sequence[Subject]
+    axes: Mapping[str, bool]
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """One job as a run. ``points`` are those it should show, in order; times UTC epoch seconds."""
+    """One job as a run. ``points`` are those it should show, in order; times UTC epoch seconds.
+
+    ``dataset`` is its name and content hash; None while no worker has seen it.
+    """
 
     job: str
     name: str
@@ -67,48 +96,58 @@ class Projection:
     end: float | None
     params: Mapping[str, str]
     tags: Mapping[str, str]
+    dataset: tuple[str, str] | None
     points: Sequence[Point]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How much of a job a run has: so many points, the last one known by its step and time.
+    """How much of a job a run has.
 
-    ``seen`` is a digest of what the projection was made from: while it is the same, so is the run.
+    It has the first ``sent`` of its points, and perhaps others up to the ``points``-th, the last
+    that was ever on its way, known by its step and time. ``pictured`` is the step of its last
+    picture, -1 for none. ``seen`` is a digest of what the projection was made from: while it is the
+    same, so is the run; it is empty while something is on its way.
     """
 
     seen: str = ""
+    sent: int = 0
     points: int = 0
     step: int = -1
     time: float = 0.0
+    pictured: int = -1
 
     @classmethod
     def read(cls, text: str | None) -> Self:
         """The mark that a tag holds; that nothing is there, if it holds none."""
         try:
-            seen, points, step, time = json.loads(text or "")
-            return cls(str(seen), int(points), int(step), float(time))
+            seen, sent, points, step, time, pictured = json.loads(text or "")
+            return cls(str(seen), int(sent), int(points), int(step), float(time), int(pictured))
         except (ValueError, TypeError):
             return cls()
 
-    @classmethod
-    def of(cls, seen: str, points: Sequence[Point]) -> Self:
-        """The mark of a run that has all of these points."""
-        if not points:
-            return cls(seen)
-        return cls(seen, len(points), points[-1].step, points[-1].time)
-
     def __str__(self) -> str:
-        return json.dumps([self.seen, self.points, self.step, self.time])
+        return json.dumps(list(astuple(self)))
 
     def begins(self, points: Sequence[Point]) -> bool:
-        """Whether ``points`` begin with those that were sent: none of them was measured anew."""
+        """Whether ``points`` begin with all that may be there: none of them was measured anew."""
         if self.points > len(points):
             return False
         if self.points == 0:
             return True
         last = points[self.points - 1]
         return (last.step, last.time) == (self.step, self.time)
+
+    def sending(self, points: Sequence[Point]) -> Self:
+        """The mark to leave before these are sent."""
+        if not points:
+            return replace(self, seen="")
+        last = points[-1]
+        return replace(self, seen="", points=len(points), step=last.step, time=last.time)
+
+    def complete(self, seen: str, pictured: int) -> Self:
+        """The mark to leave when everything was sent."""
+        return replace(self, seen=seen, sent=self.points, pictured=pictured)
 
 
 def seen_of(subject: Subject, sizes: Sequence[int], saved: int) -> str:
@@ -121,7 +160,7 @@ def seen_of(subject: Subject, sizes: Sequence[int], saved: int) -> str:
     """
     status = subject.status
     known = [
-        *(subject.name, subject.sweeps, status.state, status.outcome, status.reason),
+        *(subject.name, subject.sweeps, subject.arm, status.state, status.outcome, status.reason),
         *(sizes, saved, [(a.number, a.ending) for a in subject.facts.attempts]),
     ]
     return hashlib.blake2b(json.dumps(known).encode(), digest_size=8).hexdigest()
@@ -148,6 +187,7 @@ def project(subject: Subject, config: RunConfig, points: Sequence[Point], saved:
         end=_end(subject, points, begin) if over else None,
         params=_params(config),
         tags=_tags(subject, config),
+        dataset=_dataset(subject, config),
         points=visible(points, saved=saved, over=over),
     )
 
@@ -155,6 +195,14 @@ def project(subject: Subject, config: RunConfig, points: Sequence[Point], saved:
 def visible(points: Sequence[Point], *, saved: int, over: bool) -> list[Point]:
     """The points that will not be measured again: up to the checkpoint, or all once it is over."""
     return [point for point in points if over or point.step <= saved]
+
+
+def _dataset(subject: Subject, config: RunConfig) -> tuple[str, str] | None:
+    for attempt in subject.facts.attempts:
+        content_hash = attempt.start.facts.get("content_hash")
+        if content_hash:
+            return config.data.name, str(content_hash)
+    return None
 
 
 def _end(subject: Subject, points: Sequence[Point], begin: float) -> float:
@@ -176,13 +224,14 @@ def _tags(subject: Subject, config: RunConfig) -> dict[str, str]:
         "sweeps": ", ".join(subject.sweeps),
         "dataset": config.data.name,
         "starts": str(len(attempts)),
+        COLOUR_TAG: COLOURS[subject.arm % len(COLOURS)],
     }
     if attempts:
         start = attempts[-1].start
         told |= {
             "host": start.host,
             "code": start.code_hash,
-            "data_hash": str(start.facts.get("content_hash", "")),
+            "data_hash": str(start.facts.get("content_hash") or ""),
             "handle": str(start.facts.get("handle") or ""),
         }
     return {key: _short(value) for key, value in told.items()}

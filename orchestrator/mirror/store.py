@@ -1,25 +1,35 @@
 """The MLflow side of the mirror: experiments, runs and batches; nothing is known of files here."""
 
+import json
 import logging
 import os
+import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow import MlflowClient, entities
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from orchestrator.jobs.journal import Point
-from orchestrator.mirror.projection import Mark, Projection
+from orchestrator.mirror.pictures import Picture
+from orchestrator.mirror.projection import Mark, Projection, Study
 
 ROOT_TAG, JOB_TAG = "orchestrate.root", "orchestrate.job"
 """These two name a run."""
 MARK_TAG, STAMP_TAG = "orchestrate.mark", "orchestrate.stamp"
+NOTE_TAG = "mlflow.note.content"
+"""What a page says of an experiment or a run."""
 METRICS_LIMIT, PARAMS_LIMIT, PAGE = 1000, 100, 1000
 """What MLflow takes in one request, and gives in one answer."""
+PICTURED = {"mlflow.loggedImages": "True"}
+"""The page looks for pictures only in runs that bear this tag."""
+DIGEST = 12
+"""Characters of a dataset's content hash that are shown; the whole is in its source."""
 PAUSES_S = (0.5, 2.0)
 """Before a call that failed is made again."""
 PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
@@ -29,7 +39,7 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 HABITS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
@@ -51,6 +61,7 @@ class Experiment:
 
     id: str
     stamp: str
+    tags: Mapping[str, str]
 
 
 class Store:
@@ -63,35 +74,52 @@ class Store:
         self._client = MlflowClient(tracking_uri=uri)
 
     def _ask(self, call: Callable[..., Answer], *args: Any, **more: Any) -> Answer:
-        """What a call answers; one that failed, and may not the next time, is made again."""
+        """What a call answers; one that failed, and may not the next time, is made again.
+
+        Raises:
+            MlflowException: it failed for good, or too often; of files and connections too.
+        """
         for pause_s in PAUSES_S:
             try:
                 return call(*args, **more)
             except MlflowException as error:
                 if error.error_code not in PASSING:
                     raise
-                time.sleep(pause_s)
-        return call(*args, **more)
+            except OSError:  # requests' errors are of this family
+                pass
+            time.sleep(pause_s)
+        try:
+            return call(*args, **more)
+        except OSError as error:
+            raise MlflowException(str(error)) from None
 
-    def experiment(self, study: str, artifacts: str | None) -> "Experiment":
-        """The study's experiment, made if there is none."""
-        found = self._ask(self._client.get_experiment_by_name, study)
+    def experiment(self, study: Study, artifacts: str | None) -> Experiment:
+        """The study's experiment, made if there is none, with its note."""
+        found = self._ask(self._client.get_experiment_by_name, study.name)
         if found is None:
-            tags = {**KIND, STAMP_TAG: uuid.uuid4().hex}
-            try:
-                made = self._ask(self._client.create_experiment, study, artifacts, tags=tags)
-                return Experiment(str(made), tags[STAMP_TAG])
-            except MlflowException:  # another root's mirror may have been first
-                found = self._ask(self._client.get_experiment_by_name, study)
-                if found is None:
-                    raise
+            found = self._made(study.name, artifacts)
         if found.lifecycle_stage == "deleted":
             self._ask(self._client.restore_experiment, found.experiment_id)
-        stamp = found.tags.get(STAMP_TAG)
-        if stamp is None:
-            stamp = uuid.uuid4().hex
-            self._ask(self._client.set_experiment_tag, found.experiment_id, STAMP_TAG, stamp)
-        return Experiment(found.experiment_id, stamp)
+        stamp = found.tags.get(STAMP_TAG) or uuid.uuid4().hex
+        one = Experiment(str(found.experiment_id), stamp, found.tags)
+        self.note(one, {**KIND, STAMP_TAG: stamp, NOTE_TAG: study.note})
+        return one
+
+    def note(self, experiment: Experiment, tags: Mapping[str, str]) -> None:
+        """Let an experiment have these tags."""
+        for name, value in tags.items():
+            if experiment.tags.get(name) != value:
+                self._ask(self._client.set_experiment_tag, experiment.id, name, value)
+
+    def _made(self, name: str, artifacts: str | None) -> entities.Experiment:
+        try:
+            made = self._ask(self._client.create_experiment, name, artifacts)
+        except MlflowException:  # another root's mirror may have been first
+            found = self._ask(self._client.get_experiment_by_name, name)
+            if found is None:
+                raise
+            return found
+        return self._ask(self._client.get_experiment, made)
 
     def is_active(self, run: str) -> bool:
         """Whether a run is there, and nobody has deleted it."""
@@ -146,16 +174,15 @@ class Store:
         for batch in _batches(points):
             self._ask(self._client.log_batch, run, metrics=batch)
 
-    def describe(self, run: str, one: Projection, *, params: bool) -> None:
-        """Tags and status, and the parameters, which never change, if they are not there yet."""
-        pairs = [Param(key, value) for key, value in one.params.items()] if params else []
+    def describe(self, run: str, one: Projection, mark: Mark, *, anew: bool) -> None:
+        """Status, tags and the mark; of a run made ``anew`` also what never changes."""
+        pairs = [Param(key, value) for key, value in one.params.items()] if anew else []
         for first in range(0, len(pairs), PARAMS_LIMIT):
             self._ask(self._client.log_batch, run, params=pairs[first : first + PARAMS_LIMIT])
-        self._ask(
-            self._client.log_batch,
-            run,
-            tags=[RunTag(key, value) for key, value in one.tags.items()],
-        )
+        if anew and one.dataset:
+            self._ask(self._client.log_inputs, run, datasets=[_input(*one.dataset)])
+        tags = {**one.tags, MARK_TAG: str(mark)}
+        self._ask(self._client.log_batch, run, tags=[RunTag(*pair) for pair in tags.items()])
         if one.end is None:
             self._ask(self._client.update_run, run, status=one.status.value, name=one.name)
         else:
@@ -163,9 +190,25 @@ class Store:
                 self._client.set_terminated, run, status=one.status.value, end_time=_ms(one.end)
             )
 
+    def show(self, run: str, shown: Sequence[Picture]) -> None:
+        """Put pictures where the page's grid looks for them; those that are there stay the same."""
+        with tempfile.TemporaryDirectory(prefix="orchestrate-pictures-") as folder:
+            for picture in shown:
+                for name, content in picture.files():
+                    (Path(folder) / name).write_bytes(content)
+            self._ask(self._client.log_artifacts, run, folder, "images")
+
     def mark(self, run: str, mark: Mark) -> None:
         """Say how much of its job a run has, when it has it."""
-        self._ask(self._client.set_tag, run, MARK_TAG, str(mark))
+        tags = {MARK_TAG: str(mark)} | (PICTURED if mark.pictured >= 0 else {})
+        self._ask(self._client.log_batch, run, tags=[RunTag(*pair) for pair in tags.items()])
+
+
+def _input(name: str, digest: str) -> DatasetInput:
+    """A dataset that a run was trained on, by its name and content."""
+    source = json.dumps({"name": name, "content_hash": digest})
+    dataset = Dataset(name, digest[:DIGEST], "local", source)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def _batches(points: Sequence[Point]) -> Iterator[list[Metric]]:

@@ -1,98 +1,140 @@
 """Bringing a store up to date with a run root: what it lacks is sent, the rest is left alone."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
-from orchestrator.errors import RootError, StoreError
+from orchestrator.errors import BusyError, RootError, StoreError
 from orchestrator.jobs.facts import read_history
 from orchestrator.jobs.files import publish, read_record, to_json
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.lease import leased
+from orchestrator.jobs.lease import Lease, holder, leased
 from orchestrator.jobs.store import read_job
-from orchestrator.mirror.projection import Mark, Projection, Subject, project, seen_of
+from orchestrator.mirror.pictures import pictures
+from orchestrator.mirror.projection import Mark, Projection, Study, Subject, project, seen_of
 from orchestrator.mirror.store import Known, Store
+from orchestrator.mirror.view import VIEW_TAG, page_view
 
-SCHEMA = 1
+SCHEMA = 2
 IN_A_ROW = 3
 """So many jobs in a row that the store does not take: it is the store."""
 
 
 @dataclass
 class Synced:
-    """What one sync did; ``refused``: what the store did not take, by job."""
+    """What one sync did.
+
+    ``experiments`` are the store's ids by study; ``refused``: what it did not take, by job.
+    """
 
     created: int = 0
     updated: int = 0
     points: int = 0
+    pictures: int = 0
+    experiments: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def sync(root: Root, uri: str, studies: Mapping[str, Sequence[Subject]]) -> Synced:
-    """Make the store show these jobs, by study.
+def sync(
+    root: Root,
+    uri: str,
+    studies: Sequence[Study],
+    *,
+    through: str | None = None,
+) -> Synced:
+    """Make the store show these studies.
 
     Any number of times, from any number of machines, after any crash: the same runs, each point
-    once. One mirror works on a root at a time.
+    once. One mirror works on a root and store at a time.
+
+    Args:
+        root: the run root.
+        uri: the store's.
+        studies: what is to be shown.
+        through: the URL of the server that has opened the store, if it is the caller's.
 
     Raises:
         StoreError: the store does not answer, or refuses; the next sync catches up.
-        BusyError: another mirror is at it for longer than one waits.
+        BusyError: another mirror is at it for longer than one waits, or serves the store.
     """
     done = Synced()
-    with leased(root.mirror / "lease", "sync"):
+    if through is None and (server := holder(serving(root, uri))):
+        raise BusyError(f"{without_password(uri)} is kept up to date by {server}.")
+    with leased(_beside(root, uri, "lease"), "sync") as lease:
         try:
-            store = Store(uri)
-            for study, subjects in studies.items():
-                _Mirror(root, store, uri, study).show(subjects, done)
-        except MlflowException as error:
+            store = Store(through or uri)
+            for study in studies:
+                mirror = _Mirror(root, lease, store, study, _artifacts(root, uri))
+                done.experiments[study.name] = mirror.experiment.id
+                mirror.show(study.subjects, done)
+                mirror.arrange(study)
+        except (MlflowException, SQLAlchemyError) as error:
+            why = _line(error).replace(_password(uri), "")
             raise StoreError(
-                f"MLflow at {without_password(uri)} did not take it: {_line(error)}. Nothing is "
-                "lost: the next sync catches up."
+                f"MLflow at {without_password(uri)} did not take it: {why}. Nothing is lost: the "
+                "next sync catches up."
             ) from None
     return done
+
+
+def serving(root: Root, uri: str) -> Path:
+    """The folder of the lease of whoever serves a store: a SQLite file has one opener."""
+    return _beside(root, uri, "server")
+
+
+def _beside(root: Root, uri: str, kind: str) -> Path:
+    digest = hashlib.blake2b(uri.encode(), digest_size=8).hexdigest()
+    return root.mirror / f"{digest}.{kind}"
 
 
 class _Mirror:
     """One study's runs in one store, and the memory of what was sent.
 
     The memory only saves asking: it is believed as long as the experiment is the one it was made
-    of, and may be deleted at any time.
+    of, and may be deleted at any time. It is away while something is being sent.
     """
 
-    def __init__(self, root: Root, store: Store, uri: str, study: str) -> None:
-        self._root, self._store, self._id = root, store, root.id()
-        self._experiment = store.experiment(study, _artifacts(root, uri))
-        name = hashlib.blake2b(f"{uri} {study}".encode(), digest_size=8).hexdigest()
-        self._file = root.mirror / f"{name}.json"
+    def __init__(
+        self, root: Root, lease: Lease, store: Store, study: Study, artifacts: str | None
+    ) -> None:
+        self._root, self._lease, self._store, self._id = root, lease, store, root.id()
+        self.experiment = store.experiment(study, artifacts)
+        self._file = root.mirror / f"{self.experiment.stamp}.json"
         remembered = self._remembered()
         if remembered is None:
-            remembered = dict(store.runs(self._experiment.id, self._id))
+            remembered = dict(store.runs(self.experiment.id, self._id))
         self._known = remembered
 
     def show(self, subjects: Sequence[Subject], done: Synced) -> None:
         """Bring every job's run up to date; one that is refused hides no other."""
         row = 0
-        try:
-            for subject in subjects:
-                if not subject.is_worth_a_run:
-                    continue
-                try:
+        for subject in subjects:
+            if not subject.is_worth_a_run:
+                continue
+            try:
+                self._show(subject, done)
+                row = 0
+            except MlflowException as error:
+                if self._was_deleted(self._known.pop(subject.facts.id, None)):
                     self._show(subject, done)
-                    row = 0
-                except MlflowException as error:
-                    if self._was_deleted(subject):
-                        self._show(subject, done)
-                        continue
-                    row += 1
-                    if row >= IN_A_ROW:
-                        raise
-                    done.refused[subject.name] = _line(error)
-        finally:
+                    continue
+                row += 1
+                if row >= IN_A_ROW:
+                    raise
+                done.refused[subject.name] = _line(error)
+        if not self._file.exists():
             self._remember()
+
+    def arrange(self, study: Study) -> None:
+        """Let the page open on useful columns, and on pictures that all pictured runs have."""
+        steps = {known.mark.pictured for known in self._known.values()} - {-1}
+        view = page_view(study.axes, min(steps, default=0))
+        self._store.note(self.experiment, {VIEW_TAG: view})
 
     def _show(self, subject: Subject, done: Synced) -> None:
         folder = self._root.job(subject.facts.id)
@@ -102,48 +144,55 @@ class _Mirror:
         known = self._known.get(subject.facts.id)
         if known is not None and known.mark.seen == seen:
             return
+        if not self._lease.mine():
+            raise BusyError("Another mirror took over: this one was silent for too long.")
+        self._file.unlink(missing_ok=True)
         config, points = read_job(self._root, subject.facts.id), read_history(folder).points
         one = project(subject, config, points, saved)
         if known is not None and not known.mark.begins(one.points):
             self._store.remove(known.run)
             known = None
-        if known is None:
-            known = self._created(one, done)
-            self._known[one.job] = known
-        news = one.points[known.mark.points :]
-        self._store.send(known.run, news)
-        self._store.describe(known.run, one, params=not known.mark.seen)
-        mark = Mark.of(seen, one.points)
-        self._store.mark(known.run, mark)
-        self._known[one.job] = Known(known.run, mark)
+        self._known[one.job] = self._sent(one, known or self._found(one, done), seen, done)
+
+    def _sent(self, one: Projection, known: Known, seen: str, done: Synced) -> Known:
+        """The run, with all that it lacked."""
+        run, before = known.run, known.mark
+        mark = before.sending(one.points)
+        self._store.describe(run, one, mark, anew=not before.seen)
+        news = one.points[before.sent :]
+        self._store.send(run, news)
+        pictured = before.pictured
+        for step, drawn in pictures(self._root.job(one.job), one.points, after=pictured):
+            self._store.show(run, drawn)
+            pictured = step
+            done.pictures += len(drawn)
+        mark = mark.complete(seen, pictured)
+        self._store.mark(run, mark)
         done.updated += 1
         done.points += len(news)
+        return Known(run, mark)
 
-    def _created(self, one: Projection, done: Synced) -> Known:
-        """The job's new run, or the one that a mirror made and did not live to remember."""
-        for _, known in self._store.runs(self._experiment.id, self._id, one.job):
+    def _found(self, one: Projection, done: Synced) -> Known:
+        """The job's run that a mirror made and did not live to remember, or a new one."""
+        for _, known in self._store.runs(self.experiment.id, self._id, one.job):
             if known.mark.begins(one.points):
                 return known
             self._store.remove(known.run)
-        made = self._store.create(self._experiment.id, one, self._id)
-        for _, other in self._store.runs(self._experiment.id, self._id, one.job):
+        made = self._store.create(self.experiment.id, one, self._id)
+        for _, other in self._store.runs(self.experiment.id, self._id, one.job):
             if other.run != made:  # of a request that was heard, and made again
                 self._store.remove(other.run)
         done.created += 1
         return Known(made, Mark())
 
-    def _was_deleted(self, subject: Subject) -> bool:
-        """Whether the refused run is not there any more; it is forgotten then."""
-        known = self._known.get(subject.facts.id)
-        if known is None or self._store.is_active(known.run):
-            return False
-        del self._known[subject.facts.id]
-        return True
+    def _was_deleted(self, known: Known | None) -> bool:
+        """Whether the run of a job that was refused is not there any more."""
+        return known is not None and not self._store.is_active(known.run)
 
     def _remembered(self) -> dict[str, Known] | None:
         try:
             record = read_record(self._file)
-            if (record["schema"], record["stamp"]) != (SCHEMA, self._experiment.stamp):
+            if record["schema"] != SCHEMA:
                 return None
             return {job: Known(run, Mark.read(mark)) for job, (run, mark) in record["runs"].items()}
         except (FileNotFoundError, RootError, KeyError, ValueError):
@@ -151,16 +200,18 @@ class _Mirror:
 
     def _remember(self) -> None:
         runs = {job: (known.run, str(known.mark)) for job, known in self._known.items()}
-        record = {"schema": SCHEMA, "stamp": self._experiment.stamp, "runs": runs}
-        publish(self._file, to_json(record))
+        publish(self._file, to_json({"schema": SCHEMA, "runs": runs}))
 
 
 def without_password(uri: str) -> str:
     """A store's URI as it may be shown."""
-    parts = urlsplit(uri)
-    if not parts.password and not parts.username:
-        return uri
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return uri.replace(_password(uri), "", 1)
+
+
+def _password(uri: str) -> str:
+    """User, password and the sign after them, as the URI has them."""
+    user, at, _ = urlsplit(uri).netloc.rpartition("@")
+    return user + at
 
 
 def _artifacts(root: Root, uri: str) -> str | None:
@@ -181,5 +232,5 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _line(error: MlflowException) -> str:
+def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]

@@ -6,6 +6,7 @@ from pathlib import Path
 from model.figures import Histogram, norms_by_arm
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.probes import probes_by_step
 from orchestrator.results.frame import Group, label
 
 
@@ -34,5 +35,5 @@ def draw_norms(root: Root, groups: Sequence[Group], target: Path) -> None:
 
 def newest_probe(root: Root, job: str) -> Path | None:
     """The arrays of a job's last probe: of the highest step, and there of the last attempt."""
-    found = root.job(job).probes.glob("[0-9]*-[0-9]*.npz")
-    return max(found, key=lambda path: path.stem.split("-")[::-1], default=None)
+    found = probes_by_step(root.job(job).probes)
+    return found[max(found)] if found else None

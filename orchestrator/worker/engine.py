@@ -19,6 +19,7 @@ from orchestrator.worker.data.loader import Feed, Helpers, training_portions
 from orchestrator.worker.data.order import steps_per_epoch
 from orchestrator.worker.measure import evaluate, packed, probe
 from orchestrator.worker.optim import learning_rate, set_learning_rate
+from orchestrator.worker.pictures import pictures
 from orchestrator.worker.ranks import joined
 from orchestrator.worker.scribe import Scribe
 from orchestrator.worker.stop import StopFlag, Stopped
@@ -137,7 +138,8 @@ def _look(run: Run, epoch: int) -> None:
     if last or epoch % config.probe.every_epochs == 0:
         findings = probe(trainer, run.val, run.helpers)
         if run.scribe and findings:
-            run.scribe.arrays(trainer.step, packed(findings.arrays))
+            drawn = pictures(config, run.val, findings, epoch)
+            run.scribe.arrays(trainer.step, packed(findings.arrays | drawn))
             metrics |= findings.scalars
     if run.scribe and metrics:
         run.scribe.point(trainer.step, epoch, metrics)

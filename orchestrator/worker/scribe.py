@@ -7,6 +7,7 @@ from typing import Any, Self
 from orchestrator.jobs.files import publish
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
+from orchestrator.jobs.probes import probe_file
 from orchestrator.worker import checkpoint
 from orchestrator.worker.records import leave_if_superseded
 
@@ -39,7 +40,7 @@ class Scribe:
 
     def arrays(self, step: int, content: bytes) -> None:
         leave_if_superseded(self.job, self.attempt)
-        publish(self.job.probes / f"{self.attempt.number:03d}-{step:09d}.npz", content)
+        publish(probe_file(self.job.probes, self.attempt.number, step), content)
 
     def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
         """Publish the state, after the journal up to it is durable."""

@@ -1,23 +1,27 @@
 """A run root whose jobs are written by hand, and stores to show them in."""
 
+import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes.place import attempt
 from mlflow import MlflowClient
+from PIL import Image
 
 from orchestrator.config import RunConfig
 from orchestrator.jobs.facts import Ending, gather, read_submissions
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.probes import probe_file
 from orchestrator.jobs.state import status_of
 from orchestrator.jobs.store import create_root, write_job
 from orchestrator.jobs.submissions import Submission, write_intent, write_outcomes, write_submitted
-from orchestrator.mirror.projection import Subject
+from orchestrator.mirror.projection import Study, Subject
 from orchestrator.mirror.sync import Synced, sync
 
 STUDY = "study"
@@ -29,6 +33,7 @@ class Lab:
 
     root: Root
     uri: str
+    study: str = STUDY
 
     def __post_init__(self) -> None:
         self.jobs: dict[str, str] = {}
@@ -66,11 +71,21 @@ class Lab:
         for step in steps:
             value = float("nan") if step == 20 else 1.0 / (step + number)
             journal.point(step, step // 10, {"train/loss": value, "val/top1": float(step)})
+            if step % 20 == 0:
+                self.draw(name, number, step)
         journal.close()
         if saved is not None:
             (job.checkpoints / f"{number:03d}-{saved:09d}").mkdir(parents=True)
         if ending is not None:
             self.end(name, number, ending, step=steps[-1])
+
+    def draw(self, name: str, number: int, step: int) -> None:
+        """What a probe leaves at a step."""
+        path = probe_file(self.root.job(self.jobs[name]).probes, number, step)
+        path.parent.mkdir(exist_ok=True)
+        drawn = io.BytesIO()
+        Image.new("L", (800, 400), color=step).save(drawn, "png")
+        np.savez(path, **{"picture/norm_map": np.frombuffer(drawn.getvalue(), np.uint8)})
 
     def end(self, name: str, number: int, ending: Ending, **facts: Any) -> None:
         from orchestrator.jobs.files import publish, to_json
@@ -85,17 +100,21 @@ class Lab:
     def subjects(self) -> list[Subject]:
         facts = gather(self.root, self.jobs.values(), read_submissions(self.root))
         return [
-            Subject(name, ("s",), facts[job], status_of(facts[job], {}, {}, 0.0))
+            Subject(name, ("s",), 0, facts[job], status_of(facts[job], {}, {}, 0.0))
             for name, job in self.jobs.items()
         ]
 
     def sync(self) -> Synced:
-        return sync(self.root, self.uri, {STUDY: self.subjects()})
+        return sync(self.root, self.uri, [self.shown()])
+
+    def shown(self) -> Study:
+        subjects = self.subjects()
+        return Study(name=self.study, subjects=subjects, axes={"optim.lr": True}, note="Which?")
 
     def dump(self) -> dict[str, Any]:
         """All that the store shows of each run, by job; two runs of a job are an error."""
         client = MlflowClient(tracking_uri=self.uri)
-        experiment = client.get_experiment_by_name(STUDY)
+        experiment = client.get_experiment_by_name(self.study)
         shown: dict[str, Any] = {}
         for run in client.search_runs([experiment.experiment_id]):
             job = run.data.tags["orchestrate.job"]
@@ -113,17 +132,16 @@ class Lab:
                 "times": (run.info.start_time, run.info.end_time),
                 "params": dict(run.data.params),
                 "tags": dict(run.data.tags),
+                "inputs": [
+                    (one.dataset.name, one.dataset.digest, [tag.value for tag in one.tags])
+                    for one in run.inputs.dataset_inputs
+                ],
+                "pictures": sorted(
+                    file.path for file in client.list_artifacts(run.info.run_id, "images")
+                ),
                 "history": {metric: sorted(points) for metric, points in history.items()},
             }
         return shown
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store with its tables: making them takes seconds."""
-    file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
-    return file
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from orchestrator.mirror import store
 
 CALLS = (
     *("get_experiment_by_name", "create_experiment", "create_run", "log_batch", "set_tag"),
-    *("update_run", "set_terminated", "search_runs", "delete_run"),
+    *("update_run", "set_terminated", "search_runs", "delete_run", "log_inputs", "log_artifacts"),
+    *("get_experiment", "set_experiment_tag"),
 )
 
 
@@ -49,6 +50,29 @@ def test_runs_show_configuration_state_and_every_point_of_the_journals(full: Lab
     steps = {metric: [point[0] for point in points] for metric, points in run["history"].items()}
     assert steps == {key: [0, 10, 20, 30, 40] for key in ("train/loss", "val/top1", "epoch")}
     assert run["history"]["train/loss"][2][2] == "nan"
+    assert run["inputs"] == [("digits", "da7a", ["training"])]
+
+
+def test_pictures_are_named_so_that_the_page_finds_key_step_and_time(full: Lab) -> None:
+    full.sync()
+
+    shown = {run["name"]: run for run in full.dump().values()}
+    assert shown["done"]["tags"]["mlflow.loggedImages"] == "True"
+    at = {step: time for step, time, _ in shown["done"]["history"]["val/top1"]}
+    whole = [name for name in shown["done"]["pictures"] if "compressed" not in name]
+    assert [name.rpartition("+")[0] for name in whole] == [
+        f"images/norm_map+step+{step}+timestamp+{at[step]}" for step in (0, 20, 40)
+    ]
+    small = [name for name in shown["done"]["pictures"] if name not in whole]
+    assert small == [name.replace(".png", "+compressed.webp") for name in whole]
+
+
+def test_a_probe_of_which_nothing_is_saved_yet_shows_no_picture(lab: Lab) -> None:
+    lab.measure(lab.submit("a"), "a", range(0, 50, 10), saved=30)
+    lab.sync()
+
+    (run,) = lab.dump().values()
+    assert {name.split("+")[2] for name in run["pictures"]} == {"0", "20"}
 
 
 def test_of_a_job_that_runs_only_what_is_saved_is_shown(full: Lab) -> None:
@@ -117,6 +141,30 @@ def test_what_was_measured_anew_is_shown_once(lab: Lab) -> None:
     assert (run["status"], run["tags"]["starts"]) == ("FINISHED", "2")
 
 
+@pytest.mark.parametrize("survives", ["memory", "nothing"])
+def test_points_on_their_way_when_a_mirror_was_killed_are_not_shown_beside_newer_ones(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, survives: str
+) -> None:
+    one = lab.submit("a")
+    lab.measure(one, "a", range(0, 30, 10), saved=20)
+    lab.sync()
+    attempt = lab.root.job(lab.jobs["a"]).attempt(1)
+    with attempt.journal.open("a") as journal:
+        journal.write('{"t": 5.0, "step": 30, "epoch": 3, "m": {"val/top1": 30.0}}\n')
+    lab.end("a", 1, Ending.ERROR)
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Store, "mark", dying)
+        with pytest.raises(Dying):
+            lab.sync()
+    if survives == "nothing":
+        shutil.rmtree(lab.root.mirror)
+    lab.measure(lab.submit("a"), "a", range(30, 50, 10), number=2, ending=Ending.FINISHED)
+    lab.sync()
+
+    (run,) = lab.dump().values()
+    assert [point[0] for point in run["history"]["val/top1"]] == [0, 10, 20, 30, 40]
+
+
 @pytest.mark.parametrize(
     ("how", "status", "state"),
     [
@@ -142,6 +190,10 @@ def test_a_run_whose_job_was_ended_says_so_after_one_sync(
 
 class Dying(Exception):  # noqa: N818 - as a kill: nothing catches it
     pass
+
+
+def dying(*_: object) -> None:
+    raise Dying
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])

@@ -8,7 +8,8 @@ from signal import SIGKILL
 import pytest
 from support.dev_cluster import DevCluster
 from support.pool_bench import until
-from support.site import EARLY, LONG, Site, one_after_the_other
+from support.shown import plant_store, statuses
+from support.site import EARLY, LONG, SWEEP, Site, one_after_the_other
 
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.processes import Process
@@ -179,7 +180,7 @@ def test_a_job_that_is_cancelled_while_it_runs_stays_so_until_it_is_launched(
 
 @pytest.mark.parametrize("when", ["running", "waiting"])
 def test_a_job_that_scancel_ended_stays_cancelled_until_it_is_launched(
-    site: Site, dev_cluster: DevCluster, uninterrupted: Metrics, when: str
+    site: Site, dev_cluster: DevCluster, uninterrupted: Metrics, empty_store: Path, when: str
 ) -> None:
     profile = site.profile(extra={"begin": "now+1hour"} if when == "waiting" else {})
     site.launch("--cluster", str(profile))
@@ -187,10 +188,14 @@ def test_a_job_that_scancel_ended_stays_cancelled_until_it_is_launched(
         site.await_step()
     dev_cluster.run("scancel", site.handle())
     site.await_state("CANCELLED", seconds=90)
+    plant_store(site.root, empty_store)
     site.finish(site.watch(), code=3)
     assert "scancel" in site.row()["reason"]
+    shown = statuses(site.root, SWEEP["name"])
     site.launch("--wait", "--every", "1")
 
+    assert list(shown.values()) == (["KILLED"] if when == "running" else [])
+    assert list(statuses(site.root, SWEEP["name"]).values()) == ["FINISHED"]
     assert site.metrics() == uninterrupted
     assert site.attempts()[-1].start.token != sorted_tokens(site)[0]
     assert one_after_the_other(site.job())

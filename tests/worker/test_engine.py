@@ -4,13 +4,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 
+from model.figures import PICTURES
 from orchestrator.config import Placement, RunConfig
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.probes import probe_file, read_pictures
 from orchestrator.worker import engine
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
@@ -29,11 +33,13 @@ class Notes:
 
     points: list[tuple[int, int, Mapping[str, float]]] = field(default_factory=list)
     saved: list[dict[str, Any]] = field(default_factory=list)
+    probed: list[tuple[int, bytes]] = field(default_factory=list)
 
     def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
         self.points.append((step, epoch, metrics))
 
-    def arrays(self, step: int, content: bytes) -> None: ...
+    def arrays(self, step: int, content: bytes) -> None:
+        self.probed.append((step, content))
 
     def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
         assert step == state["step"]
@@ -109,6 +115,32 @@ def test_a_stop_saves_after_the_step_it_came_in_and_not_before_the_epoch_was_loo
 
     assert [state["step"] for state in notes.saved] == [run.steps_per_epoch]
     assert "val/top1" in notes.points[-1][2]
+
+
+def test_a_probe_leaves_its_pictures_beside_its_arrays_and_one_that_fails_ends_nothing(
+    tiny: Tiny,
+    images: tuple[SplitImages, SplitImages],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    notes, random = Notes(), (torch.get_rng_state(), np.random.get_state()[1].copy())  # noqa: NPY002
+    failing = Mock(side_effect=RuntimeError("no font"))
+    monkeypatch.setattr("orchestrator.worker.pictures.PICTURES", PICTURES | {"norm_map": failing})
+    config = tiny(train__epochs=1, probe__images=20)
+
+    ending = engine._loop(run_of(config, images, notes), StopFlag())
+
+    ((step, content),) = notes.probed
+    file = probe_file(tmp_path, 1, step)
+    file.write_bytes(content)
+    assert ending is Ending.FINISHED
+    assert read_pictures(file).keys() == {"norms_by_block", "attention_map"}
+    assert all(png.startswith(b"\x89PNG") for png in read_pictures(file).values())
+    assert np.load(file)["norms/maps"].shape == (6, 2, 2)
+    assert "RuntimeError: no font" in "".join(capfd.readouterr())
+    assert torch.equal(torch.get_rng_state(), random[0])
+    assert (np.random.get_state()[1] == random[1]).all()  # noqa: NPY002
 
 
 def test_costs_are_told_against_the_plain_transformer_of_the_same_size(tiny: Tiny) -> None:

@@ -66,3 +66,17 @@ def test_arrays_keep_blocks_and_heads_apart() -> None:
     arrays = summarise({name: tensor.numpy() for name, tensor in measured.items()}).arrays
 
     assert arrays["attention/by_head/cls_share"].tolist() == [[0, 1, 0], [0, 0, 0]]
+
+
+def test_maps_are_of_the_class_token_in_the_last_block_and_mean_over_heads() -> None:
+    earlier, last = torch.rand(8, 3, TOKENS, TOKENS), torch.zeros(8, 3, TOKENS, TOKENS)
+    last[:, :, 1:] = 0.5  # from other tokens
+    last[:, :, 0, :PREFIX] = 0.1  # to other tokens
+    last[4, 0, 0, PREFIX + 5], last[4, 1, 0, PREFIX + 5] = 0.3, 0.6
+
+    measured = measure({"attention": [earlier, last]}, registers=REGISTERS)
+    maps = summarise({k: v.numpy() for k, v in measured.items()}).arrays["attention/cls_maps"]
+
+    assert maps.shape == (6, 3, 3)
+    assert maps[4, 1, 2] == pytest.approx(0.3)
+    assert maps.sum() == pytest.approx(0.3)

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from model.config import ViTConfig
-from model.probes.base import Array, Findings
+from model.probes.base import MAP_IMAGES, Array, Findings
 from model.probes.norms import HISTOGRAM_EDGES, describe, measure, summarise
 from model.record import record
 from model.vit import build_vit
@@ -119,7 +119,7 @@ def test_a_diverged_model_gives_nan_and_no_failure(quiet: Array) -> None:
 def test_activations_are_taken_image_by_image() -> None:
     """Kurtosis of each image's values, and the maximum over its blocks, then means."""
     generator = torch.Generator().manual_seed(0)
-    blocks = [torch.randn(2, 9, DIM, generator=generator) ** 3 * 1e6 for _ in range(2)]
+    blocks = [torch.randn(2, 6, DIM, generator=generator) ** 3 * 1e6 for _ in range(2)]
     blocks[0][0, 0, 5], blocks[1][1, 4, 2] = 3e9, -5e9
 
     measured = measure({"blocks": blocks}, registers=1)
@@ -129,6 +129,17 @@ def test_activations_are_taken_image_by_image() -> None:
     kurtoses = [stats.kurtosis(image, fisher=False) for image in flat]
     assert scalars["activations/max_inf"] == pytest.approx(4e9)
     assert scalars["activations/kurtosis"] == pytest.approx(np.mean(kurtoses), rel=1e-4)
+
+
+@pytest.mark.parametrize("registers", [0, 4])
+def test_maps_are_the_last_blocks_norms_of_the_first_images(quiet: Array, registers: int) -> None:
+    quiet[2, 14 + 3] = 300  # row 1, column 3
+
+    maps = found(3 * quiet, quiet, registers=registers).arrays["norms/maps"]
+
+    assert maps.shape == (MAP_IMAGES, 14, 14)
+    assert maps[2, 1, 3] == 300
+    assert maps[5].ravel() == pytest.approx(quiet[5])
 
 
 @pytest.mark.parametrize("registers", [0, 4])

@@ -1,0 +1,59 @@
+"""The pictures of a job's probes, as MLflow's image grid and its step slider want them named."""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from orchestrator.jobs.journal import Point
+from orchestrator.jobs.layout import JobFolder
+from orchestrator.jobs.probes import probes_by_step, read_pictures
+
+WIDTH_PX = 300
+"""Of a picture in the page's grid, which shows it at its own size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG of one step. ``time``: UTC epoch seconds of the measurement that it shows."""
+
+    key: str
+    step: int
+    time: float
+    content: bytes
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Names and contents: the whole picture, and the smaller one that the page's grid shows.
+
+        The page takes key, step and time apart at the plus signs. A picture's names are always the
+        same, so that sending it again changes nothing.
+        """
+        same = hashlib.blake2b(self.content, digest_size=16).hexdigest()
+        name = f"{self.key}+step+{self.step}+timestamp+{round(self.time * 1000)}+{same}"
+        yield f"{name}.png", self.content
+        yield f"{name}+compressed.webp", _smaller(self.content)
+
+
+def pictures(
+    folder: JobFolder, points: Sequence[Point], *, after: int
+) -> Iterator[tuple[int, list[Picture]]]:
+    """What a job's probes drew, by step: at the steps of these points that are beyond ``after``.
+
+    Raises:
+        RootError: a probe's file is damaged.
+    """
+    times = {point.step: point.time for point in points}
+    for step, path in probes_by_step(folder.probes).items():
+        if step > after and step in times:
+            drawn = read_pictures(path)
+            yield step, [Picture(key, step, times[step], png) for key, png in drawn.items()]
+
+
+def _smaller(png: bytes) -> bytes:
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.thumbnail((WIDTH_PX, WIDTH_PX), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "webp", quality=90)
+    return buffer.getvalue()

@@ -1,0 +1,51 @@
+"""Drawing what a probe found, beside training and never at its expense."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from model.figures import PICTURES, Probed, png
+from model.probes.base import MAP_IMAGES, Array, Findings
+from orchestrator.config import RunConfig
+from orchestrator.jobs.probes import PICTURE
+from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.index import probe_positions
+from orchestrator.worker.data.loader import evaluation_batches
+
+
+def pictures(
+    config: RunConfig, images: SplitImages, findings: Findings, epoch: int
+) -> dict[str, Array]:
+    """Every picture that applies, as ``picture/<name>``: the bytes of a PNG, uint8.
+
+    One that cannot be drawn is left out, and the log says why.
+    """
+    drawn = {}
+    with _aloud("pictures"):
+        shown = first_images(config, images)
+        probed = Probed(arrays=findings.arrays, images=shown, epoch=epoch)
+        for name, draw in PICTURES.items():
+            with _aloud(name):
+                if figure := draw(probed):
+                    drawn[PICTURE + name] = np.frombuffer(png(figure), np.uint8)
+    return drawn
+
+
+def first_images(config: RunConfig, images: SplitImages) -> Array:
+    """The pixels of the probe batch's first images, of which there are maps, uint8 (n, C, H, W)."""
+    positions = probe_positions(images.index, config.probe.images)[:MAP_IMAGES]
+    (batch,) = evaluation_batches(images, [positions], config.model.img_size)
+    pixels: Array = batch.images.numpy()
+    return pixels
+
+
+@contextmanager
+def _aloud(what: str) -> Iterator[None]:
+    """Whatever fails inside is printed and forgotten: training goes on without ``what``."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001  # drawing may meet anything a foreign library raises
+        print(f"warning: {what} could not be drawn; training goes on without.")
+        traceback.print_exc()

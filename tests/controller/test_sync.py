@@ -1,0 +1,113 @@
+"""What of a root is shown in MLflow, and where."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.controller import sync, ui
+from orchestrator.controller.sync import arms_of, locate_store, plans_of, store_in_use, varied
+from orchestrator.errors import SpecError
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.store import create_root, write_revision
+from orchestrator.mirror.sync import without_password
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return create_root(tmp_path / "runs")
+
+
+def record(**settings: Any) -> dict[str, Any]:
+    """A job's record: what it reduces to, and the whole, in which a gate may be null."""
+    gate = {"position": settings["gate"]} if "gate" in settings else None
+    reduced = {"model.registers": settings["k"]} if "k" in settings else {}
+    reduced |= {"model.gate.position": settings["gate"]} if gate else {}
+    reduced |= {"seed": settings["seed"]} if "seed" in settings else {}
+    whole = {"registers": settings.get("k", 0), "gate": gate}
+    return {"reduced": reduced, "config": {"seed": settings.get("seed", 0), "model": whole}}
+
+
+def test_keys_that_differ_are_axes_and_those_below_a_null_section_are_not_everywhere() -> None:
+    records = [record(), record(k=4), record(gate="sdpa", seed=1), record(gate="sdpa", k=4)]
+
+    assert varied(records) == {"model.gate.position": False, "model.registers": True, "seed": True}
+    assert varied([record(k=4), record(k=4)]) == {}
+
+
+def test_jobs_that_differ_only_in_their_seed_are_one_arm() -> None:
+    records = {"a": record(k=4, seed=1), "b": record(), "c": record(k=4, seed=2)}
+
+    assert arms_of(records) == {"a": 0, "b": 1, "c": 0}
+
+
+def test_a_sweep_stands_for_its_study_and_brings_the_others_of_it(root: Root) -> None:
+    for name, study in (("s1", "one"), ("s2", "one"), ("s3", "two")):
+        content = {"schema": 2, "name": name, "study": study, "question": f"{name}?", "jobs": []}
+        write_revision(root, name, content)
+
+    (plan,) = plans_of(root, ["s1"])
+    assert plan.study == "one"
+    assert plan.note == "**s1** (0 jobs): s1?\n\n**s2** (0 jobs): s2?"
+    assert [plan.study for plan in plans_of(root, [])] == ["one", "two"]
+    assert [plan.study for plan in plans_of(root, ["two"])] == ["two"]
+    with pytest.raises(SpecError, match=r"'four'.*There are: one, s1, s2, s3, two"):
+        plans_of(root, ["one", "four"])
+
+
+def test_the_store_is_the_named_one_or_a_file_of_the_root(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = f"sqlite:///{root.path}/mlflow/mlflow.db"
+    assert store_in_use(root) is None
+    assert not (root.path / "mlflow").exists()
+    assert locate_store(root) == own
+    (root.path / "mlflow" / "mlflow.db").touch()
+    assert store_in_use(root) == own
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://far")
+
+    assert store_in_use(root) == locate_store(root) == "http://far"
+    assert locate_store(root, "http://asked") == "http://asked"
+
+
+def test_on_a_network_file_system_the_file_is_on_this_machines_own_disk(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "_file_system", lambda path: "nfs4")
+    uri = locate_store(root)
+    folder = Path(f"/var/tmp/orchestrate-{os.getuid()}")
+
+    assert uri.startswith(f"sqlite:///{folder}/{root.id()}-")
+    made = Path(uri.removeprefix("sqlite:///")).parent
+    assert made.stat().st_mode & 0o077 == 0
+    shutil.rmtree(made)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://me:secret@far:5000/mlflow", "http://far:5000/mlflow"),
+        ("postgresql://me@far/db", "postgresql://far/db"),
+        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+    ],
+)
+def test_a_password_in_a_uri_is_not_shown(uri: str, shown: str) -> None:
+    assert without_password(uri) == shown
+
+
+def test_a_machine_is_shared_over_ssh_beside_slurm_or_with_other_people_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(ui, "uids_here", lambda: {0, os.getuid(), 65534})
+    assert not ui.is_shared_machine()
+    monkeypatch.setattr(ui, "uids_here", lambda: {0, 1234})
+    assert ui.is_shared_machine()
+    monkeypatch.setattr(ui, "uids_here", set)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert ui.is_shared_machine()
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setenv("SSH_CONNECTION", "from afar")
+    assert ui.is_shared_machine()
