@@ -21,6 +21,7 @@ quickstart: $(VENV)/.train
 	$(BIN)/orchestrate launch sweeps/quickstart.yaml --wait
 	$(BIN)/orchestrate results quickstart --also norms/max_over_median \
 	    --also attention/entropy --also gates/mean --also flops/relative_to_vanilla
+	@echo "Next: $(BIN)/orchestrate ui quickstart"
 
 test: $(VENV)/.test $(if $(SLURM),slurm-packages) $(if $(BROWSER),browser-packages)
 	$(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(if $(BROWSER),--browser) $(ARGS)

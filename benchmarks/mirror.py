@@ -2,9 +2,9 @@
 
     python benchmarks/mirror.py
 
-Writes journals of finished jobs, then measures on SQLite: (1) the first sync; (2) such values sent
-as a training loop would, with ``MlflowClient.log_metric``, the named peer, into the same store; (3)
-a sync that finds nothing new, of many more jobs. Prints JSON.
+Writes journals of finished jobs, then measures on SQLite: (1) the first sync; (2) as many values as
+``--calls``, sent one by one with ``MlflowClient.log_metric``, as a training loop would, into the
+same store; (3) a sync that finds nothing new, of many more jobs. Prints JSON.
 """
 
 import argparse

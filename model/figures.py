@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-# Okabe and Ito's colours, told apart by colour-blind readers
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_MAP = "viridis"
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#f0e442"),
+    *("#999999", "#882255", "#44aa99", "#332288"),
+)
+"""Okabe and Ito's, then some of Tol's: told apart by colour-blind readers."""
+_COLOUR_MAP = "viridis"
 _UNKNOWN = "#BBBBBB"
 """Where a value is not finite."""
 _WIDTH_IN, _DPI = 8, 100
@@ -35,7 +38,7 @@ class Histogram:
 
     def median(self) -> float:
         """The median, placed inside its bin as if the bin were filled evenly."""
-        import numpy as np  # noqa: PLC0415  # this module is read where no array is drawn
+        import numpy as np
 
         below = np.concatenate([[0], np.cumsum(self.counts)])
         return float(np.interp(below[-1] / 2, below, self.edges))
@@ -60,8 +63,8 @@ def norms_by_arm(histograms: Mapping[str, Histogram]) -> "Figure":
     logarithmic: artifacts are a few tokens in a thousand, at several times the median. Drawn 8
     inches wide, so that 100 dots an inch fill 800 pixels.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415  # half a second that only figures need
-    from matplotlib.ticker import (  # noqa: PLC0415  # as above
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import (
         LogLocator,
         NullLocator,
         StrMethodFormatter,
@@ -70,7 +73,7 @@ def norms_by_arm(histograms: Mapping[str, Histogram]) -> "Figure":
     figure = Figure(figsize=(_WIDTH_IN, 1.1 + 1.15 * len(histograms)), layout="constrained")
     rows = figure.subplots(len(histograms), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for i, (axes, (arm, histogram)) in enumerate(zip(rows, histograms.items(), strict=True)):
-        _draw_arm(axes, arm, histogram, colour=_COLOURS[i % len(_COLOURS)])
+        _draw_arm(axes, arm, histogram, colour=COLOURS[i % len(COLOURS)])
     rows[0].set(xscale="log", yscale="log", xlim=_limits(histograms))
     rows[-1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     rows[-1].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -86,8 +89,8 @@ def norms_by_block(probed: Probed) -> "Figure | None":
     Both scales are logarithmic, so that the few tokens of an artifact show. The axis ends at whole
     half-decades and the colours at whole decades: both stay calm from one probe to the next.
     """
-    import numpy as np  # noqa: PLC0415  # as above
-    from matplotlib.colors import LogNorm  # noqa: PLC0415  # as above
+    import numpy as np
+    from matplotlib.colors import LogNorm
 
     counts = probed.arrays.get("norms/by_block/histogram")  # (depth, bins)
     if counts is None:
@@ -102,7 +105,7 @@ def norms_by_block(probed: Probed) -> "Figure | None":
         np.arange(depth + 1) - 0.5,
         np.ma.masked_equal(counts / tokens, 0),
         norm=LogNorm(10 ** math.floor(-math.log10(max(tokens, 100))), 0.1),
-        cmap=_MAP,
+        cmap=_COLOUR_MAP,
     )
     axes.plot(medians, np.arange(depth), "o", ms=8, mfc="white", mec="black", mew=1.5)
     axes.set(xscale="log", xlim=(low, high), ylim=(depth - 0.5, -0.5))
@@ -143,7 +146,7 @@ def attention_map(probed: Probed) -> "Figure | None":
 
 def gate_map(probed: Probed) -> "Figure | None":
     """How far the gate of each block and head is open, on a scale that never changes."""
-    import numpy as np  # noqa: PLC0415  # as above
+    import numpy as np
 
     means = probed.arrays.get("gates/by_head/mean")  # (depth, heads)
     if means is None:
@@ -176,8 +179,8 @@ def png(figure: "Figure") -> bytes:
 
     Photographs in all colours would take four times the space, at every probe of every job.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  # as above
-    from PIL import Image  # noqa: PLC0415  # as above
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
 
     content, size = FigureCanvasAgg(figure).print_to_buffer()  # type: ignore[no-untyped-call]
     drawn = Image.frombytes("RGBA", size, content).convert("RGB")
@@ -190,8 +193,8 @@ def _maps_beneath_images(
     probed: Probed, maps: "NDArray[Any]", *, title: str, label: str, least_top: float = 0
 ) -> "Figure":
     """Images in one row, their maps in the next, on one scale from 0 to at least ``least_top``."""
-    import numpy as np  # noqa: PLC0415  # as above
-    from matplotlib.figure import Figure  # noqa: PLC0415  # as above
+    import numpy as np
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH_IN, 4.2), dpi=_DPI, layout="constrained")
     figure.suptitle(title, fontsize=_TITLE)
@@ -210,7 +213,7 @@ def _maps_beneath_images(
 
 
 def _titled(title: str, *, height_in: float) -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure  # noqa: PLC0415  # as above
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
     figure.suptitle(title, fontsize=_TITLE)
@@ -221,7 +224,7 @@ def _titled(title: str, *, height_in: float) -> "tuple[Figure, Axes]":
 
 def _counted(axis: "Axis", label: str) -> None:
     """An axis of blocks or heads: whole numbers, from 0."""
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  # as above
+    from matplotlib.ticker import MaxNLocator
 
     axis.set_label_text(label, fontsize=_LABEL)
     axis.set_major_locator(MaxNLocator(12, steps=[1, 2, 4, 10], integer=True, min_n_ticks=1))
@@ -234,9 +237,9 @@ def _named(bar: "Colorbar", label: str) -> None:
 
 def _colours() -> "Colormap":
     """The colour map, grey where a value is not finite."""
-    from matplotlib import colormaps  # noqa: PLC0415  # as above
+    from matplotlib import colormaps
 
-    return colormaps[_MAP].with_extremes(bad=_UNKNOWN)
+    return colormaps[_COLOUR_MAP].with_extremes(bad=_UNKNOWN)
 
 
 def _half_decades(filled: "NDArray[Any]", edges: "NDArray[Any]") -> tuple[float, float]:
@@ -267,7 +270,7 @@ _LABELLED: tuple[tuple[float, Sequence[float]], ...] = (
 
 
 def _plain_log_ticks(axes: "Axes", *, decades: float) -> None:
-    from matplotlib.ticker import LogLocator, StrMethodFormatter  # noqa: PLC0415  # as above
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
 
     subs = next(subs for most, subs in _LABELLED if decades <= most)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))

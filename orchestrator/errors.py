@@ -31,7 +31,7 @@ class RootError(OrchestrateError):
 
 
 class BusyError(OrchestrateError):
-    """Another process holds the lease of the root."""
+    """Another process holds a lease of this root."""
 
 
 class StoreError(OrchestrateError):

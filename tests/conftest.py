@@ -5,17 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.environment import FOREIGN
 from support.pool_bench import Bench
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-FOREIGN = (
-    *("ORCHESTRATE_ROOT", "ORCHESTRATE_DATA", "ORCHESTRATE_CLUSTER", "SLURM_CONF"),
-    *("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
-    *("MLFLOW_TRACKING_TOKEN", "SSH_CONNECTION"),
-)
-"""What a user's environment may say, and a test must not hear."""
-
-
 NEEDS = {"slurm": "a real SLURM", "browser": "a real Chromium"}
 """What tests with these markers need of the machine, and get where it is asked for."""
 

@@ -32,7 +32,7 @@ SHORT_HELP = {
     "cancel": "Stop jobs; they stay cancelled until launched again.",
     "results": "Compare: mean and spread over seeds.",
     "sync": "Bring MLflow up to date with what was measured.",
-    "ui": "Open a study in MLflow's pages, and keep them up to date.",
+    "ui": "Serve a study in MLflow's pages, and keep them up to date.",
     "flops": "Cost of every arm of a sweep, before anything runs.",
     "data": "Make, show and check datasets.",
 }

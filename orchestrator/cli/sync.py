@@ -31,5 +31,5 @@ def sync(names: tuple[str, ...], store: str | None, root_path: Path) -> None:
         f"{without_password(uri)}: {done.updated} runs brought up to date, {done.created} of them "
         f"new, {done.points} points, {done.pictures} pictures"
     )
-    for name, words in done.refused.items():
-        click.echo(f"warning: {name}: {words}", err=True)
+    for trouble in done.troubles:
+        click.echo(f"warning: {trouble}", err=True)

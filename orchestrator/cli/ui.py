@@ -21,23 +21,22 @@ from orchestrator.cli.options import root_option, store_option
 def ui(
     name: str | None, store: str | None, port: int | None, protected: bool | None, root_path: Path
 ) -> None:
-    """Show a study in MLflow's pages, and keep them up to date, until Ctrl-C.
+    """Serve a study in MLflow's pages, and keep them up to date, until Ctrl-C.
 
-    The server answers on this machine alone. A store that has a server of its own (--store
-    http://...) is only kept up to date.
+    Prints the pages' addresses. The server answers on this machine alone. A store that has a server
+    of its own (--store http://...) is only kept up to date.
 
     \b
     orchestrate ui gated-vit
     """
     from orchestrator.cli.main import INTERRUPTED
     from orchestrator.controller.sync import locate_store
-    from orchestrator.controller.ui import Ui, is_shared_machine
+    from orchestrator.controller.ui import Ui
     from orchestrator.jobs.store import open_root
 
     root = open_root(root_path)
-    shared = is_shared_machine() if protected is None else protected
     try:
-        Ui(root, name, locate_store(root, store), click.echo).show(port=port, protected=shared)
+        Ui(root, name, locate_store(root, store), click.echo).show(port=port, protected=protected)
     except KeyboardInterrupt:
         click.echo("\nClosed; orchestrate ui opens it again, with everything in it.")
         raise SystemExit(INTERRUPTED) from None

@@ -28,17 +28,17 @@ def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> i
     ``every``: seconds between two rounds, in place of what the places bear.
     """
     show = _Live() if sys.stdout.isatty() else _Lines()
-    with show, Mirroring(root, sweeps) as mirror:
-        while True:
-            look = tend_all(root, sweeps)
-            mirror.show(look.found)
-            rows = rows_of(root, look.jobs, look.found)
-            show.tell(rows, replace(look, notes=(*look.notes, *mirror.trouble)))
-            if look.settled:
-                break
-            time.sleep(every or look.patience)
-    for note in mirror.trouble:
-        click.echo(f"note: {note}")
+    with show:
+        with Mirroring(root, sweeps) as mirror:
+            while True:
+                look = tend_all(root, sweeps)
+                mirror.show(look.found)
+                rows = rows_of(root, look.jobs, look.found)
+                show.tell(rows, replace(look, notes=(*look.notes, *mirror.trouble)))
+                if look.settled:
+                    break
+                time.sleep(every or look.patience)
+        show.tell(rows, replace(look, notes=mirror.trouble))
     missing = [row for row in rows if row.state is not State.DONE]
     for row in missing:
         click.echo(f"{row.name} is {row.state}: {row.reason}")

@@ -1,4 +1,4 @@
-"""Leases: at most one verb submits to a root at a time, and at most one mirrors it.
+"""Leases: one verb at a time submits to a root, mirrors it to a store, or serves a store.
 
 A lease's folder is held while it contains a file; that file is named after its holder. Taking
 renames a filled folder onto it, which fails while somebody's file is in it; taking over a stale
@@ -142,13 +142,7 @@ def _is_stale(file: Path) -> bool:
 
 
 def _held_by(folder: Path) -> str:
-    for file in folder.glob("*.json"):
-        with suppress(FileNotFoundError):
-            return (
-                f"The run root {folder.parent} is being written by {_named(file)}. "
-                "Try again when it has ended."
-            )
-    return f"The run root {folder.parent} is busy. Try again."
+    return f"{folder} is held by {holder(folder) or 'somebody'}. Try again when that has ended."
 
 
 def _named(file: Path) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
@@ -36,19 +37,24 @@ class Picture:
         yield f"{name}+compressed.webp", _smaller(self.content)
 
 
-def pictures(
+def probed(
     folder: JobFolder, points: Sequence[Point], *, after: int
-) -> Iterator[tuple[int, list[Picture]]]:
-    """What a job's probes drew, by step: at the steps of these points that are beyond ``after``.
+) -> Iterator[tuple[Point, Path]]:
+    """A job's probes at the steps of these points beyond ``after``: the point, and the file."""
+    by_step = {point.step: point for point in points}
+    for step, path in probes_by_step(folder.probes).items():
+        if step > after and step in by_step:
+            yield by_step[step], path
+
+
+def pictures(point: Point, path: Path) -> list[Picture]:
+    """What was drawn at a point.
 
     Raises:
-        RootError: a probe's file is damaged.
+        RootError: the file is damaged.
     """
-    times = {point.step: point.time for point in points}
-    for step, path in probes_by_step(folder.probes).items():
-        if step > after and step in times:
-            drawn = read_pictures(path)
-            yield step, [Picture(key, step, times[step], png) for key, png in drawn.items()]
+    drawn = read_pictures(path)
+    return [Picture(key, point.step, point.time, png) for key, png in drawn.items()]
 
 
 def _smaller(png: bytes) -> bytes:

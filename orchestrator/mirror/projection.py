@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from model.figures import COLOURS
 from orchestrator.config import RunConfig
 from orchestrator.jobs.facts import JobFacts
 from orchestrator.jobs.identity import flatten
@@ -43,21 +44,17 @@ OVER = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
 
 COLOUR_TAG = "mlflow.runColor"
 """The colour of a run in MLflow's charts."""
-COLOURS = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#f0e442"),
-    *("#999999", "#882255", "#44aa99", "#332288"),
-)
-"""Okabe and Ito's, then some of Tol's: told apart by colour-blind readers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A job to be shown: its facts and state, its readable name and its sweeps in one study.
+    """A job to be shown: its facts and state, its readable name, its study and sweeps in it.
 
     ``arm`` is the number of its point but for the seed; arms are told apart by colour.
     """
 
     name: str
+    study: str
     sweeps: tuple[str, ...]
     arm: int
     facts: JobFacts
@@ -221,6 +218,7 @@ def _tags(subject: Subject, config: RunConfig) -> dict[str, str]:
         "state": status.state.value,
         "outcome": status.outcome or "",
         "reason": status.reason,
+        "study": subject.study,
         "sweeps": ", ".join(subject.sweeps),
         "dataset": config.data.name,
         "starts": str(len(attempts)),

@@ -17,7 +17,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from orchestrator.errors import StoreError
-from orchestrator.mirror.store import HABITS
+from orchestrator.mirror import HABITS
 
 HOST = "127.0.0.1"
 PORTS = range(5000, 5100)
@@ -51,7 +51,9 @@ class Server:
 
 @contextmanager
 def serve(uri: str, log: Path, *, port: int | None, protected: bool) -> Iterator[Server]:
-    """Serve the store at ``uri`` until the block, or this process, however that dies, has ended.
+    """Serve the store at ``uri`` until the block has ended, or this process, however it dies.
+
+    (The latter with util-linux's ``setpriv``, which every Debian has.)
 
     Args:
         uri: a database's.
@@ -64,21 +66,12 @@ def serve(uri: str, log: Path, *, port: int | None, protected: bool) -> Iterator
     """
     password = secrets.token_urlsafe(12) if protected else None
     with tempfile.TemporaryDirectory(prefix="orchestrate-ui-") as private:
-        surroundings = {**os.environ, **HABITS, **PLAIN, **_secrets(Path(private), password)}
-        ports = [port] if port else PORTS
-        for each in ports:
+        told = {"MLFLOW_BACKEND_STORE_URI": uri, **_password_settings(Path(private), password)}
+        for each in [port] if port else PORTS:
             if _is_taken(each):
                 continue
-            with log.open("wb") as out:
-                process = subprocess.Popen(
-                    _command(uri, each, protected=protected),
-                    env=surroundings,
-                    cwd=private,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            command = _command(each, protected=protected)
+            process = _start(command, {**os.environ, **HABITS, **PLAIN, **told}, private, log)
             try:
                 if _came_up(each, process, log):
                     yield Server(f"http://{HOST}:{each}", USER, password, process)
@@ -90,16 +83,35 @@ def serve(uri: str, log: Path, *, port: int | None, protected: bool) -> Iterator
     raise StoreError(f"Ports {PORTS[0]} to {PORTS[-1]} of {HOST} are taken. Try --port.")
 
 
-def _command(uri: str, port: int, *, protected: bool) -> list[str]:
+def _start(
+    command: list[str], told: Mapping[str, str], folder: str, log: Path
+) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            command,
+            env=told,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _command(port: int, *, protected: bool) -> list[str]:
+    """What starts a server that ends with this process.
+
+    The store is in its environment: a URI may hold a password, and everybody sees a command.
+    """
     bound = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     return [
-        *(*bound, *server, "--workers", "1", "--backend-store-uri", uri),
+        *(*bound, *server, "--workers", "1"),
         *(("--app-name", "basic-auth") if protected else ()),
     ]
 
 
-def _secrets(private: Path, password: str | None) -> Mapping[str, str]:
+def _password_settings(private: Path, password: str | None) -> Mapping[str, str]:
     """The environment of a server that asks for this password; it is in no file and no command."""
     if password is None:
         return {}
@@ -143,11 +155,13 @@ def _came_up(port: int, process: "subprocess.Popen[bytes]", log: Path) -> bool:
                 with urlopen(f"http://{HOST}:{port}/health", timeout=5):
                     return True
         time.sleep(0.2)
+    if process.poll() is None:
+        raise StoreError(f"MLflow's server did not answer within {START_S:.0f} s. Read {log}.")
     told = log.read_text(errors="replace")
     if "address already in use" in told:
         return False
     last = " ".join(told.strip().splitlines()[-1:])[:300]
-    raise StoreError(f"MLflow's server did not come up: {last} (all of it: {log})")
+    raise StoreError(f"MLflow's server did not come up: {last or 'no word'}. Read {log}.")
 
 
 def _listens(port: int, session: int) -> bool:

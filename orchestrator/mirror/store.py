@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import tempfile
 import time
 import uuid
@@ -36,14 +35,6 @@ PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"
 """Errors that may be gone the next time."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Opens an experiment in the view for training; MLflow would open the one for conversations."""
-HABITS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-}
-"""No word to others, and no minutes of waiting for a server that is away; a user's own win."""
 Answer = TypeVar("Answer")
 
 
@@ -65,12 +56,14 @@ class Experiment:
 
 
 class Store:
-    """An MLflow tracking store, by its URI."""
+    """An MLflow tracking store, by its URI.
 
-    def __init__(self, uri: str) -> None:
+    ``artifacts`` is where new experiments keep their pictures; None: where the server likes.
+    """
+
+    def __init__(self, uri: str, *, artifacts: str | None) -> None:
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every migration
-        for name, value in HABITS.items():
-            os.environ.setdefault(name, value)
+        self._artifacts = artifacts
         self._client = MlflowClient(tracking_uri=uri)
 
     def _ask(self, call: Callable[..., Answer], *args: Any, **more: Any) -> Answer:
@@ -93,27 +86,27 @@ class Store:
         except OSError as error:
             raise MlflowException(str(error)) from None
 
-    def experiment(self, study: Study, artifacts: str | None) -> Experiment:
+    def experiment(self, study: Study) -> Experiment:
         """The study's experiment, made if there is none, with its note."""
         found = self._ask(self._client.get_experiment_by_name, study.name)
         if found is None:
-            found = self._made(study.name, artifacts)
+            found = self._made(study.name)
         if found.lifecycle_stage == "deleted":
             self._ask(self._client.restore_experiment, found.experiment_id)
         stamp = found.tags.get(STAMP_TAG) or uuid.uuid4().hex
         one = Experiment(str(found.experiment_id), stamp, found.tags)
-        self.note(one, {**KIND, STAMP_TAG: stamp, NOTE_TAG: study.note})
+        self.tag(one, {**KIND, STAMP_TAG: stamp, NOTE_TAG: study.note})
         return one
 
-    def note(self, experiment: Experiment, tags: Mapping[str, str]) -> None:
+    def tag(self, experiment: Experiment, tags: Mapping[str, str]) -> None:
         """Let an experiment have these tags."""
         for name, value in tags.items():
             if experiment.tags.get(name) != value:
                 self._ask(self._client.set_experiment_tag, experiment.id, name, value)
 
-    def _made(self, name: str, artifacts: str | None) -> entities.Experiment:
+    def _made(self, name: str) -> entities.Experiment:
         try:
-            made = self._ask(self._client.create_experiment, name, artifacts)
+            made = self._ask(self._client.create_experiment, name, self._artifacts)
         except MlflowException:  # another root's mirror may have been first
             found = self._ask(self._client.get_experiment_by_name, name)
             if found is None:
@@ -190,7 +183,7 @@ class Store:
                 self._client.set_terminated, run, status=one.status.value, end_time=_ms(one.end)
             )
 
-    def show(self, run: str, shown: Sequence[Picture]) -> None:
+    def upload(self, run: str, shown: Sequence[Picture]) -> None:
         """Put pictures where the page's grid looks for them; those that are there stay the same."""
         with tempfile.TemporaryDirectory(prefix="orchestrate-pictures-") as folder:
             for picture in shown:

@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from orchestrator.errors import BusyError, RootError, StoreError
+from orchestrator.errors import BusyError, OrchestrateError, RootError, StoreError
 from orchestrator.jobs.facts import read_history
 from orchestrator.jobs.files import publish, read_record, to_json
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.lease import Lease, holder, leased
 from orchestrator.jobs.store import read_job
-from orchestrator.mirror.pictures import pictures
+from orchestrator.mirror.pictures import pictures, probed
 from orchestrator.mirror.projection import Mark, Projection, Study, Subject, project, seen_of
 from orchestrator.mirror.store import Known, Store
-from orchestrator.mirror.view import VIEW_TAG, page_view
+from orchestrator.mirror.view import VIEW_TAG, view_tag
 
 SCHEMA = 2
 IN_A_ROW = 3
@@ -29,7 +29,7 @@ IN_A_ROW = 3
 class Synced:
     """What one sync did.
 
-    ``experiments`` are the store's ids by study; ``refused``: what it did not take, by job.
+    ``experiments`` are the store's ids by study; ``refused``: why a job is not shown, by its name.
     """
 
     created: int = 0
@@ -39,14 +39,15 @@ class Synced:
     experiments: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What was refused, a sentence for each job."""
+        return tuple(
+            f"{name} is not up to date in MLflow: {why}" for name, why in self.refused.items()
+        )
 
-def sync(
-    root: Root,
-    uri: str,
-    studies: Sequence[Study],
-    *,
-    through: str | None = None,
-) -> Synced:
+
+def sync(root: Root, uri: str, studies: Sequence[Study], *, through: str | None = None) -> Synced:
     """Make the store show these studies.
 
     Any number of times, from any number of machines, after any crash: the same runs, each point
@@ -56,7 +57,8 @@ def sync(
         root: the run root.
         uri: the store's.
         studies: what is to be shown.
-        through: the URL of the server that has opened the store, if it is the caller's.
+        through: where to send it, if the caller holds the lease of `serving`; None: the store
+            itself, which nobody may be serving then.
 
     Raises:
         StoreError: the store does not answer, or refuses; the next sync catches up.
@@ -64,15 +66,17 @@ def sync(
     """
     done = Synced()
     if through is None and (server := holder(serving(root, uri))):
-        raise BusyError(f"{without_password(uri)} is kept up to date by {server}.")
+        raise BusyError(
+            f"{without_password(uri)} is kept up to date by {server}; there is nothing to do. To "
+            "sync by hand, end that first."
+        )
     with leased(_beside(root, uri, "lease"), "sync") as lease:
         try:
-            store = Store(through or uri)
+            store = Store(through or uri, artifacts=_artifacts(root, uri))
             for study in studies:
-                mirror = _Mirror(root, lease, store, study, _artifacts(root, uri))
+                mirror = _Mirror(root=root, lease=lease, store=store, study=study)
+                mirror.show(done)
                 done.experiments[study.name] = mirror.experiment.id
-                mirror.show(study.subjects, done)
-                mirror.arrange(study)
         except (MlflowException, SQLAlchemyError) as error:
             why = _line(error).replace(_password(uri), "")
             raise StoreError(
@@ -99,51 +103,56 @@ class _Mirror:
     of, and may be deleted at any time. It is away while something is being sent.
     """
 
-    def __init__(
-        self, root: Root, lease: Lease, store: Store, study: Study, artifacts: str | None
-    ) -> None:
-        self._root, self._lease, self._store, self._id = root, lease, store, root.id()
-        self.experiment = store.experiment(study, artifacts)
+    def __init__(self, *, root: Root, lease: Lease, store: Store, study: Study) -> None:
+        self._root, self._lease, self._store, self._study = root, lease, store, study
+        self._id = root.id()
+        self.experiment = store.experiment(study)
         self._file = root.mirror / f"{self.experiment.stamp}.json"
         remembered = self._remembered()
         if remembered is None:
             remembered = dict(store.runs(self.experiment.id, self._id))
         self._known = remembered
 
-    def show(self, subjects: Sequence[Subject], done: Synced) -> None:
-        """Bring every job's run up to date; one that is refused hides no other."""
+    def show(self, done: Synced) -> None:
+        """Bring every job's run up to date; one that cannot be shown hides no other."""
         row = 0
-        for subject in subjects:
+        for subject in self._study.subjects:
             if not subject.is_worth_a_run:
                 continue
+            known = self._known.pop(subject.facts.id, None)
             try:
-                self._show(subject, done)
+                self._known[subject.facts.id] = self._shown(subject, known, done)
                 row = 0
             except MlflowException as error:
-                if self._was_deleted(self._known.pop(subject.facts.id, None)):
-                    self._show(subject, done)
+                if self._was_deleted(known):
+                    self._known[subject.facts.id] = self._shown(subject, None, done)
                     continue
                 row += 1
                 if row >= IN_A_ROW:
                     raise
                 done.refused[subject.name] = _line(error)
+            except BusyError:
+                raise
+            except OrchestrateError as error:  # a damaged record
+                done.refused[subject.name] = str(error)
+        self._arrange()
         if not self._file.exists():
             self._remember()
 
-    def arrange(self, study: Study) -> None:
+    def _arrange(self) -> None:
         """Let the page open on useful columns, and on pictures that all pictured runs have."""
         steps = {known.mark.pictured for known in self._known.values()} - {-1}
-        view = page_view(study.axes, min(steps, default=0))
-        self._store.note(self.experiment, {VIEW_TAG: view})
+        view = view_tag(self._study.axes, min(steps, default=0))
+        self._store.tag(self.experiment, {VIEW_TAG: view})
 
-    def _show(self, subject: Subject, done: Synced) -> None:
+    def _shown(self, subject: Subject, known: Known | None, done: Synced) -> Known:
+        """The job's run, up to date."""
         folder = self._root.job(subject.facts.id)
         saved = _newest_checkpoint(folder)
         sizes = [_size(folder.attempt(a.number).journal) for a in subject.facts.attempts]
         seen = seen_of(subject, sizes, saved)
-        known = self._known.get(subject.facts.id)
         if known is not None and known.mark.seen == seen:
-            return
+            return known
         if not self._lease.mine():
             raise BusyError("Another mirror took over: this one was silent for too long.")
         self._file.unlink(missing_ok=True)
@@ -152,7 +161,7 @@ class _Mirror:
         if known is not None and not known.mark.begins(one.points):
             self._store.remove(known.run)
             known = None
-        self._known[one.job] = self._sent(one, known or self._found(one, done), seen, done)
+        return self._sent(one, known or self._found(one, done), seen, done)
 
     def _sent(self, one: Projection, known: Known, seen: str, done: Synced) -> Known:
         """The run, with all that it lacked."""
@@ -161,16 +170,26 @@ class _Mirror:
         self._store.describe(run, one, mark, anew=not before.seen)
         news = one.points[before.sent :]
         self._store.send(run, news)
-        pictured = before.pictured
-        for step, drawn in pictures(self._root.job(one.job), one.points, after=pictured):
-            self._store.show(run, drawn)
-            pictured = step
-            done.pictures += len(drawn)
+        pictured = self._pictured(one, known, done)
         mark = mark.complete(seen, pictured)
         self._store.mark(run, mark)
         done.updated += 1
         done.points += len(news)
         return Known(run, mark)
+
+    def _pictured(self, one: Projection, known: Known, done: Synced) -> int:
+        """Upload what is missing but for damaged files; the step of the last pictures then."""
+        pictured = known.mark.pictured
+        for point, path in probed(self._root.job(one.job), one.points, after=pictured):
+            try:
+                drawn = pictures(point, path)
+            except RootError as error:
+                done.refused[one.name] = str(error)
+                continue
+            self._store.upload(known.run, drawn)
+            pictured = point.step
+            done.pictures += len(drawn)
+        return pictured
 
     def _found(self, one: Projection, done: Synced) -> Known:
         """The job's run that a mirror made and did not live to remember, or a new one."""

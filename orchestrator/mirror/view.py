@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from model.figures import PICTURES
+
 VIEW = "orchestrate"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 """The experiment's tag that the page reads a shared view from."""
@@ -14,8 +16,7 @@ COLUMNS = (
     *("attention/entropy", "gates/mean", "flops/relative_to_vanilla"),
 )
 CURVES = ("val/top1", "train/loss", "norms/max_over_median")
-COSTS = ("flops/forward_macs", "norms/max_over_median", "val/top1")
-PICTURES = ("norms_by_block", "norm_map", "attention_map", "gate_map")
+PARALLEL_METRICS = ("flops/forward_macs", "norms/max_over_median", "val/top1")
 SECTIONS = {
     "Comparison": {"columns": 3, "cardHeight": 360},
     "Pictures": {"columns": 1, "cardHeight": 480},
@@ -29,17 +30,20 @@ FAMILIES = (
 last is for names that begin with nothing."""
 
 
-def page(experiment: str) -> str:
-    """The part of the table's address that comes after the server's.
+PAGES = {"table": "", "charts": "&compareRunsMode=CHART"}
+"""The two faces of an experiment's page, by what the address says of them."""
 
-    With ``&compareRunsMode=CHART`` it opens on the charts. Any other setting in the address would
-    make the page ignore the view.
+
+def address(server: str, experiment: str, face: str) -> str:
+    """Where a server shows an experiment in the view, as one of `PAGES`.
+
+    Any other setting in the address would make the page ignore the view.
     """
     shown = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
-    return f"/#/experiments/{experiment}/runs?{shown}"
+    return f"{server}/#/experiments/{experiment}/runs?{shown}{PAGES[face]}"
 
 
-def page_view(axes: Mapping[str, bool], step: int) -> str:
+def view_tag(axes: Mapping[str, bool], step: int) -> str:
     """The value of the tag.
 
     Args:
@@ -56,7 +60,7 @@ def _state(axes: Mapping[str, bool], step: int) -> dict[str, Any]:
     charts = [
         *(_curve(metric) for metric in CURVES),
         _scatter(x="flops/forward_macs", y="val/top1"),
-        _parallel(everywhere, [*COSTS]),
+        _parallel(everywhere, [*PARALLEL_METRICS]),
         *(_images(key, step) for key in PICTURES),
     ]
     return {

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.pool_bench import Bench
 
 from orchestrator.cli.main import EXTRAS
+from orchestrator.jobs.store import create_root
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "quickstart.yaml"
 WITHOUT = """
@@ -31,6 +33,25 @@ def test_costs_are_counted_without_any_extra() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "vanilla" in done.stdout
+
+
+@pytest.mark.parametrize("words", ["status", "watch"])
+def test_a_root_is_looked_at_and_tended_without_any_extra(tmp_path: Path, words: str) -> None:
+    create_root(tmp_path / "runs")
+    done = orchestrate(words, "--root", str(tmp_path / "runs"))
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_watch_that_cannot_show_what_it_sees_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.orchestrate("launch", str(bench.sweep("a")), "--wait")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://far")
+    done = orchestrate("watch", "--root", str(bench.root.path), missing=("mlflow",))
+
+    assert done.returncode == 0
+    assert "pip install 'orchestrate-vit[mlflow]'" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def is_away(url: str) -> bool:
     try:
         with urlopen(f"{url}/health", timeout=5):
             return False
+    except HTTPError:
+        return False
     except URLError:
         return True
 

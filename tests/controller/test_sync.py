@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.controller import sync, ui
-from orchestrator.controller.sync import arms_of, locate_store, plans_of, store_in_use, varied
-from orchestrator.errors import SpecError
+from orchestrator.controller.outline import arms_of, outlines_of, varied
+from orchestrator.controller.sync import locate_store, store_in_use, sync_sweeps
+from orchestrator.errors import SpecError, StoreError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import create_root, write_revision
 from orchestrator.mirror.sync import without_password
@@ -48,13 +49,13 @@ def test_a_sweep_stands_for_its_study_and_brings_the_others_of_it(root: Root) ->
         content = {"schema": 2, "name": name, "study": study, "question": f"{name}?", "jobs": []}
         write_revision(root, name, content)
 
-    (plan,) = plans_of(root, ["s1"])
-    assert plan.study == "one"
-    assert plan.note == "**s1** (0 jobs): s1?\n\n**s2** (0 jobs): s2?"
-    assert [plan.study for plan in plans_of(root, [])] == ["one", "two"]
-    assert [plan.study for plan in plans_of(root, ["two"])] == ["two"]
+    (outline,) = outlines_of(root, ["s1"])
+    assert outline.study == "one"
+    assert outline.note == "**s1** (0 jobs): s1?\n\n**s2** (0 jobs): s2?"
+    assert [outline.study for outline in outlines_of(root, [])] == ["one", "two"]
+    assert [outline.study for outline in outlines_of(root, ["two"])] == ["two"]
     with pytest.raises(SpecError, match=r"'four'.*There are: one, s1, s2, s3, two"):
-        plans_of(root, ["one", "four"])
+        outlines_of(root, ["one", "four"])
 
 
 def test_the_store_is_the_named_one_or_a_file_of_the_root(
@@ -62,8 +63,9 @@ def test_the_store_is_the_named_one_or_a_file_of_the_root(
 ) -> None:
     own = f"sqlite:///{root.path}/mlflow/mlflow.db"
     assert store_in_use(root) is None
-    assert not (root.path / "mlflow").exists()
     assert locate_store(root) == own
+    assert not (root.path / "mlflow").exists()
+    (root.path / "mlflow").mkdir()
     (root.path / "mlflow" / "mlflow.db").touch()
     assert store_in_use(root) == own
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://far")
@@ -76,13 +78,19 @@ def test_on_a_network_file_system_the_file_is_on_this_machines_own_disk(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sync, "_file_system", lambda path: "nfs4")
+    assert locate_store(root).startswith(
+        f"sqlite:////var/tmp/orchestrate-{os.getuid()}/{root.id()}-"
+    )
+    monkeypatch.setattr(sync, "_own_disk", lambda: root.path.parent / "disk")
     uri = locate_store(root)
-    folder = Path(f"/var/tmp/orchestrate-{os.getuid()}")
+    sync_sweeps(root, (), uri)
 
-    assert uri.startswith(f"sqlite:///{folder}/{root.id()}-")
-    made = Path(uri.removeprefix("sqlite:///")).parent
-    assert made.stat().st_mode & 0o077 == 0
-    shutil.rmtree(made)
+    folder = Path(uri.removeprefix("sqlite:///")).parent
+    assert [path.stat().st_mode & 0o077 for path in (folder, folder.parent)] == [0, 0]
+    folder.parent.rename(root.path.parent / "elsewhere")
+    folder.parent.symlink_to(root.path.parent / "elsewhere")
+    with pytest.raises(StoreError, match="is another user's"):
+        sync_sweeps(root, (), uri)
 
 
 @pytest.mark.parametrize(

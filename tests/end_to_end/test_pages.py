@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
+from support.environment import FOREIGN
+from support.pool_bench import until
 
 from orchestrator.mirror.pictures import WIDTH_PX
 
@@ -30,6 +32,7 @@ localStorage['mlflow.assistant.fab.autoOpenedOnFirstLoad_v1'] = 'true';
 localStorage['mlflow.assistant.panelOpen_v1'] = 'false';
 """
 """MLflow's assistant does not open by itself."""
+START_S = 120.0
 PATIENCE_MS = 30_000
 """For a page on a busy machine."""
 
@@ -38,32 +41,33 @@ PATIENCE_MS = 30_000
 def environment(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> dict[str, str]:
     """A root in which the arms of the quickstart were trained for a short while."""
     root = tmp_path_factory.mktemp("pages") / "runs"
-    places = {**os.environ, "ORCHESTRATE_ROOT": str(root), "ORCHESTRATE_DATA": str(digits)}
-    places.pop("MLFLOW_TRACKING_URI", None)
+    own = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    places = {**own, "ORCHESTRATE_ROOT": str(root), "ORCHESTRATE_DATA": str(digits)}
     words = ["launch", str(SWEEP), *SHORT, "--wait"]
     subprocess.run([sys.executable, "-m", "orchestrator.cli", *words], env=places, check=True)
     return places
 
 
 @pytest.fixture(scope="module")
-def addresses(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+def addresses(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
     """The addresses of the table and of the charts, as ``orchestrate ui`` prints them."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "orchestrator.cli", "ui", "quickstart", "--no-password"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    found: dict[str, str] = {}
-    for line in process.stdout:
-        if address := re.match(r"quickstart, (?:a )?(\w+): +(http\S+)", line):
-            found[address[1]] = address[2]
-        if "Kept up to date" in line:
-            break
-    yield found
-    process.terminate()
-    process.wait(30)
+    said = tmp_path_factory.mktemp("ui") / "out"
+    words = ["ui", "quickstart", "--no-password"]
+    with said.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "orchestrator.cli", *words],
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: "Kept up to date" in said.read_text(), START_S)
+        yield dict(re.findall(r"quickstart, (\w+): (http\S+)", said.read_text()))
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ class Lab:
     def subjects(self) -> list[Subject]:
         facts = gather(self.root, self.jobs.values(), read_submissions(self.root))
         return [
-            Subject(name, ("s",), 0, facts[job], status_of(facts[job], {}, {}, 0.0))
+            Subject(name, self.study, ("s",), 0, facts[job], status_of(facts[job], {}, {}, 0.0))
             for name, job in self.jobs.items()
         ]
 

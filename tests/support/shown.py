@@ -11,7 +11,9 @@ from orchestrator.jobs.layout import Root
 
 def plant_store(root: Root, empty: Path) -> None:
     """Give a root a store with nothing in it: to make its tables takes seconds."""
-    shutil.copyfile(empty, locate_store(root).removeprefix("sqlite:///"))
+    file = Path(locate_store(root).removeprefix("sqlite:///"))
+    file.parent.mkdir()
+    shutil.copyfile(empty, file)
 
 
 def statuses(root: Root, study: str) -> dict[str, str]:
