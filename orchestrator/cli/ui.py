@@ -1,6 +1,9 @@
 """orchestrate ui [STUDY|SWEEP]"""
 
+import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,8 +38,16 @@ def ui(
     from orchestrator.jobs.store import open_root
 
     root = open_root(root_path)
+    for ended_by in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed
+        if signal.getsignal(ended_by) is not signal.SIG_IGN:
+            signal.signal(ended_by, _leave)
     try:
         Ui(root, name, locate_store(root, store), click.echo).show(port=port, protected=protected)
     except KeyboardInterrupt:
         click.echo("\nClosed; orchestrate ui opens it again, with everything in it.")
         raise SystemExit(INTERRUPTED) from None
+
+
+def _leave(number: int, _: Any) -> None:
+    """End as after Ctrl-C: the server is stopped, and the lease given back."""
+    sys.exit(128 + number)

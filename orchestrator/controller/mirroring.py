@@ -11,7 +11,7 @@ from typing import Self
 from orchestrator.controller.outline import outlines_of
 from orchestrator.controller.survey import Survey
 from orchestrator.controller.sync import store_in_use, sync_looks
-from orchestrator.errors import BusyError, StoreError
+from orchestrator.errors import BusyError, OrchestrateError
 from orchestrator.jobs.layout import Root
 
 EVERY_S = 15.0
@@ -92,7 +92,7 @@ class Mirroring:
             self._trouble = "; ".join(done.troubles) or None
         except BusyError:
             self._trouble = None  # somebody else is at it
-        except StoreError as error:
+        except OrchestrateError as error:
             self._trouble = str(error)
         except Exception as error:  # a defect of the mirror must not end a watch
             logger.exception("the mirror")

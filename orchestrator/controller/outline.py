@@ -80,7 +80,9 @@ def _outline(root: Root, study: str, sweeps: Mapping[str, dict[str, Any]]) -> Ou
     records: dict[str, dict[str, Any]] = {}
     for job in jobs:
         with suppress(FileNotFoundError, RootError):  # told when the job itself is shown
-            records[job] = read_record(root.job(job).record)
+            record = read_record(root.job(job).record)
+            if {"reduced", "config"} <= record.keys():
+                records[job] = record
     note = "\n\n".join(_said(*each) for each in sweeps.items())
     return Outline(study, jobs, arms_of(records), varied(list(records.values())), note)
 

@@ -62,12 +62,12 @@ def locate_store(root: Root, asked: str | None = None) -> str:
 def _absolute(uri: str) -> str:
     """A SQLite file's URI may be relative to where one is; its server is elsewhere."""
     path = uri.removeprefix(SQLITE)
-    return uri if path == uri else f"{SQLITE}{Path(path).absolute()}"
+    return uri if path == uri else f"{SQLITE}{Path(path).resolve()}"
 
 
 def store_in_use(root: Root) -> str | None:
     """The store that long verbs keep up to date: a named one, or the root's own if it is there."""
-    if os.environ.get("MLFLOW_TRACKING_URI") or _own_file(root).exists():
+    if os.environ.get("MLFLOW_TRACKING_URI") or os.access(_own_file(root), os.W_OK):
         return locate_store(root)
     return None
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from orchestrator.controller.outline import outlines_of
 from orchestrator.controller.sync import sync_sweeps
-from orchestrator.errors import BusyError, SpecError, StoreError
+from orchestrator.errors import BusyError, OrchestrateError, SpecError, StoreError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import holder, leased
 from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.store import launched_revision, sweep_names
-from orchestrator.mirror.server import Server, serve
-from orchestrator.mirror.sync import serving, without_password
+from orchestrator.mirror.server import NO_PROXY, Server, serve
+from orchestrator.mirror.sync import artifacts, serving, without_password
 from orchestrator.mirror.view import PAGES, address
 
 EVERY_S = 10.0
@@ -60,9 +60,10 @@ class Ui:
             self.tell(f"Bringing {without_password(self.uri)} up to date ...")
             sync_sweeps(self.root, (), self.uri, through=self.uri)
             shared = is_shared_machine() if protected is None else protected
-            with serve(self.uri, log, port=port, protected=shared) as server:
+            pictures = artifacts(self.root)
+            with serve(self.uri, log, artifacts=pictures, port=port, protected=shared) as server:
                 self._welcome(server)
-                with _environment(server.credentials()):
+                with _environment(server.credentials() | NO_PROXY):
                     self._keep_up(study, server.url, server.url, server.is_up)
         raise StoreError(f"MLflow's server ended by itself. Read {log}, then try again.")
 
@@ -102,7 +103,7 @@ class Ui:
                 if not addressed:
                     addressed = True
                     self._address(study, without_password(url), done.experiments[study])
-            except (StoreError, BusyError) as error:
+            except (OrchestrateError, OSError) as error:
                 trouble = str(error)
             if trouble != before:
                 self.tell(f"{time.strftime('%H:%M:%S')} {trouble or 'MLflow is up to date again.'}")

@@ -5,9 +5,11 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from PIL import Image
 
+from orchestrator.jobs.files import damaged
 from orchestrator.jobs.journal import Point
 from orchestrator.jobs.layout import JobFolder
 from orchestrator.jobs.probes import probes_by_step, read_pictures
@@ -18,12 +20,21 @@ WIDTH_PX = 300
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG of one step. ``time``: UTC epoch seconds of the measurement that it shows."""
+    """A PNG of one step, and a smaller one of it as WebP.
+
+    ``time``: UTC epoch seconds of the measurement that it shows.
+    """
 
     key: str
     step: int
     time: float
     content: bytes
+    smaller: bytes
+
+    @classmethod
+    def of(cls, key: str, point: Point, png: bytes) -> Self:
+        """A picture drawn at a point."""
+        return cls(key, point.step, point.time, png, _smaller(png))
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Names and contents: the whole picture, and the smaller one that the page's grid shows.
@@ -34,7 +45,7 @@ class Picture:
         same = hashlib.blake2b(self.content, digest_size=16).hexdigest()
         name = f"{self.key}+step+{self.step}+timestamp+{round(self.time * 1000)}+{same}"
         yield f"{name}.png", self.content
-        yield f"{name}+compressed.webp", _smaller(self.content)
+        yield f"{name}+compressed.webp", self.smaller
 
 
 def probed(
@@ -54,7 +65,10 @@ def pictures(point: Point, path: Path) -> list[Picture]:
         RootError: the file is damaged.
     """
     drawn = read_pictures(path)
-    return [Picture(key, point.step, point.time, png) for key, png in drawn.items()]
+    try:
+        return [Picture.of(key, point, png) for key, png in drawn.items()]
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow says of bytes that are no PNG
+        raise damaged(path, str(error)) from None
 
 
 def _smaller(png: bytes) -> bytes:

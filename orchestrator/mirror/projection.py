@@ -209,7 +209,7 @@ def _end(subject: Subject, points: Sequence[Point], begin: float) -> float:
 
 
 def _params(config: RunConfig) -> dict[str, str]:
-    return {key: _short(_text(value)) for key, value in flatten(config.to_plain())}
+    return {key: plain(_text(value)) for key, value in flatten(config.to_plain())}
 
 
 def _tags(subject: Subject, config: RunConfig) -> dict[str, str]:
@@ -232,12 +232,16 @@ def _tags(subject: Subject, config: RunConfig) -> dict[str, str]:
             "data_hash": str(start.facts.get("content_hash") or ""),
             "handle": str(start.facts.get("handle") or ""),
         }
-    return {key: _short(value) for key, value in told.items()}
+    return {key: plain(value) for key, value in told.items()}
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= VALUE_LIMIT else f"{text[: VALUE_LIMIT - 1]}…"
+def plain(text: str, limit: int = VALUE_LIMIT) -> str:
+    """Text as every store takes it: of at most ``limit`` characters, none of which controls."""
+    told = "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    return told if len(told) <= limit else f"{told[: limit - 1]}…"

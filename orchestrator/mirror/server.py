@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from orchestrator.errors import StoreError
 from orchestrator.mirror import HABITS
@@ -23,6 +23,9 @@ HOST = "127.0.0.1"
 PORTS = range(5000, 5100)
 USER = "admin"
 START_S, STOP_S = 120.0, 10.0
+NO_PROXY = {"NO_PROXY": HOST, "no_proxy": HOST}
+"""For clients of a server here, whatever proxy leads to others."""
+DIRECTLY = build_opener(ProxyHandler({}))
 LISTENING = "0A"
 """As /proc/net/tcp has it."""
 PLAIN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -50,7 +53,9 @@ class Server:
 
 
 @contextmanager
-def serve(uri: str, log: Path, *, port: int | None, protected: bool) -> Iterator[Server]:
+def serve(
+    uri: str, log: Path, *, artifacts: Path, port: int | None, protected: bool
+) -> Iterator[Server]:
     """Serve the store at ``uri`` until the block has ended, or this process, however it dies.
 
     (The latter with util-linux's ``setpriv``, which every Debian has.)
@@ -58,6 +63,7 @@ def serve(uri: str, log: Path, *, port: int | None, protected: bool) -> Iterator
     Args:
         uri: a database's.
         log: a file for what the server prints.
+        artifacts: a folder for the pictures of experiments that others make in it.
         port: None takes the first free one from 5000 on.
         protected: whether it asks for a password, made for this time.
 
@@ -70,8 +76,10 @@ def serve(uri: str, log: Path, *, port: int | None, protected: bool) -> Iterator
         for each in [port] if port else PORTS:
             if _is_taken(each):
                 continue
-            command = _command(each, protected=protected)
-            process = _start(command, {**os.environ, **HABITS, **PLAIN, **told}, private, log)
+            command = _command(each, artifacts, protected=protected)
+            process = _start(
+                command, {**os.environ, **HABITS, **PLAIN, **NO_PROXY, **told}, private, log
+            )
             try:
                 if _came_up(each, process, log):
                     yield Server(f"http://{HOST}:{each}", USER, password, process)
@@ -98,7 +106,7 @@ def _start(
         )
 
 
-def _command(port: int, *, protected: bool) -> list[str]:
+def _command(port: int, artifacts: Path, *, protected: bool) -> list[str]:
     """What starts a server that ends with this process.
 
     The store is in its environment: a URI may hold a password, and everybody sees a command.
@@ -106,7 +114,7 @@ def _command(port: int, *, protected: bool) -> list[str]:
     bound = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     server = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     return [
-        *(*bound, *server, "--workers", "1"),
+        *(*bound, *server, "--workers", "1", "--artifacts-destination", str(artifacts)),
         *(("--app-name", "basic-auth") if protected else ()),
     ]
 
@@ -152,7 +160,7 @@ def _came_up(port: int, process: "subprocess.Popen[bytes]", log: Path) -> bool:
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(URLError, OSError):
             if _listens(port, process.pid):
-                with urlopen(f"http://{HOST}:{port}/health", timeout=5):
+                with DIRECTLY.open(f"http://{HOST}:{port}/health", timeout=5):
                     return True
         time.sleep(0.2)
     if process.poll() is None:

@@ -16,13 +16,17 @@ from mlflow.exceptions import MlflowException
 
 from orchestrator.jobs.journal import Point
 from orchestrator.mirror.pictures import Picture
-from orchestrator.mirror.projection import Mark, Projection, Study
+from orchestrator.mirror.projection import Mark, Projection, Study, plain
 
 ROOT_TAG, JOB_TAG = "orchestrate.root", "orchestrate.job"
 """These two name a run."""
-MARK_TAG, STAMP_TAG = "orchestrate.mark", "orchestrate.stamp"
+MARK_TAG, REMOVED_TAG = "orchestrate.mark", "orchestrate.removed"
+STAMP_TAG = "orchestrate.stamp.{}"
+"""Of an experiment; with a root's id."""
 NOTE_TAG = "mlflow.note.content"
-"""What a page says of an experiment or a run."""
+"""What a page says of an experiment."""
+NOTE_LIMIT = 5000
+"""Characters of it that are shown; MLflow takes 20,000."""
 METRICS_LIMIT, PARAMS_LIMIT, PAGE = 1000, 100, 1000
 """What MLflow takes in one request, and gives in one answer."""
 PICTURED = {"mlflow.loggedImages": "True"}
@@ -48,10 +52,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment by its id, and by a stamp that no other has had: stores count ids from one."""
+    """An experiment.
+
+    ``stamp`` names the state in which a root's mirror left it; None where nothing may be known of
+    its runs. No other state has had it: not another store's, which count ids from one, nor one of a
+    store that was put back from a copy.
+    """
 
     id: str
-    stamp: str
+    stamp: str | None
     tags: Mapping[str, str]
 
 
@@ -62,7 +71,7 @@ class Store:
     """
 
     def __init__(self, uri: str, *, artifacts: str | None) -> None:
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every migration
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # what it warns of, we tell in a line
         self._artifacts = artifacts
         self._client = MlflowClient(tracking_uri=uri)
 
@@ -86,17 +95,24 @@ class Store:
         except OSError as error:
             raise MlflowException(str(error)) from None
 
-    def experiment(self, study: Study) -> Experiment:
+    def experiment(self, study: Study, root: str) -> Experiment:
         """The study's experiment, made if there is none, with its note."""
         found = self._ask(self._client.get_experiment_by_name, study.name)
         if found is None:
             found = self._made(study.name)
+        stamp = found.tags.get(STAMP_TAG.format(root))
         if found.lifecycle_stage == "deleted":
             self._ask(self._client.restore_experiment, found.experiment_id)
-        stamp = found.tags.get(STAMP_TAG) or uuid.uuid4().hex
+            stamp = None  # with it came back every run that was ever removed from it
         one = Experiment(str(found.experiment_id), stamp, found.tags)
-        self.tag(one, {**KIND, STAMP_TAG: stamp, NOTE_TAG: study.note})
+        self.tag(one, {**KIND, NOTE_TAG: plain(study.note, NOTE_LIMIT)})
         return one
+
+    def stamp(self, experiment: Experiment, root: str) -> str:
+        """Give the experiment a new stamp, before its runs are changed."""
+        stamp = uuid.uuid4().hex
+        self.tag(experiment, {STAMP_TAG.format(root): stamp})
+        return stamp
 
     def tag(self, experiment: Experiment, tags: Mapping[str, str]) -> None:
         """Let an experiment have these tags."""
@@ -126,7 +142,10 @@ class Store:
     def runs(
         self, experiment: str, root: str, job: str | None = None
     ) -> Iterator[tuple[str, Known]]:
-        """The runs of a root in an experiment, with their jobs; or only those of one job."""
+        """The runs of a root in an experiment, with their jobs; or only those of one job.
+
+        A run that was removed, and that somebody restored, is removed again.
+        """
         wanted = f"tags.`{ROOT_TAG}` = '{root}'"
         if job is not None:
             wanted += f" and tags.`{JOB_TAG}` = '{job}'"
@@ -141,7 +160,10 @@ class Store:
             )
             for run in found:
                 tags = run.data.tags
-                yield tags[JOB_TAG], Known(run.info.run_id, Mark.read(tags.get(MARK_TAG)))
+                if REMOVED_TAG in tags:
+                    self.remove(run.info.run_id)
+                elif JOB_TAG in tags:
+                    yield tags[JOB_TAG], Known(run.info.run_id, Mark.read(tags.get(MARK_TAG)))
             page = found.token
             if not page:
                 return
@@ -159,7 +181,8 @@ class Store:
         return str(made.info.run_id)
 
     def remove(self, run: str) -> None:
-        """Take away a run."""
+        """Take away a run, so that it is known for removed should somebody restore it."""
+        self._ask(self._client.set_tag, run, REMOVED_TAG, "measured anew")
         self._ask(self._client.delete_run, run)
 
     def send(self, run: str, points: Sequence[Point]) -> None:
@@ -176,9 +199,8 @@ class Store:
             self._ask(self._client.log_inputs, run, datasets=[_input(*one.dataset)])
         tags = {**one.tags, MARK_TAG: str(mark)}
         self._ask(self._client.log_batch, run, tags=[RunTag(*pair) for pair in tags.items()])
-        if one.end is None:
-            self._ask(self._client.update_run, run, status=one.status.value, name=one.name)
-        else:
+        self._ask(self._client.update_run, run, status=one.status.value, name=one.name)
+        if one.end is not None:
             self._ask(
                 self._client.set_terminated, run, status=one.status.value, end_time=_ms(one.end)
             )

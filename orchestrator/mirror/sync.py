@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,12 +17,14 @@ from orchestrator.jobs.lease import Lease, holder, leased
 from orchestrator.jobs.store import read_job
 from orchestrator.mirror.pictures import pictures, probed
 from orchestrator.mirror.projection import Mark, Projection, Study, Subject, project, seen_of
-from orchestrator.mirror.store import Known, Store
+from orchestrator.mirror.store import PASSING, Known, Store
 from orchestrator.mirror.view import VIEW_TAG, view_tag
 
 SCHEMA = 2
+LINE = 200
+"""Characters of an error that are told."""
 IN_A_ROW = 3
-"""So many jobs in a row that the store does not take: it is the store."""
+"""So many jobs in a row that the store does not take now: it is the store."""
 
 
 @dataclass
@@ -65,25 +67,32 @@ def sync(root: Root, uri: str, studies: Sequence[Study], *, through: str | None 
         BusyError: another mirror is at it for longer than one waits, or serves the store.
     """
     done = Synced()
-    if through is None and (server := holder(serving(root, uri))):
-        raise BusyError(
-            f"{without_password(uri)} is kept up to date by {server}; there is nothing to do. To "
-            "sync by hand, end that first."
-        )
+    if through is None:
+        _leave_to_server(root, uri)  # before waiting for a lease that it takes every few seconds
     with leased(_beside(root, uri, "lease"), "sync") as lease:
+        if through is None:
+            _leave_to_server(root, uri)
         try:
             store = Store(through or uri, artifacts=_artifacts(root, uri))
             for study in studies:
                 mirror = _Mirror(root=root, lease=lease, store=store, study=study)
                 mirror.show(done)
                 done.experiments[study.name] = mirror.experiment.id
-        except (MlflowException, SQLAlchemyError) as error:
-            why = _line(error).replace(_password(uri), "")
+        except (MlflowException, SQLAlchemyError, ImportError) as error:
+            why = _scrubbed(" ".join(str(error).split()), uri)[:LINE]
             raise StoreError(
                 f"MLflow at {without_password(uri)} did not take it: {why}. Nothing is lost: the "
                 "next sync catches up."
             ) from None
     return done
+
+
+def _leave_to_server(root: Root, uri: str) -> None:
+    if server := holder(serving(root, uri)):
+        raise BusyError(
+            f"{without_password(uri)} is kept up to date by {server}; there is nothing to do. To "
+            "sync by hand, end that first."
+        )
 
 
 def serving(root: Root, uri: str) -> Path:
@@ -106,12 +115,12 @@ class _Mirror:
     def __init__(self, *, root: Root, lease: Lease, store: Store, study: Study) -> None:
         self._root, self._lease, self._store, self._study = root, lease, store, study
         self._id = root.id()
-        self.experiment = store.experiment(study)
-        self._file = root.mirror / f"{self.experiment.stamp}.json"
+        self.experiment = store.experiment(study, self._id)
+        self._stamp = self.experiment.stamp
+        self._changing, self._takes_pictures = False, True
         remembered = self._remembered()
-        if remembered is None:
-            remembered = dict(store.runs(self.experiment.id, self._id))
-        self._known = remembered
+        self._is_news = remembered is None
+        self._known = self._asked() if remembered is None else remembered
 
     def show(self, done: Synced) -> None:
         """Bring every job's run up to date; one that cannot be shown hides no other."""
@@ -127,7 +136,7 @@ class _Mirror:
                 if self._was_deleted(known):
                     self._known[subject.facts.id] = self._shown(subject, None, done)
                     continue
-                row += 1
+                row += error.error_code in PASSING
                 if row >= IN_A_ROW:
                     raise
                 done.refused[subject.name] = _line(error)
@@ -136,7 +145,7 @@ class _Mirror:
             except OrchestrateError as error:  # a damaged record
                 done.refused[subject.name] = str(error)
         self._arrange()
-        if not self._file.exists():
+        if self._changing or self._is_news:
             self._remember()
 
     def _arrange(self) -> None:
@@ -153,13 +162,11 @@ class _Mirror:
         seen = seen_of(subject, sizes, saved)
         if known is not None and known.mark.seen == seen:
             return known
-        if not self._lease.mine():
-            raise BusyError("Another mirror took over: this one was silent for too long.")
-        self._file.unlink(missing_ok=True)
+        self._begin()
         config, points = read_job(self._root, subject.facts.id), read_history(folder).points
         one = project(subject, config, points, saved)
         if known is not None and not known.mark.begins(one.points):
-            self._store.remove(known.run)
+            self._remove(known.run)
             known = None
         return self._sent(one, known or self._found(one, done), seen, done)
 
@@ -171,7 +178,7 @@ class _Mirror:
         news = one.points[before.sent :]
         self._store.send(run, news)
         pictured = self._pictured(one, known, done)
-        mark = mark.complete(seen, pictured)
+        mark = mark.complete(seen if self._takes_pictures else "", pictured)
         self._store.mark(run, mark)
         done.updated += 1
         done.points += len(news)
@@ -180,13 +187,20 @@ class _Mirror:
     def _pictured(self, one: Projection, known: Known, done: Synced) -> int:
         """Upload what is missing but for damaged files; the step of the last pictures then."""
         pictured = known.mark.pictured
+        if not self._takes_pictures:
+            return pictured
         for point, path in probed(self._root.job(one.job), one.points, after=pictured):
             try:
                 drawn = pictures(point, path)
             except RootError as error:
                 done.refused[one.name] = str(error)
                 continue
-            self._store.upload(known.run, drawn)
+            try:
+                self._store.upload(known.run, drawn)
+            except MlflowException as error:
+                done.refused[one.name] = f"no place for its pictures: {_line(error)}"
+                self._takes_pictures = False
+                break
             pictured = point.step
             done.pictures += len(drawn)
         return pictured
@@ -196,52 +210,110 @@ class _Mirror:
         for _, known in self._store.runs(self.experiment.id, self._id, one.job):
             if known.mark.begins(one.points):
                 return known
-            self._store.remove(known.run)
+            self._remove(known.run)
         made = self._store.create(self.experiment.id, one, self._id)
+        try:
+            self._check_lease()
+        except BusyError:
+            self._store.remove(made)
+            raise
         for _, other in self._store.runs(self.experiment.id, self._id, one.job):
             if other.run != made:  # of a request that was heard, and made again
-                self._store.remove(other.run)
+                self._remove(other.run)
         done.created += 1
         return Known(made, Mark())
+
+    def _begin(self) -> None:
+        """Before a run is changed: what is remembered of the experiment holds no longer.
+
+        The new stamp comes first. So a memory is never believed of a store that is another, older
+        or newer than when it was written.
+        """
+        self._check_lease()
+        if not self._changing:
+            before, self._stamp = self._stamp, self._store.stamp(self.experiment, self._id)
+            self._changing = True
+            if before:
+                self._memory(before).unlink(missing_ok=True)
+
+    def _check_lease(self) -> None:
+        if not self._lease.mine():
+            raise BusyError("Another mirror took over: this one was silent for too long.")
+
+    def _remove(self, run: str) -> None:
+        self._check_lease()
+        self._store.remove(run)
+
+    def _asked(self) -> dict[str, Known]:
+        """What the store has. Of two runs of one job the one with more points stays."""
+        found: dict[str, Known] = {}
+        for job, known in self._store.runs(self.experiment.id, self._id):
+            runs = [found[job], known] if job in found else [known]
+            *others, found[job] = sorted(runs, key=lambda one: one.mark.points)
+            for other in others:
+                self._remove(other.run)
+        return found
 
     def _was_deleted(self, known: Known | None) -> bool:
         """Whether the run of a job that was refused is not there any more."""
         return known is not None and not self._store.is_active(known.run)
 
+    def _memory(self, stamp: str) -> Path:
+        return self._root.mirror / f"{stamp}.json"
+
     def _remembered(self) -> dict[str, Known] | None:
+        """What the store has as the last mirror left it; None where it must be asked."""
+        if self._stamp is None:
+            return None
         try:
-            record = read_record(self._file)
+            record = read_record(self._memory(self._stamp))
             if record["schema"] != SCHEMA:
                 return None
             return {job: Known(run, Mark.read(mark)) for job, (run, mark) in record["runs"].items()}
-        except (FileNotFoundError, RootError, KeyError, ValueError):
+        except (OSError, RootError, KeyError, ValueError):
             return None
 
     def _remember(self) -> None:
+        if self._stamp is None:
+            self._begin()
+        self._check_lease()
         runs = {job: (known.run, str(known.mark)) for job, known in self._known.items()}
-        publish(self._file, to_json({"schema": SCHEMA, "runs": runs}))
+        with suppress(OSError):  # without it the store is asked
+            assert self._stamp is not None
+            publish(self._memory(self._stamp), to_json({"schema": SCHEMA, "runs": runs}))
 
 
 def without_password(uri: str) -> str:
-    """A store's URI as it may be shown."""
-    return uri.replace(_password(uri), "", 1)
+    """A store's URI as it may be shown: without user, password and settings."""
+    return _scrubbed(uri, uri)
 
 
-def _password(uri: str) -> str:
-    """User, password and the sign after them, as the URI has them."""
-    user, at, _ = urlsplit(uri).netloc.rpartition("@")
-    return user + at
+def _scrubbed(text: str, uri: str) -> str:
+    """Text without what a URI should not show."""
+    scheme, _, rest = uri.partition("://")
+    if scheme.startswith("sqlite"):
+        return text
+    user, at, place = rest.rpartition("@")
+    place, mark, settings = place.partition("?")
+    for secret in (user + at, mark + settings):
+        text = text.replace(secret, "")
+    return text
 
 
 def _artifacts(root: Root, uri: str) -> str | None:
     """Where pictures of a store go that is only a database; a server has a place of its own."""
-    return None if uri.startswith("http") else (root.path / "mlflow" / "artifacts").as_uri()
+    return None if uri.startswith("http") else artifacts(root).as_uri()
+
+
+def artifacts(root: Root) -> Path:
+    """The folder of pictures of a root's own store."""
+    return root.path.resolve() / "mlflow" / "artifacts"
 
 
 def _newest_checkpoint(folder: JobFolder) -> int:
     """The step of a job's newest checkpoint; -1 for none."""
-    found = folder.checkpoints.glob("[0-9]*-[0-9]*") if folder.checkpoints.is_dir() else ()
-    return max((int(path.name.partition("-")[2]) for path in found), default=-1)
+    names = (path.name.partition("-") for path in folder.checkpoints.glob("[0-9]*-[0-9]*"))
+    return max((int(step) for _, _, step in names if step.isdecimal()), default=-1)
 
 
 def _size(path: Path) -> int:
@@ -252,4 +324,4 @@ def _size(path: Path) -> int:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:LINE]

@@ -30,7 +30,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Itera
     folder = tmp_path_factory.mktemp("server")
     shutil.copyfile(empty_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    with serve(uri, folder / "log", port=None, protected=True) as one:
+    with serve(
+        uri, folder / "log", artifacts=folder / "artifacts", port=None, protected=True
+    ) as one:
         yield one
 
 
@@ -139,7 +141,7 @@ def test_a_taken_port_is_named(lab: Lab, server: Server) -> None:
 
     with (
         pytest.raises(StoreError, match=f"Port {port} of 127.0.0.1 is taken"),
-        serve(lab.uri, lab.root.path / "log", port=port, protected=False),
+        serve(lab.uri, lab.root.path / "log", artifacts=lab.root.path, port=port, protected=False),
     ):
         pass
 
@@ -149,7 +151,7 @@ def test_a_server_that_does_not_come_up_says_why(lab: Lab) -> None:
 
     with (
         pytest.raises(StoreError, match=r"did not come up: .*log\."),
-        serve("sqlite:////dev/null/x.db", log, port=None, protected=False),
+        serve("sqlite:////dev/null/x.db", log, artifacts=lab.root.path, port=None, protected=False),
     ):
         pass
 
@@ -160,7 +162,7 @@ def test_postgresql_behind_a_server_shows_what_a_file_shows(far: Lab, tmp_path: 
     calm = far.dump()
     with (
         postgres() as uri,
-        serve(uri, tmp_path / "log", port=None, protected=False) as server,
+        serve(uri, tmp_path / "log", artifacts=tmp_path, port=None, protected=False) as server,
     ):
         far.uri = server.url
         far.sync()

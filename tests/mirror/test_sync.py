@@ -6,11 +6,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mirror.conftest import STUDY, Lab
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from orchestrator.errors import BusyError
 from orchestrator.jobs.facts import Ending
 from orchestrator.mirror import store
 
@@ -139,6 +141,129 @@ def test_what_was_measured_anew_is_shown_once(lab: Lab) -> None:
     assert [point[0] for point in points] == [0, 10, 20, 30, 40, 50]
     assert points[3][2] == repr(1 / 32)
     assert (run["status"], run["tags"]["starts"]) == ("FINISHED", "2")
+
+
+def test_a_store_that_is_put_back_from_a_copy_gets_what_it_lacks(lab: Lab) -> None:
+    file = Path(lab.uri.removeprefix("sqlite:///"))
+    one = lab.submit("a")
+    lab.measure(one, "a", range(0, 50, 10), saved=20)
+    lab.sync()
+    shutil.copyfile(file, file.with_suffix(".copy"))
+    (lab.root.job(lab.jobs["a"]).checkpoints / "001-000000040").mkdir()
+    lab.sync()
+    shutil.copyfile(file.with_suffix(".copy"), file)
+    lab.end("a", 1, Ending.FINISHED, step=40)
+    lab.sync()
+
+    (run,) = lab.dump().values()
+    assert [point[0] for point in run["history"]["val/top1"]] == [0, 10, 20, 30, 40]
+
+
+def test_an_experiment_that_was_deleted_comes_back_without_runs_that_were_removed(lab: Lab) -> None:
+    lab.measure(lab.submit("a"), "a", range(0, 50, 10), saved=20, ending=Ending.ERROR)
+    lab.sync()
+    lab.measure(lab.submit("a"), "a", range(30, 60, 10), number=2, ending=Ending.FINISHED)
+    lab.sync()
+    calm = lab.dump()
+    client = MlflowClient(tracking_uri=lab.uri)
+    client.delete_experiment(client.get_experiment_by_name(lab.study).experiment_id)
+    lab.sync()
+
+    assert lab.dump() == calm
+
+
+def test_a_mirror_that_another_took_over_from_leaves_the_others_runs_alone(
+    full: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = store.Store.create
+
+    def slowly(self: store.Store, *args: Any) -> str:
+        """Makes a run after another mirror, which believed this one dead, has made it."""
+        monkeypatch.setattr(store.Store, "create", create)
+        for lease in full.root.mirror.glob("*.lease"):
+            shutil.rmtree(lease)
+        full.sync()
+        return create(self, *args)
+
+    monkeypatch.setattr(store.Store, "create", slowly)
+    with pytest.raises(BusyError, match="took over"):
+        full.sync()
+    calm = full.dump()
+    full.sync()
+
+    assert {run["name"] for run in calm.values()} == {"done", "runs", "failed"}
+    assert full.dump() == calm
+
+
+def test_what_cannot_be_shown_of_a_job_hides_nothing_else(lab: Lab) -> None:
+    one = lab.submit("picture", "drawing", "record", "good")
+    for name in ("picture", "drawing", "record", "good"):
+        lab.measure(one, name, range(0, 50, 10), ending=Ending.FINISHED)
+    next(lab.root.job(lab.jobs["picture"]).probes.iterdir()).write_bytes(b"no zip")
+    drawn = np.frombuffer(b"no PNG", np.uint8)
+    np.savez(
+        next(lab.root.job(lab.jobs["drawing"]).probes.iterdir()), **{"picture/norm_map": drawn}
+    )
+    lab.root.job(lab.jobs["record"]).record.write_text("{}")
+    done = lab.sync()
+
+    assert done.refused.keys() == {"picture", "drawing", "record"}
+    shown = {run["name"]: run for run in lab.dump().values()}
+    assert shown.keys() == {"picture", "drawing", "good"}
+    assert len(shown["drawing"]["pictures"]) == 4
+    assert shown["picture"]["history"].keys() == shown["good"]["history"].keys()
+
+
+def test_jobs_that_the_store_refuses_for_good_hide_no_others(lab: Lab) -> None:
+    names = ("a", "b", "c", "d", "good")
+    one = lab.submit(*names)
+    for name in names:
+        lab.measure(one, name, range(0, 30, 10), ending=Ending.FINISHED)
+    for name in names[:-1]:
+        journal = lab.root.job(lab.jobs[name]).attempt(1).journal
+        journal.write_text(journal.read_text().replace("val/top1", "val/top@1"))
+    done = lab.sync()
+
+    assert done.refused.keys() == {"a", "b", "c", "d"}
+    (good,) = [run for run in lab.dump().values() if run["name"] == "good"]
+    assert good["status"] == "FINISHED"
+
+
+def test_without_room_for_pictures_every_curve_is_shown(
+    full: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full.sync()
+    calm = full.dump()
+    shutil.rmtree(full.root.mirror)
+    full.study = "other"
+    monkeypatch.setattr(store, "PAUSES_S", ())
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_artifacts", without_room)
+        done = full.sync()
+        shown = full.dump()
+    full.sync()
+
+    assert "No space left" in next(iter(done.refused.values()))
+    assert {k: run["history"] for k, run in shown.items()} == {
+        k: run["history"] for k, run in calm.items()
+    }
+    assert {k: run["pictures"] for k, run in full.dump().items()} == {
+        k: run["pictures"] for k, run in calm.items()
+    }
+
+
+def without_room(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_reason_with_characters_that_control_is_shown_without_them(lab: Lab) -> None:
+    one = lab.submit("a")
+    lab.measure(one, "a", range(0, 50, 10), saved=20)
+    lab.end_member(one, kind="memory", detail="out of\x00memory\x1b[0m")
+    lab.sync()
+
+    (run,) = lab.dump().values()
+    assert (run["status"], run["tags"]["reason"]) == ("FAILED", "out of\ufffdmemory\ufffd[0m")
 
 
 @pytest.mark.parametrize("survives", ["memory", "nothing"])
