@@ -27,7 +27,7 @@ def opened(bench: Bench, *words: str) -> Iterator["subprocess.Popen[str]"]:
     with (bench.folder / "ui.out").open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "orchestrator.cli", "ui", *words],
-            env={**os.environ, **bench.environment},
+            env={**os.environ, **bench.environment, "TMPDIR": str(bench.folder)},
             stdout=out,
             stderr=subprocess.STDOUT,
             text=True,
@@ -99,13 +99,16 @@ def test_with_a_password_the_pages_are_shown_to_nobody_else(run: Bench) -> None:
     assert len(password[1]) >= 12
 
 
-def test_a_killed_ui_takes_its_server_with_it(run: Bench) -> None:
-    with opened(run, "--no-password") as process:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_ends_the_command_ends_its_server(run: Bench, how: signal.Signals) -> None:
+    with opened(run, "--password") as process:
         assert servers(run)
-        process.kill()
-        process.wait()
+        process.send_signal(how)
+        process.wait(30)
 
         until(lambda: not servers(run))
+    left = list(run.folder.glob("orchestrate-ui-*"))
+    assert bool(left) == (how is signal.SIGKILL)
     assert run.orchestrate("sync").returncode == 0
 
 
