@@ -12,7 +12,7 @@ from orchestrator.errors import StoreError
 from orchestrator.jobs.layout import Root
 
 if TYPE_CHECKING:
-    from orchestrator.mirror.sync import Synced
+    from orchestrator.mirror.study import Synced
 
 NETWORK = ("nfs", "lustre", "gpfs", "beegfs", "cifs", "smb", "ceph", "afs", "9p", "fuse.sshfs")
 """Beginnings of the names of file systems on which SQLite is not safe."""
