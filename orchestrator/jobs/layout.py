@@ -27,6 +27,14 @@ class JobFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    def checkpoint_steps(self) -> list[tuple[int, int]]:
+        """Of each checkpoint that is kept: the attempt that wrote it, and its step."""
+        try:
+            names = [path.name.partition("-") for path in self.checkpoints.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [(int(a), int(s)) for a, _, s in names if a.isdecimal() and s.isdecimal()]
+
     @property
     def probes(self) -> Path:
         return self.path / "probes"
