@@ -161,11 +161,8 @@ def read_attempts(folder: JobFolder) -> tuple[Attempt, ...]:
 
     A file of an attempt that cannot be read counts as not there: one damaged job hides no other.
     """
-    saved = _saved(folder)
-    found = (
-        _attempt(folder.attempt(number), saved.get(number, -1))
-        for number in folder.attempt_numbers()
-    )
+    saved = folder.saved_steps()
+    found = (_attempt(folder.attempt(n), saved.get(n, -1)) for n in folder.attempt_numbers())
     return tuple(attempt for attempt in found if attempt is not None)
 
 
@@ -236,14 +233,6 @@ def _members(root: Root, submission: Submission) -> list[Member]:
         )
         for index in range(len(submission.jobs))
     ]
-
-
-def _saved(folder: JobFolder) -> dict[int, int]:
-    """The newest step whose checkpoint is kept, by the attempt that wrote it."""
-    saved: dict[int, int] = {}
-    for number, step in folder.checkpoint_steps():
-        saved[number] = max(step, saved.get(number, -1))
-    return saved
 
 
 def _attempt(folder: AttemptFolder, saved: int) -> Attempt | None:

@@ -27,13 +27,13 @@ class JobFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    def checkpoint_steps(self) -> list[tuple[int, int]]:
-        """Of each checkpoint that is kept: the attempt that wrote it, and its step."""
+    def saved_steps(self) -> dict[int, int]:
+        """The newest step of which a checkpoint is kept, by the attempt that wrote it."""
         try:
-            names = [path.name.partition("-") for path in self.checkpoints.iterdir()]
+            names = sorted(path.name.partition("-") for path in self.checkpoints.iterdir())
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [(int(a), int(s)) for a, _, s in names if a.isdecimal() and s.isdecimal()]
+            return {}
+        return {int(a): int(step) for a, _, step in names if a.isdecimal() and step.isdecimal()}
 
     @property
     def probes(self) -> Path:

@@ -65,8 +65,8 @@ ADVICE = {
 }
 """What a person can do about each kind of ``RULES``."""
 
-RAISED, EXIT, SIGNAL, LOST, PLACE = "raised", "exit", "signal", "lost", "place"
-"""How a start ended: a rank wrote its error; with a code; by a signal; unseen; by its place."""
+RAISED, EXIT, SIGNAL, PLACE = "raised", "exit", "signal", "place"
+"""How a start ended: a rank wrote its error; with a code; by a signal; by its place."""
 ANY = ".*"
 SAID = f"{RAISED}|{EXIT}"
 
@@ -110,7 +110,6 @@ PATTERNS = tuple(
         ("exit", EXIT, r""),
         ("killed", r"signal 9$", r""),
         ("crashed", SIGNAL, r""),
-        ("vanished", ANY, r""),
     )
 )
 """Walked in order; the first row whose two patterns both hold names the kind."""
