@@ -1,5 +1,6 @@
 """The verb status: every job of a sweep in one line, from one survey and the journals."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.facts import JobFacts, Member, contributors, final_attempt, read_journals
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.store import read_job
 
 SCHEMA = 1
@@ -83,7 +84,7 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         outcome=status.outcome,
         reason=fault
         or _lost_measurements(facts, history)
-        or ("mixed code" if len(codes) > 1 else status.reason),
+        or ("mixed code" if len(codes) > 1 else _reason(status)),
         epoch=points[-1].epoch if points else 0,
         epochs=epochs,
         step=points[-1].step if points else 0,
@@ -97,6 +98,14 @@ def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
         else None,
         older_code=not codes <= {today},
     )
+
+
+def _reason(status: JobStatus) -> str:
+    """Why a job is what it is, and when a watch tries it again, if that has a time."""
+    if status.due_at is None:
+        return status.reason
+    when = time.strftime("%H:%M:%S", time.localtime(status.due_at))
+    return f"{status.reason}; again from {when}"
 
 
 def _handle(root: Root, member: Member) -> str | None:

@@ -18,7 +18,6 @@ from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import is_open, read_outcomes
 
 SETTLED = (State.DONE, State.CANCELLED)
-MAY_BE_DUE = (State.PREEMPTED, State.FAILED, State.PLANNED)
 
 
 def tend(root: Root, sweep: str) -> Survey:
@@ -106,8 +105,7 @@ def _is_settled(found: Survey, job: str) -> bool:
         silent = not any((m.token, m.index) in found.seen for m in members if not m.end)
         settled = all(member.handle or member.refused for member in members)
         return settled and silent and not found.troubles
-    given_up = status.state in MAY_BE_DUE and not status.due
-    return status.state in SETTLED or given_up
+    return status.state in SETTLED or status.given_up
 
 
 def _has_work(root: Root, found: Survey) -> bool:

@@ -10,6 +10,7 @@ from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sighting
 from orchestrator.jobs.facts import Attempt, Member
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.reasons import ADVICE, RULES
 from orchestrator.jobs.state import JobStatus, State
 
 NEXT = {
@@ -33,7 +34,7 @@ def explain(root: Root, job: Named) -> list[str]:
     words = _WORDS.get(status.state, _plainly)(root, job, found)
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
-    return [*told, *notes, _next(status).format(id=job.id[:8])]
+    return [*told, *_rule(status), *notes, _next(status).format(id=job.id[:8])]
 
 
 def _next(status: JobStatus) -> str:
@@ -42,9 +43,24 @@ def _next(status: JobStatus) -> str:
     return NEXT[status.state]
 
 
-def _plainly(_: Root, job: Named, found: Survey) -> str:
+def _rule(status: JobStatus) -> list[str]:
+    """What is done about this kind of end, how much of it is spent, and what a person can do."""
+    if status.kind not in RULES:
+        return []
+    rule = RULES[status.kind]
+    told = [f"{status.kind}: {rule.meaning}"]
+    if status.state is State.FAILED:
+        tries = f"{status.tries} of {rule.retries + 1} tries spent"
+        told.append(tries if rule.retries else "a watch does not try such a job again")
+    return [f"{'; '.join(told)}.", f"Action: {rule.action}; {ADVICE[status.kind]}."]
+
+
+def _plainly(root: Root, job: Named, found: Survey) -> str:
     status = found.statuses[job.id]
-    retried = "; a watch tries it again by itself" if status.due else ""
+    waits = status.due_at is not None
+    retried = "; a watch tries it again by itself" if status.due or waits else ""
+    if status.due_at is not None:
+        retried += f" in {max(0.0, status.due_at - file_time(root.path)):.0f} s"
     return f"{status.reason}{retried}" if status.reason else ""
 
 

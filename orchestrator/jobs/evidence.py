@@ -70,6 +70,12 @@ class SeenStart:
         end = self.end
         return end is not None and end.started and not end.by_place and end.exit_code != 0
 
+    def over_since(self, now: float) -> float:
+        """When it ended, as far as its place or its files tell; never later than ``now``."""
+        if self.end is not None:
+            return min(self.end.time, now)
+        return min(self.attempt.heartbeat, now) if self.attempt is not None else now
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -145,6 +151,14 @@ class Evidence:
         """Whether one of the last starts resumed beyond the one before it, or may have."""
         starts = [attempt.from_step for attempt in self.job.attempts[-FRUITLESS_LIMIT:]]
         return len(starts) < FRUITLESS_LIMIT or len(set(starts)) > 1
+
+    def gained(self, start: SeenStart) -> bool:
+        """Whether a start left a checkpoint beyond the step from which it went on."""
+        mine = start.attempt
+        if mine is None or mine.from_step is None:
+            return False
+        later = (a.from_step for a in self.job.attempts if a.number > mine.number)
+        return max((mine.saved, *(step for step in later if step is not None))) > mine.from_step
 
     def newest_member(self) -> Member | None:
         """The last member that its place did not refuse."""

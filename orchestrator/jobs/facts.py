@@ -82,6 +82,8 @@ class Attempt:
     errors: tuple[RankError, ...]
     heartbeat: float
     running: bool | None
+    saved: int = -1
+    """The step of the newest checkpoint that it left and that is still kept; -1: none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ def read_attempts(folder: JobFolder) -> tuple[Attempt, ...]:
 
     A file of an attempt that cannot be read counts as not there: one damaged job hides no other.
     """
-    found = (_attempt(folder.attempt(number)) for number in folder.attempt_numbers())
+    saved = folder.saved_steps()
+    found = (_attempt(folder.attempt(n), saved.get(n, -1)) for n in folder.attempt_numbers())
     return tuple(attempt for attempt in found if attempt is not None)
 
 
@@ -232,7 +235,7 @@ def _members(root: Root, submission: Submission) -> list[Member]:
     ]
 
 
-def _attempt(folder: AttemptFolder) -> Attempt | None:
+def _attempt(folder: AttemptFolder, saved: int) -> Attempt | None:
     """An attempt as its files tell; None when its folder was removed meanwhile."""
     heartbeat = _heartbeat(folder)
     if heartbeat is None:
@@ -250,6 +253,7 @@ def _attempt(folder: AttemptFolder) -> Attempt | None:
         errors=_errors(folder),
         heartbeat=heartbeat,
         running=running,
+        saved=saved,
     )
 
 

@@ -27,6 +27,14 @@ class JobFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    def saved_steps(self) -> dict[int, int]:
+        """The newest step of which a checkpoint is kept, by the attempt that wrote it."""
+        try:
+            names = sorted(path.name.partition("-") for path in self.checkpoints.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return {int(a): int(step) for a, _, step in names if a.isdecimal() and step.isdecimal()}
+
     @property
     def probes(self) -> Path:
         return self.path / "probes"

@@ -1,27 +1,118 @@
-"""Why a start failed, by the precedence of evidence, and how often that is tried again."""
+"""Why a start failed, by the precedence of evidence, and what is done about it: two tables."""
 
+import re
 import signal
 from dataclasses import dataclass
 
-from orchestrator.jobs.facts import Attempt, End
+from orchestrator.jobs.facts import Attempt, End, RankError
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is done about a class of failures: so many further starts by ``watch``."""
+    """What is done about a class of failures.
+
+    ``retries``: so many further starts by ``watch``, those not counted that gained a checkpoint;
+    ``back_off_s``: how long it waits before the first, and twice as long before each one after;
+    ``action``: what would help; ``meaning``: what happened.
+    """
 
     retries: int
+    back_off_s: float
+    action: str
     meaning: str
 
 
+AGAIN, NODE, MEMORY, TIME, STOP = "again", "another node", "more memory", "more time", "stop"
+
 RULES = {
-    "exception": Rule(0, "the worker raised an exception"),
-    "memory": Rule(0, "its node ended it for using more memory than it asked for"),
-    "killed": Rule(2, "killed with signal 9: out of memory, or by hand"),
-    "crashed": Rule(1, "ended by a signal of its own making"),
-    "exit": Rule(0, "ended with an exit code and no word"),
-    "vanished": Rule(2, "its process is gone and left no record"),
+    "gpu_memory": Rule(0, 0, MEMORY, "the memory of its GPU is too small for it"),
+    "memory": Rule(0, 0, MEMORY, "its node ended it for using more memory than it asked for"),
+    "gpu": Rule(2, 60, NODE, "a GPU, or the way between GPUs, failed"),
+    "neighbour": Rule(2, 60, AGAIN, "its ranks lost touch with each other"),
+    "files": Rule(3, 60, AGAIN, "its file system did not answer as it should"),
+    "disk": Rule(2, 600, AGAIN, "a file system is full, or a quota on it is used up"),
+    "import": Rule(0, 0, STOP, "what it needs is not installed, or does not fit its machine"),
+    "config": Rule(0, 0, STOP, "what it was asked to do makes no sense"),
+    "data": Rule(0, 0, STOP, "its dataset is missing, damaged, or another one"),
+    "exception": Rule(0, 0, STOP, "the worker raised an exception"),
+    "killed": Rule(2, 30, MEMORY, "killed with signal 9: out of memory, or by hand"),
+    "crashed": Rule(1, 10, AGAIN, "ended by a signal of its own making"),
+    "exit": Rule(0, 0, STOP, "ended with an exit code and no word"),
+    "vanished": Rule(2, 30, AGAIN, "its process is gone and left no record"),
+    # What places do is no failure: a job goes on until five starts in a row have gained nothing.
+    "time": Rule(4, 0, TIME, "its time was over"),
+    "node": Rule(4, 0, NODE, "its node or its pool was lost"),
+    "preempted": Rule(4, 0, AGAIN, "its place was given to others, or taken back"),
 }
+ADVICE = {
+    "gpu_memory": "set a smaller placement.micro_batch, or more placement.ranks",
+    "memory": "ask for more: resources.mem_gb_per_node; or set fewer placement.loader_workers",
+    "gpu": "if it comes back on one node, have that node looked at",
+    "neighbour": "if it comes back, look into the logs of the other ranks",
+    "files": "if it comes back, have the file system looked at",
+    "disk": "make room where the run root and the data lie",
+    "import": "mend the environment that the workers run in",
+    "config": "mend the sweep file",
+    "data": "mend the dataset; see: orchestrate data verify NAME",
+    "exception": "mend what its log shows",
+    "killed": "if nobody killed it, ask for more memory: resources.mem_gb_per_node",
+    "crashed": "if it comes back, mend what its log shows",
+    "exit": "mend what its log shows",
+    "vanished": "if it comes back, see what became of its node",
+    "time": "ask for more time: resources.time; or set fewer placement.checkpoint_minutes",
+    "node": "if it comes back on one node, have that node looked at",
+    "preempted": "set fewer placement.checkpoint_minutes, or ask for another resources.partition",
+}
+"""What a person can do about each kind of ``RULES``."""
+
+RAISED, EXIT, SIGNAL, PLACE = "raised", "exit", "signal", "place"
+"""How a start ended: a rank wrote its error; with a code; by a signal; by its place."""
+ANY = ".*"
+SAID = f"{RAISED}|{EXIT}"
+
+PATTERNS = tuple(
+    (kind, re.compile(how), re.compile(words))
+    for kind, how, words in (
+        # kind, how it ended, and what was said: "Type: message", or the last line of a log
+        ("time", PLACE, r"time limit|TIMEOUT|DEADLINE|exit 79"),
+        ("node", PLACE, r"a node failed|nodes could not|could not launch|\*\*\* (STEP|JOB)"),
+        ("node", PLACE, r"pool is gone"),
+        ("preempted", PLACE, r""),
+        ("gpu_memory", ANY, r"^([\w.]+\.)?OutOfMemoryError\b|(CUDA|HIP) out of memory"),
+        ("gpu_memory", ANY, r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"),
+        ("gpu_memory", ANY, r"[Cc]uda failure \d* ?'?out of memory"),
+        ("import", ANY, r"no kernel image is available|driver version is insufficient"),
+        ("import", ANY, r"Found no NVIDIA driver|NVIDIA driver on your system is too old"),
+        ("import", ANY, r"not compiled with CUDA|version `?\w+_[\d.]+'? not found"),
+        ("import", SAID, r"^(ModuleNotFound|Import)Error\b|cannot open shared object file"),
+        ("import", EXIT, r"execve\(\)|command not found"),
+        ("import", r"exit 12[67]", r"[Nn]o such file|not found|Permission denied"),
+        ("memory", ANY, r"^([\w.]+\.)?_?(Array)?MemoryError\b|DefaultCPUAllocator|std::bad_alloc"),
+        ("memory", ANY, r"\[Errno 12\]|[Cc]annot allocate memory|oom[-_ ]kill|OOM Killed"),
+        ("memory", ANY, r"Exceeded (job|step) memory limit|Out of memory: Killed process"),
+        ("memory", ANY, r"(insufficient|allocate|out of) shared memory|to file </?torch_"),
+        ("files", ANY, r"\[Errno (5|107|116|121)\]|Input/output error|Stale (NFS )?file handle"),
+        ("files", ANY, r"Transport endpoint is not connected|shows its files late"),
+        ("disk", ANY, r"\[Errno (28|122)\]|No space left on device|[Dd]isk quota exceeded"),
+        ("disk", ANY, r"PytorchStreamWriter failed|inline_container\S* \. unexpected pos"),
+        ("gpu", ANY, r"\b(CUDA|cuDNN)( driver| unknown)? error\b|CU(BLAS|DNN|FFT)_STATUS_"),
+        ("gpu", ANY, r"^(torch\.)?AcceleratorError\b|No CUDA GPUs are available|GPU is lost"),
+        ("gpu", ANY, r"\bNCCL (error|WARN|operation)|\bnccl\w+Error\b|NCCL communicator was abort"),
+        ("gpu", ANY, r"Watchdog caught collective|watchdog thread terminated with exception"),
+        ("gpu", ANY, r"NVRM: Xid|\bXid \(|[Uu]ncorrectable ECC|fallen off the bus"),
+        ("config", SAID, r"^([\w.]+\.)?(SpecError|ValidationError|ConfigError)\b"),
+        ("data", SAID, r"^([\w.]+\.)?(DataError|UnidentifiedImageError|ReadError)\b"),
+        ("data", SAID, r"image file is truncated"),
+        ("killed", SAID, r"DataLoader worker \(pid .*\) is killed by signal: Killed"),
+        ("neighbour", "neighbour", r""),
+        ("exception", RAISED, r""),
+        ("exception", EXIT, r"^((\w+\.)+[A-Z]\w*|[\w.]*(Error|Exception|Interrupt|Exit))(: |$)"),
+        ("exit", EXIT, r""),
+        ("killed", r"signal 9$", r""),
+        ("crashed", SIGNAL, r""),
+    )
+)
+"""Walked in order; the first row whose two patterns both hold names the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +127,8 @@ def reason_of(attempt: Attempt | None, end: End | None) -> Reason:
     """Name the failure of a start from what its ranks wrote and what its place saw.
 
     What the place names itself comes first, then a rank that was killed and could write nothing,
-    then the first error that any rank wrote: the other ranks' errors are consequences.
+    then the first error of a rank that tells more than that another rank is gone, then the exit
+    code and the last line of the log.
     """
     errors = attempt.errors if attempt is not None else ()
     killed = end.rank if end is not None and end.signal is not None else None
@@ -44,15 +136,42 @@ def reason_of(attempt: Attempt | None, end: End | None) -> Reason:
     if end is not None and end.kind:
         return Reason(end.kind, end.detail or RULES[end.kind].meaning)
     if errors and not silenced:
-        first = errors[0]
-        return Reason("exception", f"{first.exception}: {first.message}")
+        return _raised(errors)
     if end is None or (end.exit_code is None and end.signal is None):
         return Reason("vanished", RULES["vanished"].meaning)
-    if end.signal == signal.SIGKILL:
-        return Reason("killed", RULES["killed"].meaning)
-    if end.signal is not None:
-        return Reason("crashed", f"ended by {_signal_name(end.signal)}")
-    return Reason("exit", end.detail or f"ended with exit code {end.exit_code} and no word")
+    how = f"{SIGNAL} {end.signal}" if end.signal is not None else f"{EXIT} {end.exit_code}"
+    kind = kind_of(how, end.detail)
+    return Reason(kind, _in_words(kind, end))
+
+
+def reason_of_place(end: End | None) -> Reason:
+    """Name why a place ended a start that was not over; it is no failure of the job's."""
+    detail = end.detail if end is not None else ""
+    code = f"{EXIT} {end.exit_code}" if end is not None else ""
+    return Reason(kind_of(PLACE, f"{detail} {code}"), detail or "ended by its place")
+
+
+def kind_of(how: str, words: str) -> str:
+    """The first kind of ``PATTERNS`` for this way to end and these words."""
+    return next(k for k, ended, said in PATTERNS if ended.match(how) and said.search(words))
+
+
+def _raised(errors: tuple[RankError, ...]) -> Reason:
+    """The first error that tells more than that another rank is gone; else the first."""
+    own = [error for error in errors if not error.of_neighbour]
+    first = (own or errors)[0]
+    text = f"{first.exception}: {first.message}"
+    return Reason(kind_of(RAISED if own else f"neighbour, {RAISED}", text), text)
+
+
+def _in_words(kind: str, end: End) -> str:
+    if end.signal is None:
+        return end.detail or f"ended with exit code {end.exit_code} and no word"
+    if kind == "killed":
+        return RULES[kind].meaning
+    if kind == "crashed":
+        return f"ended by {_signal_name(end.signal)}"
+    return f"{end.detail} (ended by {_signal_name(end.signal)})"
 
 
 def _signal_name(number: int) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from orchestrator.jobs.evidence import FRUITLESS_LIMIT, Evidence, Sight, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, Ending, JobFacts, Member, final_attempt
 from orchestrator.jobs.orders import Standing
-from orchestrator.jobs.reasons import RULES, Reason, reason_of
+from orchestrator.jobs.reasons import RULES, reason_of, reason_of_place
 
 UNSTARTED_LIMIT = 3
 """So many places that ended before a worker claimed the job are no accident."""
@@ -32,15 +32,31 @@ class State(StrEnum):
     PLANNED = "PLANNED"
 
 
+MAY_BE_DUE = (State.PREEMPTED, State.FAILED, State.PLANNED)
+
+
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job's state, why, and whether it is due: ``watch`` may submit it by itself."""
+    """A job's state, why, and whether it is due: ``watch`` may submit it by itself.
+
+    ``due_at``: when it will be due by itself, UTC epoch seconds, if that is not yet. ``kind``: the
+    class of ``RULES`` that its last start fell under, and ``tries`` how many of that class's tries
+    are spent, where they are counted.
+    """
 
     id: str
     state: State
     outcome: str | None = None
     reason: str = ""
     due: bool = False
+    due_at: float | None = None
+    kind: str = ""
+    tries: int = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether ``watch`` leaves it to people to submit it again."""
+        return self.state in MAY_BE_DUE and not self.due and self.due_at is None
 
 
 def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) -> JobStatus:
@@ -140,13 +156,12 @@ def _preempted(e: Evidence) -> JobStatus | None:
     start = e.last_start()
     if start.attempt is None or not start.by_place:
         return None
-    if start.attempt.ending is Ending.STOPPED:
-        reason = "stopped by a signal"
-    else:
-        reason = (start.end.detail if start.end else "") or "ended by its place"
+    why = reason_of_place(start.end)
+    reason = "stopped by a signal" if start.attempt.ending is Ending.STOPPED else why.text
     if not e.progresses():
         reason = f"{reason}; {FRUITLESS_LIMIT} starts in a row gained no checkpoint"
-    return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=e.progresses())
+    due = e.progresses()
+    return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=due, kind=why.kind)
 
 
 def _failed(e: Evidence) -> JobStatus | None:
@@ -154,11 +169,18 @@ def _failed(e: Evidence) -> JobStatus | None:
     if not start.failed:
         return None
     reason = reason_of(start.attempt, start.end)
+    rule, tries = RULES[reason.kind], _tries(e, reason.kind)
+    wait = rule.back_off_s * 2 ** max(0, tries - 1)
+    again = rule.retries > 0 and tries <= rule.retries
+    due_at = start.over_since(e.now) + wait
     return JobStatus(
         e.job.id,
         State.FAILED,
         reason=reason.text,
-        due=_failures(e, reason) <= RULES[reason.kind].retries,
+        due=again and e.now >= due_at,
+        due_at=due_at if again and e.now < due_at else None,
+        kind=reason.kind,
+        tries=tries,
     )
 
 
@@ -166,10 +188,10 @@ def _stopping(e: Evidence) -> str:
     return "is being cancelled" if e.standing.get(e.job.id) else ""
 
 
-def _failures(e: Evidence, reason: Reason) -> int:
-    """Starts that failed for this kind of reason, the newest included."""
+def _tries(e: Evidence, kind: str) -> int:
+    """Starts that failed for this kind of reason and gained no checkpoint, the newest included."""
     return sum(
-        start.failed and reason_of(start.attempt, start.end).kind == reason.kind
+        start.failed and not e.gained(start) and reason_of(start.attempt, start.end).kind == kind
         for start in e.starts().values()
     )
 

@@ -49,6 +49,7 @@ def test_help_names_every_verb(bench: Bench) -> None:
         "launch {other}",
         "status",
         "status --json",
+        "failures s",
         "watch s --once",
         "watch s",
         "logs s/a",

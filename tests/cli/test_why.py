@@ -9,6 +9,8 @@ def test_why_tells_how_a_job_ended_and_what_to_do_next(done: Bench) -> None:
 
     assert failed.stdout.splitlines() == [
         f"b ({job}) is FAILED: ValueError: shard x.tar: key 7 is no image.",
+        "exception: the worker raised an exception; a watch does not try such a job again.",
+        "Action: stop; mend what its log shows.",
         f"See: orchestrate logs {job}; when it is mended, launch its sweep again",
     ]
     assert finished.stdout.startswith("a (")

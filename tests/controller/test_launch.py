@@ -1,11 +1,13 @@
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from orchestrator.controller.watch import is_settled, tend
 from orchestrator.errors import DataError, OrchestrateError, Refused, RootError, SpecError
 from orchestrator.executors import EXECUTORS
 from orchestrator.jobs.facts import JobFacts
+from orchestrator.jobs.reasons import RULES
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.submissions import Submission
 from orchestrator.sweep.expand import Sweep
@@ -308,7 +311,10 @@ def _code(bench: Bench, job: str) -> list[str]:
     return [Submission.read(bench.root.submission(token)).snapshot for token in tokens]
 
 
-def test_a_killed_job_is_tried_again_twice_by_a_watch_and_then_left(bench: Bench) -> None:
+def test_a_killed_job_is_tried_again_twice_by_a_watch_and_then_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RULES, "killed", replace(RULES["killed"], back_off_s=0.5))
     bench.script("a", "claim", "kill 9")
     sweep = bench.load("a")
     go(bench, sweep)
@@ -318,12 +324,26 @@ def test_a_killed_job_is_tried_again_twice_by_a_watch_and_then_left(bench: Bench
     assert go(bench, sweep).submitted == (sweep.points[0].id,)
 
 
+def test_a_failure_tells_when_it_is_tried_again_and_a_launch_does_not_wait(bench: Bench) -> None:
+    bench.script("a", "claim", "kill 9")
+    sweep = bench.load("a")
+    go(bench, sweep)
+    until(lambda: states(bench, sweep) == {"a": State.FAILED})
+
+    jobs = select(bench.root, "s")
+    (row,) = rows_of(bench.root, jobs, look_at(bench.root, jobs))
+
+    assert re.search(r"by hand; again from \d\d:\d\d:\d\d$", row.reason)
+    assert go(bench, sweep).submitted == (row.id,)
+
+
 @pytest.mark.parametrize(
     ("status", "settled"),
     [
         (JobStatus("j", State.PREEMPTED, due=True), False),
         (JobStatus("j", State.PREEMPTED), True),
         (JobStatus("j", State.FAILED, due=True), False),
+        (JobStatus("j", State.FAILED, due_at=5.0), False),
         (JobStatus("j", State.FAILED), True),
         (JobStatus("j", State.PLANNED), True),
         (JobStatus("j", State.RUNNING), False),

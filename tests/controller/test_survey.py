@@ -73,7 +73,12 @@ def test_two_complete_answers_a_minute_apart_that_lack_a_member_are_its_end(
     assert watched.ends() == {}
     later = watched.look(ABSENT_S)
 
-    assert later["a"] == JobStatus("a", State.FAILED, reason=RULES["vanished"].meaning, due=True)
+    assert later["a"] == JobStatus(
+        *("a", State.FAILED, None, RULES["vanished"].meaning),
+        due=True,
+        kind="vanished",
+        tries=1,
+    )
     assert [later[job].state for job in "bc"] == [State.CANCELLED] * 2
     assert later["b"].reason == "fake no longer knows it, and it never started: it was cancelled"
     assert {i: (e.started, e.cancelled) for i, e in watched.ends().items()} == {

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,24 @@ def test_a_root_without_sweeps_is_settled(root: Root) -> None:
     look = tend_all(root, [])
 
     assert (look.jobs, look.settled, look.notes) == ((), True, ())
+
+
+def test_a_failure_is_submitted_again_once_its_back_off_is_over_and_is_waited_for(
+    root: Root, place: FakePlace
+) -> None:
+    launched(root, "s", "a")
+    tend(root, "s")
+    see(place, Sight.ENDED, end=End(time.time() - 25, started=True, signal=9))
+    waiting = tend_all(root, ["s"])
+    assert len(place.submissions) == 1
+    assert (waiting.settled, states(waiting.found)) == (False, {"a": State.FAILED})
+    assert waiting.found.statuses["a"].due_at == pytest.approx(time.time() + 5, abs=3)
+    (outcomes,) = root.submission(place.submissions[0].token).path.glob("outcomes-*")
+    outcomes.unlink()
+    see(place, Sight.ENDED, end=End(time.time() - 35, started=True, signal=9))
+    tend_all(root, ["s"])
+
+    assert len(place.submissions) == 2
 
 
 OPEN = Member("t", 0, "fake", 5.0, handle="h", refused=False, end=None)

@@ -15,6 +15,7 @@ from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
+from orchestrator.jobs.reasons import ADVICE, RULES
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import create_root
 
@@ -34,6 +35,7 @@ class Case:
     error: str = ""
     troubles: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    """What is said between that and the next step."""
 
 
 def ended(**how: Any) -> Sighting:
@@ -65,12 +67,20 @@ CASES = {
         "stopped by a signal; a watch tries it again by itself",
         ({"ending": Ending.STOPPED},),
         ended(exit_code=75),
+        notes=[
+            f"preempted: {RULES['preempted'].meaning}.",
+            f"Action: again; {ADVICE['preempted']}.",
+        ],
     ),
     S.FAILED: Case(
         "ValueError: key 7 is no image",
         ({"time": 5.0},),
         ended(exit_code=1),
         error="key 7 is no image",
+        notes=[
+            "exception: the worker raised an exception; a watch does not try such a job again.",
+            "Action: stop; mend what its log shows.",
+        ],
     ),
     S.PLANNED: Case(
         r"1 place\(s\) ended before a worker claimed it; a watch tries it again by itself",
@@ -112,6 +122,27 @@ def test_a_job_of_each_state_is_explained_in_a_sentence_and_a_next_step(
     assert re.fullmatch(rf"registers-8 \(aaaaaaaa\) is {state}: {case.sentence}\.", said)
     assert notes == case.notes
     assert step == NEXT[state].format(id="aaaaaaaa")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "when"), [(0, r" in (29|30) s"), (1000, "")], ids=["soon", "now"]
+)
+def test_a_failure_that_is_tried_again_tells_its_rule_and_when(
+    root: Root, monkeypatch: pytest.MonkeyPatch, seconds: int, when: str
+) -> None:
+    place, one = FakePlace(monkeypatch), submission(JOB, executor="fake")
+    submitted(root, one, "h")
+    place.seen[one.token, 0] = Sighting(
+        Sight.ENDED, End(time.time() - seconds, started=True, signal=9)
+    )
+
+    said, rule, action, _ = explain(root, NAME)
+
+    meaning = RULES["killed"].meaning
+    pattern = rf"registers-8 .* is FAILED: {meaning}; a watch tries it again by itself{when}\."
+    assert re.fullmatch(pattern, said)
+    assert rule == f"killed: {meaning}; 1 of 3 tries spent."
+    assert action == f"Action: more memory; {ADVICE['killed']}."
 
 
 def test_a_new_job_is_planned_without_a_reason(root: Root) -> None:

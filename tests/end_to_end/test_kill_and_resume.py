@@ -182,7 +182,7 @@ def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     os.kill(_rank_process(bench, victim), signal.SIGKILL)
     bench.wait()
     (killed,) = survey(bench.root, bench.root.job_ids()).statuses.values()
-    assert (killed.state, killed.due) == (State.FAILED, True)
+    assert (killed.state, killed.kind, killed.given_up) == (State.FAILED, "killed", False)
     assert killed.reason.startswith("killed with signal 9")
 
     bench.launch()

@@ -15,6 +15,16 @@ def test_attempts_are_those_with_a_number(tmp_path: Path) -> None:
     assert folder.attempt(10).number == 10
 
 
+def test_an_attempt_has_saved_the_newest_step_that_it_published(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    assert folder.saved_steps() == {}
+
+    for name in ("001-000000900", "001-000001000", "002-000000950", ".tmp-002-000002000", "notes"):
+        (folder.checkpoints / name).mkdir(parents=True)
+
+    assert folder.saved_steps() == {1: 1000, 2: 950}
+
+
 def test_outcomes_come_in_the_order_written_beyond_999(root: Root) -> None:
     folder = root.submission("t")
     folder.path.mkdir(parents=True)

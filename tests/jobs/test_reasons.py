@@ -1,12 +1,18 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from orchestrator.executors.last_words import last_line
+from orchestrator.executors.slurm_words import NOISE
 from orchestrator.jobs.facts import Attempt, End, RankError, Start
-from orchestrator.jobs.reasons import RULES, Reason, reason_of
+from orchestrator.jobs.reasons import ADVICE, PATTERNS, RULES, STOP, Reason, reason_of
+from orchestrator.worker.records import MESSAGE
 
 START = Start("t", 0, 0, 1.0, "h:b:1:1", "h", "c", {})
 FIRST = RankError(1, 5.0, "ValueError", "bad image")
+EARLIER = RankError(0, 4.0, "RuntimeError", "[gloo] Connection closed by peer [10.0.0.2]:4242")
 LATER = RankError(0, 6.0, "RuntimeError", "peer closed")
 
 
@@ -26,7 +32,7 @@ TABLE = [
     (
         attempt(LATER),
         replace(end(code=1), rank=1),
-        Reason("exception", "RuntimeError: peer closed"),
+        Reason("neighbour", "RuntimeError: peer closed"),
     ),
     (attempt(FIRST), None, Reason("exception", "ValueError: bad image")),
     (attempt(), None, Reason("vanished", RULES["vanished"].meaning)),
@@ -42,7 +48,16 @@ TABLE = [
     ),
     (None, end(signal=15), Reason("crashed", "ended by SIGTERM")),
     (None, end(signal=40), Reason("crashed", "ended by signal 40")),
-    (None, end(code=1, detail="ImportError: x"), Reason("exit", "ImportError: x")),
+    (attempt(EARLIER, FIRST), end(code=1), Reason("exception", "ValueError: bad image")),
+    (None, end(code=1, detail="ImportError: x"), Reason("import", "ImportError: x")),
+    (None, end(code=1, detail="KeyError: x"), Reason("exception", "KeyError: x")),
+    (None, end(code=1, detail="it was wrong"), Reason("exit", "it was wrong")),
+    (attempt(), end(signal=11, detail="KeyError: x"), Reason("crashed", "ended by SIGSEGV")),
+    (
+        attempt(),
+        end(signal=6, detail="what():  CUDA error: unspecified launch failure"),
+        Reason("gpu", "what():  CUDA error: unspecified launch failure (ended by SIGABRT)"),
+    ),
     (attempt(), end(code=3), Reason("exit", "ended with exit code 3 and no word")),
 ]
 
@@ -54,6 +69,66 @@ def test_the_strongest_evidence_names_the_reason(
     assert reason_of(attempt, end) == reason
 
 
-def test_every_rule_is_reached() -> None:
-    assert {reason.kind for _, _, reason in TABLE} == set(RULES)
-    assert all(rule.meaning and rule.retries >= 0 for rule in RULES.values())
+TEXTS = sorted((Path(__file__).parent / "reasons").glob("*.txt"))
+"""Logs by kind: what ended the rank in the first line, then the end of what it printed."""
+RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*): ?(.*)", re.DOTALL | re.MULTILINE)
+
+
+def told(path: Path) -> tuple[str, str]:
+    """What ended the rank of a text, and its log."""
+    how, _, log = path.read_text().partition("\n")
+    return how, log
+
+
+def kind_in(path: Path) -> str:
+    return path.stem.partition("-")[0]
+
+
+def last_words(log: str, tmp_path: Path) -> str:
+    (tmp_path / "log").write_text(log)
+    return last_line(tmp_path / "log", noise=NOISE)
+
+
+def raised(log: str) -> RankError:
+    """The record that a worker writes of the exception whose traceback ends the log."""
+    last = log.rstrip().rpartition('  File "')[2].split("\n")
+    text = "\n".join(last[next(n for n, line in enumerate(last) if n and line[:1].strip()) :])
+    match = RAISED.match(text)
+    name, message = match.groups() if match else (text.split(".")[-1], "")
+    return RankError(0, 1.0, name, " ".join(message.split())[:MESSAGE])
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
+def test_a_log_tells_its_kind(path: Path, tmp_path: Path) -> None:
+    how, log = told(path)
+    word, _, number = how.partition(" ")
+    words = last_words(log, tmp_path)
+    if word == "raised":
+        found = reason_of(attempt(raised(log)), end(code=1, detail=words))
+    elif word == "signal":
+        found = reason_of(attempt(), end(signal=int(number), detail=words))
+    else:
+        found = reason_of(None, end(code=int(number), detail=words))
+
+    assert found.kind == kind_in(path), (words, found)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
+def test_an_exception_before_the_claim_is_told_by_the_last_line_alone(
+    path: Path, tmp_path: Path
+) -> None:
+    how, log = told(path)
+    words = last_words(log, tmp_path)
+    alone = how == "raised" and kind_in(path) != "neighbour"
+    if alone and raised(log).message in words:
+        assert reason_of(None, end(code=1, detail=words)).kind == kind_in(path)
+
+
+def test_every_rule_is_reached_and_has_advice_and_a_text() -> None:
+    by_place = {"time", "node", "preempted"}
+
+    assert {reason.kind for _, _, reason in TABLE} <= RULES.keys() == ADVICE.keys()
+    assert {kind_in(path) for path in TEXTS} == RULES.keys() - by_place - {"vanished"}
+    assert {kind for kind, _, _ in PATTERNS} == RULES.keys() - {"vanished"}
+    assert all(rule.meaning and rule.retries >= 0 <= rule.back_off_s for rule in RULES.values())
+    assert {kind for kind, rule in RULES.items() if rule.action == STOP and rule.retries} == set()

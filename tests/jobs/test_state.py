@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting, Sightings, is_live
+from orchestrator.jobs.evidence import FRUITLESS_LIMIT, LIVE_S, Sight, Sighting, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, RankError, Start
 from orchestrator.jobs.orders import Order
 from orchestrator.jobs.reasons import RULES
@@ -56,6 +56,11 @@ SILENT = attempt(heartbeat=NOW - LIVE_S - 1)
 DEAD = attempt(running=False)
 STOPPED = attempt(ending=Ending.STOPPED)
 RAISED = attempt(ending=Ending.ERROR, errors=(OOM,))
+WRONG = attempt(ending=Ending.ERROR, errors=(RankError(0, NOW - 50, "ValueError", "no"),))
+BROKEN = attempt(
+    ending=Ending.ERROR,
+    errors=(RankError(0, NOW - 50, "AcceleratorError", "CUDA error: unspecified launch failure"),),
+)
 BY_9 = end(signal=9)
 EXIT_1 = end(exit_code=1, detail="ImportError: no such module")
 LEFT = end(exit_code=0)
@@ -87,6 +92,8 @@ class Case:
     """Of the newest member."""
     cancelled: bool = False
     due: bool = False
+    later: bool = False
+    """Whether it will be due by itself, but not yet."""
     reason: str = ""
     outcome: str | None = None
 
@@ -330,7 +337,7 @@ TABLE = [
         S.FAILED,
         [DEAD],
         [member(end=BY_9)],
-        due=True,
+        later=True,
         reason="killed with signal 9",
     ),
     Case(
@@ -370,15 +377,23 @@ TABLE = [
         [member(end=EXIT_1), member("t2", handle=None, refused=True)],
         reason="ImportError",
     ),
-    Case("vanished", S.FAILED, [DEAD], due=True, reason="its process is gone"),
-    Case("ended, nobody knows how", S.FAILED, [DEAD], [member()], Sighting(Sight.ENDED), due=True),
+    Case("vanished", S.FAILED, [DEAD], later=True, reason="its process is gone"),
+    Case("vanished a while ago", S.FAILED, [replace(DEAD, heartbeat=NOW - 60)], due=True),
+    Case(
+        "ended, nobody knows how",
+        S.FAILED,
+        [DEAD],
+        [member()],
+        Sighting(Sight.ENDED),
+        later=True,
+    ),
     Case(
         "just seen to end",
         S.FAILED,
         [DEAD],
         [member()],
         Sighting(Sight.ENDED, BY_9),
-        due=True,
+        later=True,
         reason="killed",
     ),
     Case(
@@ -448,6 +463,7 @@ def test_a_row_of_the_table_holds(case: Case) -> None:
     status = case.status()
 
     assert (status.state, status.due) == (case.state, case.due)
+    assert (status.due_at is not None) is case.later
     assert status.outcome == case.outcome
     assert case.reason in status.reason
     if case.state is State.RUNNING:
@@ -463,11 +479,14 @@ def test_the_table_walks_every_state_in_the_order_of_the_rows() -> None:
 @pytest.mark.parametrize(
     ("kind", "one"),
     [
-        ("exception", (RAISED, EXIT_1)),
+        ("exception", (WRONG, EXIT_1)),
+        ("gpu_memory", (RAISED, EXIT_1)),
         ("killed", (DEAD, BY_9)),
         ("killed", (None, BY_9)),
         ("crashed", (DEAD, end(signal=11))),
-        ("exit", (None, EXIT_1)),
+        ("exit", (None, end(exit_code=3))),
+        ("import", (None, EXIT_1)),
+        ("gpu", (BROKEN, EXIT_1)),
         ("vanished", (DEAD, None)),
     ],
 )
@@ -484,12 +503,54 @@ def test_a_failure_is_due_until_the_budget_of_its_kind_is_spent(
             if one[0]
         ]
         members = [member(name, one[1]) for name in names if one[1]]
-        status = status_of(JobFacts("j", tuple(attempts), tuple(members)), {}, seen, NOW)
-        assert status.state is State.FAILED
+        facts = JobFacts("j", tuple(attempts), tuple(members))
+        status = status_of(facts, {}, seen, NOW + 10_000)
+        assert (status.state, status.kind, status.tries) == (State.FAILED, kind, times)
+        assert status.given_up is not status.due
         due.append(status.due)
 
     retries = RULES[kind].retries
     assert due == [True] * retries + [False, False]
+
+
+def test_a_failure_is_due_after_a_while_that_doubles_with_each_of_its_kind() -> None:
+    names, ended = ("t1", "t2", "t3"), NOW - 5
+    for times, wait in ((1, 30), (2, 60)):
+        facts = JobFacts("j", (), tuple(member(name, BY_9) for name in names[:times]))
+        before, after = (status_of(facts, {}, {}, ended + wait + late) for late in (-1, 0))
+
+        assert (before.due, before.due_at, before.given_up) == (False, ended + wait, False)
+        assert (after.due, after.due_at) == (True, None)
+
+
+def test_an_end_in_the_future_by_a_clock_that_is_ahead_is_waited_for_no_longer() -> None:
+    facts = JobFacts("j", (), (member("t1", end(signal=9, time=NOW + 3600)),))
+
+    assert status_of(facts, {}, {}, NOW).due_at == NOW + RULES["killed"].back_off_s
+
+
+def test_a_start_that_gained_a_checkpoint_spends_no_budget() -> None:
+    fruitful = [attempt(f"t{n}", n, running=False, from_step=10 * n) for n in range(1, 8)]
+    fruitless = [replace(one, from_step=10) for one in fruitful]
+    last = replace(fruitless[-1], saved=20)
+
+    def tries(attempts: Sequence[Attempt]) -> tuple[int, bool]:
+        members = tuple(member(one.start.token, BY_9) for one in attempts)
+        status = status_of(JobFacts("j", tuple(attempts), members), {}, {}, NOW + 10_000)
+        return status.tries, status.due
+
+    assert tries(fruitful) == (1, True)
+    assert tries(fruitless[:3]) == (3, False)
+    assert tries([*fruitless[:2], last]) == (2, True)
+    assert tries([replace(last, number=1)]) == (0, True)
+
+
+def test_what_says_stop_stops_whatever_was_gained() -> None:
+    gained = replace(RAISED, from_step=10, saved=20)
+
+    status = status_of(JobFacts("j", (gained,), (member("t1", EXIT_1),)), {}, {}, NOW + 10_000)
+
+    assert (status.kind, status.tries, status.given_up) == ("gpu_memory", 0, True)
 
 
 def test_neither_preemptions_nor_failures_of_another_kind_spend_a_budget() -> None:
@@ -502,9 +563,38 @@ def test_neither_preemptions_nor_failures_of_another_kind_spend_a_budget() -> No
 
     facts = JobFacts("j", tuple(attempts), tuple(members))
 
-    assert status_of(facts, {}, seen, NOW) == JobStatus(
-        "j", State.FAILED, reason=RULES["vanished"].meaning, due=True
+    assert status_of(facts, {}, seen, NOW + 60) == JobStatus(
+        "j",
+        State.FAILED,
+        reason=RULES["vanished"].meaning,
+        due=True,
+        kind="vanished",
+        tries=1,
     )
+
+
+@pytest.mark.parametrize(
+    ("how", "kind"),
+    [
+        ({"detail": "reached its time limit (TIMEOUT on node1)"}, "time"),
+        ({"exit_code": 79}, "time"),
+        ({"detail": "a node failed (NODE_FAIL on node1)"}, "node"),
+        ({"detail": "its pool is gone"}, "node"),
+        (
+            {"detail": "slurmstepd-node2: error: *** STEP 7.0 ON node2 CANCELLED AT 2026 ***"},
+            "node",
+        ),
+        ({"detail": "preempted (PREEMPTED on node1)"}, "preempted"),
+        ({"exit_code": 75}, "preempted"),
+    ],
+)
+def test_why_a_place_ended_a_start_has_a_kind_too(how: dict[str, Any], kind: str) -> None:
+    facts = JobFacts("j", (STOPPED,), (member("t1", end(by_place=True, **how)),))
+
+    status = status_of(facts, {}, {}, NOW)
+
+    assert (status.state, status.kind, status.due) == (State.PREEMPTED, kind, True)
+    assert RULES[kind].retries + 1 == FRUITLESS_LIMIT
 
 
 def test_an_attempt_is_live_until_something_proves_that_it_is_not() -> None:
