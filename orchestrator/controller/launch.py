@@ -135,18 +135,20 @@ def start_controller(root: Root, sweep: str, every_s: int) -> str:
 
     Raises:
         Refused: the cluster did not take it.
+        BusyError: somebody else is writing the root.
     """
-    revision = launched_revision(root, sweep)
-    profile = Terms.of_revision(revision).cluster
-    assert profile is not None, "a launch to a cluster has checked its profile"
-    return Tender(
-        root=root,
-        sweep=sweep,
-        profile=profile,
-        python=profile.python or sys.executable,
-        snapshot=revision["snapshot"],
-        every_s=every_s,
-    ).start()
+    with leased(root.lease, f"launch {sweep}"):  # two at once would both find none, and start one
+        revision = launched_revision(root, sweep)
+        profile = Terms.of_revision(revision).cluster
+        assert profile is not None, "a launch to a cluster has checked its profile"
+        return Tender(
+            root=root,
+            sweep=sweep,
+            profile=profile,
+            python=profile.python or sys.executable,
+            snapshot=revision["snapshot"],
+            every_s=every_s,
+        ).start()
 
 
 def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:

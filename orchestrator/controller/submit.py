@@ -1,6 +1,7 @@
 """Handing jobs to a place: intent first, then the submission, then its answer."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from orchestrator.controller.survey import Survey
 from orchestrator.errors import BusyError, Refused, Unclear
 from orchestrator.executors import executor_named
 from orchestrator.executors.base import Executor
+from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
@@ -127,6 +129,9 @@ class Submitter:
             code = _code_to_go_on_with(self.root, one.id, found) or self.snapshot
             groups.setdefault((code, one.shape), []).append(one)
         drafts = [draft(members, self.terms, code) for (code, _), members in groups.items()]
+        # By the file server's clock: the order of submissions counts, and a machine's may be wrong.
+        skew_s = file_time(self.root.path) - time.time()
+        drafts = [one.model_copy(update={"created": one.created + skew_s}) for one in drafts]
         under_way = _under_way(found)
         admitted = executor.admit(drafts, under_way=under_way, reserved=self.reserved)
         unclear = [words for one in admitted if (words := self._hand_over(executor, one))]

@@ -17,6 +17,7 @@ from orchestrator.config.resources import ranks_per_node
 from orchestrator.errors import Refused, Unclear
 from orchestrator.executors.slurm_queries import foreign_variables, job_name
 from orchestrator.jobs.facts import STOP_CODES
+from orchestrator.jobs.files import naming
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.submissions import Submission
 
@@ -75,7 +76,8 @@ def hand_over(root: Root, submission: Submission) -> str:
         Unclear: it did not answer.
     """
     try:
-        with redirect_stderr(io.StringIO()):  # it would print what is raised below
+        logs = root.submission(submission.token).logs
+        with naming(logs), redirect_stderr(io.StringIO()):  # it would print what is raised below
             return _batch(root, submission).hand_over(_command(submission))
     except FailedSubmissionError as error:
         raise Unclear(f"sbatch answered, but not with a job's number: {error}") from None

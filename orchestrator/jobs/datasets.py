@@ -82,7 +82,12 @@ def load_manifest(data_root: Path, name: str) -> Manifest:
         record = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise _no_such_dataset(data_root, name) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DataError(
+            f"The manifest {path} cannot be read: {error.strerror}. Ask for the rights to, or "
+            "name another folder of datasets with --data-root."
+        ) from None
+    except ValueError as error:
         raise _unreadable(path, str(error)) from None
     manifest = _checked(path, record)
     if manifest.name != name:

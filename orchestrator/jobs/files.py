@@ -108,11 +108,22 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(".tmp-")
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the file system that name no file, as those of writing do, name ``path``."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def sync_tree(folder: Path) -> None:
     """Make every file below ``folder``, and the folders themselves, durable."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            with (Path(parent) / name).open("rb") as file:
+            path = Path(parent) / name
+            with naming(path), path.open("rb") as file:
                 os.fsync(file.fileno())
         sync_folder(Path(parent))
 
@@ -121,7 +132,8 @@ def sync_folder(folder: Path) -> None:
     """Make a folder's list of names durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -141,7 +153,7 @@ def _rename_folder(source: Path, target: Path) -> None:
 
 def _write_durably(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
+    with naming(path), path.open("xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
