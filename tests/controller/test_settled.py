@@ -265,14 +265,26 @@ def test_the_facts_of_a_remembered_job_are_read_when_they_are_asked_for(done: Wo
     assert (len(found.facts), found.facts.get("another")) == (3, None)
 
 
-def test_an_open_intent_is_settled_beside_what_is_remembered(done: World) -> None:
-    one = done.launch("ab01", answered=False)
-    done.rows()
-    done.place.known = {one.token: "h7"}
-    settle(done.root)
+def test_an_open_intent_is_settled_beside_what_is_remembered(world: World) -> None:
+    one = world.launch("ab01", answered=False)
+    world.finish("cd03")
+    world.rows()
+    assert world.remembered() == {"cd03"}
+    world.place.known = {one.token: "h7"}
+    settle(world.root)
 
-    assert not is_open(done.root.submission(one.token))
-    done.check()
+    assert not is_open(world.root.submission(one.token))
+    world.check()
+
+
+def test_a_start_that_went_on_from_the_end_of_a_done_job_may_still_measure(world: World) -> None:
+    world.finish("ab01")
+    again = world.launch("ab01")
+    world.start("ab01", from_step=10)
+    world.store_end(again, "ab01")
+    first = world.check()[0]
+
+    assert (first.state, first.step, world.remembered()) == (State.DONE, 20, set())
 
 
 @pytest.mark.slow
