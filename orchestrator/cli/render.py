@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -55,9 +55,26 @@ def table(
     return made
 
 
-def print_json(value: Any) -> None:
-    """One JSON document; numbers that JSON lacks become strings."""
-    click.echo(json.dumps(finite(value), indent=1))
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document, a line per key and per item of a list.
+
+    Numbers that JSON lacks become strings.
+    """
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, list) and value:
+            items = ",\n  ".join(_as_json(item) for item in value)
+            lines.append(f"{json.dumps(key)}: [\n  {items}\n ]")
+        else:
+            lines.append(f"{json.dumps(key)}: {_as_json(value)}")
+    click.echo("{\n " + ",\n ".join(lines) + "\n}")
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(finite(value))
 
 
 def finite(value: Any) -> Any:

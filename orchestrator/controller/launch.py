@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from orchestrator.config import ClusterProfile
 from orchestrator.controller.cancel import await_cancelled, being_cancelled
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.snapshot import take_snapshot
-from orchestrator.controller.status import codes_of_result
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.errors import SpecError
@@ -32,6 +32,7 @@ from orchestrator.jobs.store import (
     write_job,
     write_revision,
 )
+from orchestrator.jobs.summary import codes_of_result
 from orchestrator.sweep.expand import Sweep
 
 SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
@@ -105,7 +106,8 @@ def launch(
         ]
         dropped = _dropped_running(root, sweep)
         for point in sweep.points:
-            write_job(root, point.id, point.config)
+            if point.id not in found.settled or not root.job(point.id).record.is_file():
+                write_job(root, point.id, point.config)
         snapshot = take_snapshot(root)
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         _lift_cancels(root, found, due)
@@ -180,7 +182,9 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
 
 def _of_older_code(found: Survey) -> int:
     today = code_hash()
-    return sum(not codes_of_result(facts) <= {today} for facts in found.facts.values())
+    settled = (known.summary.codes for known in found.settled.values())
+    left = (codes_of_result(found.facts[job]) for job in found.facts if job not in found.settled)
+    return sum(not {*codes} <= {today} for codes in chain(settled, left))
 
 
 def _of_other_placement(sweep: Sweep, found: Survey) -> int:
@@ -199,6 +203,8 @@ def _dropped_running(root: Root, sweep: Sweep) -> dict[str, str]:
         return {}
     ids = {point.id for point in sweep.points}
     names = {job["id"]: job["name"] for job in last[1]["jobs"] if job["id"] not in ids}
+    if not names:
+        return {}
     statuses = survey(root, list(names)).statuses
     busy = (State.RUNNING, State.QUEUED)
     return {job: name for job, name in names.items() if statuses[job].state in busy}

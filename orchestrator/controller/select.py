@@ -1,6 +1,6 @@
 """Finding jobs by what a user types: a sweep's name, a point's name, a job id's beginning."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -31,9 +31,8 @@ def select(root: Root, text: str | None) -> list[Named]:
     """
     sweeps = {name: list(_jobs(root, name)) for name in sweep_names(root)}
     launched = [job for jobs in sweeps.values() for job in jobs]
-    dropped = [Named(job, job[:SHORT_ID]) for job in root.job_ids()]
     if text is None:
-        return _distinct(chain(launched, dropped))
+        return _distinct(chain(launched, _dropped(root, launched)))
     if text in sweeps:
         return sweeps[text]
     by_name = [
@@ -51,7 +50,9 @@ def select(root: Root, text: str | None) -> list[Named]:
             f"say which: {where[0]}/{text}"
         )
     if len(text) >= SHORTEST_PREFIX:
-        by_id = _distinct(job for job in chain(launched, dropped) if job.id.startswith(text))
+        by_id = _distinct(
+            job for job in chain(launched, _dropped(root, launched)) if job.id.startswith(text)
+        )
         if by_id:
             return by_id
     raise SpecError(
@@ -78,6 +79,12 @@ def _jobs(root: Root, sweep: str) -> Iterator[Named]:
     newest = newest_revision(root, sweep)
     for job in newest[1]["jobs"] if newest else ():
         yield Named(job["id"], job["name"])
+
+
+def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:
+    """Jobs that were launched once, and that no sweep has any more."""
+    ids = sorted(root.job_folders().keys() - {job.id for job in launched})
+    return [Named(job, job[:SHORT_ID]) for job in ids if root.job(job).record.is_file()]
 
 
 def _distinct(jobs: Iterator[Named]) -> list[Named]:

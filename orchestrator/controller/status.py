@@ -8,15 +8,15 @@ from typing import Any
 
 from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey, survey
-from orchestrator.errors import OrchestrateError
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
-from orchestrator.jobs.facts import JobFacts, Member, contributors, final_attempt, read_journals
-from orchestrator.jobs.journal import History, Journal, fold
+from orchestrator.jobs.facts import read_journals
+from orchestrator.jobs.journal import Journal
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.settled import done_for_good, remember
 from orchestrator.jobs.state import JobStatus, State
-from orchestrator.jobs.store import read_job
+from orchestrator.jobs.summary import Summary, summarise
 
 SCHEMA = 1
 
@@ -48,9 +48,17 @@ def look_at(root: Root, jobs: Sequence[Named]) -> Survey:
 
 
 def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
-    """The rows of these jobs, as ``found`` shows them."""
+    """The rows of these jobs, as ``found`` shows them; what is done for good is remembered."""
     now, today = file_time(root.path), code_hash()
-    return [_row(root, job, found, now, today) for job in jobs]
+    looks = {job.id: _look(root, job.id, found, now) for job in jobs}
+    if found.memory is not None:
+        left = {job: look for job, look in looks.items() if job not in found.settled}
+        done = {
+            job: done_for_good(found.facts[job], found.seen, look.summary)
+            for job, look in left.items()
+        }
+        remember(root, found.memory, {job: known for job, known in done.items() if known})
+    return [_row(root, job, found.statuses[job.id], looks[job.id], today) for job in jobs]
 
 
 def as_json(sweep: str | None, rows: Sequence[Row], notes: Sequence[str]) -> dict[str, Any]:
@@ -67,36 +75,49 @@ def as_json(sweep: str | None, rows: Sequence[Row], notes: Sequence[str]) -> dic
     }
 
 
-def _row(root: Root, job: Named, found: Survey, now: float, today: str) -> Row:
-    facts, status = found.facts[job.id], found.statuses[job.id]
-    journals = read_journals(root.job(job.id))
-    history = fold(journals)
-    points = history.points
-    epochs, fault = _epochs(root, job)
-    codes = codes_of_result(facts)
-    running = status.state is State.RUNNING
-    member = facts.members[-1] if facts.members else None
-    attempt = facts.attempts[-1] if facts.attempts else None
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a job's files say, and how a running one fares; times in seconds."""
+
+    summary: Summary
+    eta: float | None = None
+    stale: float | None = None
+
+
+def _look(root: Root, job: str, found: Survey, now: float) -> _Look:
+    if job in found.settled:
+        return _Look(found.settled[job].summary)
+    facts, journals = found.facts[job], read_journals(root.job(job))
+    summary = summarise(root, facts, journals)
+    if found.statuses[job].state is not State.RUNNING:
+        return _Look(summary)
+    last = facts.attempts[-1] if facts.attempts else None
+    return _Look(
+        summary,
+        eta=_eta(journals[-1], now) if journals else None,
+        stale=max(0.0, now - last.heartbeat) if last and last.ending is None else None,
+    )
+
+
+def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: str) -> Row:
+    summary = look.summary
+    mixed = "mixed code" if len(summary.codes) > 1 else ""
     return Row(
         id=job.id,
         name=job.name,
         state=status.state,
         outcome=status.outcome,
-        reason=fault
-        or _lost_measurements(facts, history)
-        or ("mixed code" if len(codes) > 1 else _reason(status)),
-        epoch=points[-1].epoch if points else 0,
-        epochs=epochs,
-        step=points[-1].step if points else 0,
-        eta_s=_eta(journals[-1], now) if running and journals else None,
-        metrics=history.last(),
-        attempts=len(facts.attempts),
-        executor=member.executor if member else None,
-        handle=_handle(root, member) if member else None,
-        stale_s=max(0.0, now - attempt.heartbeat)
-        if attempt and running and attempt.ending is None
-        else None,
-        older_code=not codes <= {today},
+        reason=summary.fault or mixed or _reason(status),
+        epoch=summary.epoch,
+        epochs=summary.epochs,
+        step=summary.step,
+        eta_s=look.eta,
+        metrics=summary.metrics,
+        attempts=summary.attempts,
+        executor=summary.executor,
+        handle=_handle(root, summary),
+        stale_s=look.stale,
+        older_code=not {*summary.codes} <= {today},
     )
 
 
@@ -108,18 +129,10 @@ def _reason(status: JobStatus) -> str:
     return f"{status.reason}; again from {when}"
 
 
-def _handle(root: Root, member: Member) -> str | None:
-    if member.handle is None:
+def _handle(root: Root, summary: Summary) -> str | None:
+    if summary.executor is None or summary.handle is None:
         return None
-    return executor_named(member.executor, root).member_handle(member.handle, member.index)
-
-
-def _epochs(root: Root, job: Named) -> tuple[int, str]:
-    """How many a job has; 0 and why, if its record cannot be read: one job hides no other."""
-    try:
-        return read_job(root, job.id).train.epochs, ""
-    except OrchestrateError as error:
-        return 0, str(error)
+    return executor_named(summary.executor, root).member_handle(summary.handle, summary.index)
 
 
 def _eta(journal: Journal, now: float) -> float | None:
@@ -130,17 +143,3 @@ def _eta(journal: Journal, now: float) -> float | None:
     pace = (points[-1].time - points[0].time) / (points[-1].step - points[0].step)
     left = (journal.steps - points[-1].step) * pace
     return max(0.0, left - max(0.0, now - points[-1].time))
-
-
-def _lost_measurements(facts: JobFacts, history: History) -> str:
-    """That a DONE job's journals do not reach the step at which it ended, if they do not."""
-    final = final_attempt(facts.attempts)
-    measured = history.points[-1].step if history.points else 0
-    if final is None or measured >= final.step:
-        return ""
-    return f"its journal is missing or damaged: it ends at step {measured} of {final.step}"
-
-
-def codes_of_result(facts: JobFacts) -> set[str]:
-    """Hashes of the code that made the result of a DONE job; empty of another."""
-    return {attempt.start.code_hash for attempt in contributors(facts.attempts)}

@@ -1,7 +1,7 @@
 """One look at everything: files, orders, places; what is learnt about ends is stored."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import attrgetter
 
@@ -9,9 +9,10 @@ from orchestrator.errors import Unclear
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight, Sighting, Sightings
-from orchestrator.jobs.facts import End, JobFacts, gather, read_attempts, read_submissions
+from orchestrator.jobs.facts import End, JobFacts, gather, read_attempts
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import Standing, read_orders, standing_orders
+from orchestrator.jobs.settled import Memory, Settled, recall
 from orchestrator.jobs.state import JobStatus, State, status_of
 from orchestrator.jobs.submissions import (
     Submission,
@@ -36,23 +37,77 @@ class Survey:
     """What one look found."""
 
     facts: Mapping[str, JobFacts]
+    """Those of a job that is done for good are read when they are asked for."""
     statuses: Mapping[str, JobStatus]
     standing: Standing
     seen: Sightings
     submissions: Sequence[Submission]
+    """Those that have a job which is not done for good, oldest first."""
     troubles: Sequence[str] = ()
     """In what the places could not be asked."""
+    settled: Mapping[str, Settled] = field(default_factory=dict)
+    memory: Memory | None = None
+
+
+class Facts(Mapping[str, JobFacts]):
+    """The facts of the jobs that may change, and of others as they are asked for."""
+
+    def __init__(
+        self, root: Root, read: Mapping[str, JobFacts], later: Mapping[str, Collection[str]]
+    ) -> None:
+        self._root, self._read, self._later = root, dict(read), later
+
+    def __getitem__(self, job: str) -> JobFacts:
+        if job not in self._read:
+            submissions = _read_submissions(self._root, self._later[job])
+            self._read |= gather(self._root, [job], submissions)
+        return self._read[job]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._read, **self._later})
+
+    def __len__(self) -> int:
+        return len(self._read.keys() | self._later.keys())
 
 
 def survey(root: Root, ids: Collection[str]) -> Survey:
     """Look at the jobs named by ``ids``; writes nothing."""
-    submissions = [s for s in read_submissions(root) if not set(ids).isdisjoint(s.jobs)]
+    memory = recall(root)
+    settled = {job: known for job in ids if (known := memory.settled(job))}
+    left = [job for job in ids if job not in settled]
+    tokens = {token for job in left for token in memory.tokens.get(job, ())}
+    submissions = _read_submissions(root, tokens, memory.recent)
     standing = standing_orders(read_orders(root))
     seen, troubles = _observe(root, submissions)
-    facts = gather(root, ids, submissions)
+    facts = gather(root, left, submissions)
     now = file_time(root.path)
-    statuses = {job: status_of(facts[job], standing, seen, now) for job in ids}
-    return Survey(facts, statuses, standing, seen, submissions, troubles)
+    statuses = {
+        job: JobStatus(job, State.DONE, settled[job].outcome)
+        if job in settled
+        else status_of(facts[job], standing, seen, now)
+        for job in ids
+    }
+    later = {job: memory.tokens.get(job, ()) for job in settled}
+    return Survey(
+        facts=Facts(root, facts, later),
+        statuses=statuses,
+        standing=standing,
+        seen=seen,
+        submissions=submissions,
+        troubles=troubles,
+        settled=settled,
+        memory=memory,
+    )
+
+
+def _read_submissions(
+    root: Root, tokens: Collection[str], known: Sequence[Submission] = ()
+) -> list[Submission]:
+    """The submissions of these tokens, oldest first; those that are ``known`` are not read."""
+    found = [one for one in known if one.token in tokens]
+    unknown = set(tokens) - {one.token for one in found}
+    found += [Submission.read(root.submission(token)) for token in unknown]
+    return sorted(found, key=lambda one: (one.created, one.token))
 
 
 def settle(root: Root) -> None:
@@ -61,7 +116,7 @@ def settle(root: Root) -> None:
     A worker that claimed a job has proved that its submission was taken, even where its place has
     forgotten it.
     """
-    open_intents = [s for s in read_submissions(root) if is_open(root.submission(s.token))]
+    open_intents = [s for s in recall(root).recent if is_open(root.submission(s.token))]
     now = file_time(root.path)
     for name, group in _by_place(open_intents):
         found = {s.token: handle for s in group if (handle := _claimed_handle(root, s))}

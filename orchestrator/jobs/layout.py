@@ -1,6 +1,8 @@
 """Every file and folder name of a run root, once; docs/design.md says who writes which."""
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,6 +171,11 @@ class Root:
         return self.path / "mirror"
 
     @property
+    def settled(self) -> Path:
+        """What is known of jobs that are done for good; may be deleted at any time."""
+        return self.path / "cache" / "settled"
+
+    @property
     def snapshots(self) -> Path:
         return self.path / "snapshots"
 
@@ -184,9 +191,30 @@ class Root:
     def job_ids(self) -> list[str]:
         return sorted(p.parent.name for p in self.path.glob("jobs/??/*/job.json"))
 
+    def job_folders(self) -> dict[str, int]:
+        """The folders of jobs by id, each with its number (inode) in the file system.
+
+        It asks once per ``jobs/<2>/``, however many jobs there are.
+        """
+        return {
+            entry.name: entry.inode()
+            for shard in _entries(self.path / "jobs")
+            for entry in _entries(Path(shard.path))
+        }
+
+    def tokens(self) -> list[str]:
+        """Of every submission, and of those whose intent is still to be published."""
+        return [entry.name for entry in _entries(self.path / "submissions")]
+
     def submission(self, token: str) -> SubmissionFolder:
         return SubmissionFolder(self.path / "submissions" / token)
 
     def submissions(self) -> list[SubmissionFolder]:
         """Every submission whose intent was published."""
         return [SubmissionFolder(p.parent) for p in self.path.glob("submissions/*/intent.json")]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        return list(entries)
+    return []

@@ -188,7 +188,7 @@ def write_revision(root: Root, name: str, content: Mapping[str, Any]) -> int:
     """Write a sweep's next revision unless the newest one says the same; returns its number."""
     folder = root.sweep(name)
     newest = newest_revision(root, name)
-    if newest is not None and newest[1] == json.loads(to_json(content)):
+    if newest is not None and newest[1] == json.loads(json.dumps(content)):
         return newest[0]
     number = 1 if newest is None else newest[0] + 1
     while not publish_once(folder / f"{number:03d}.json", to_json(content)):

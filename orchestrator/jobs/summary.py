@@ -1,0 +1,70 @@
+"""What a job has measured and by which code, in the few values that ``status`` shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import OrchestrateError
+from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
+from orchestrator.jobs.journal import History, Journal, fold
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.store import read_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What files say of a job's progress; ``fault``: what of it they should say and do not."""
+
+    epoch: int
+    epochs: int
+    step: int
+    metrics: Mapping[str, float]
+    attempts: int
+    codes: tuple[str, ...]
+    """Hashes of the code that made the result."""
+    executor: str | None
+    """Of the job's newest member, and so are its handle and its index."""
+    handle: str | None
+    index: int
+    fault: str = ""
+
+
+def summarise(root: Root, facts: JobFacts, journals: Sequence[Journal]) -> Summary:
+    """The summary of a job, whose journals were read after its facts."""
+    history = fold(journals)
+    points = history.points
+    epochs, fault = _epochs(root, facts.id)
+    member = facts.members[-1] if facts.members else None
+    return Summary(
+        epoch=points[-1].epoch if points else 0,
+        epochs=epochs,
+        step=points[-1].step if points else 0,
+        metrics=history.last(),
+        attempts=len(facts.attempts),
+        codes=codes_of_result(facts),
+        executor=member.executor if member else None,
+        handle=member.handle if member else None,
+        index=member.index if member else 0,
+        fault=fault or _lost_measurements(facts, history),
+    )
+
+
+def codes_of_result(facts: JobFacts) -> tuple[str, ...]:
+    """Hashes of the code that made a job's result, each once."""
+    return tuple(sorted({one.start.code_hash for one in contributors(facts.attempts)}))
+
+
+def _epochs(root: Root, job: str) -> tuple[int, str]:
+    """How many a job has; 0 and why, if its record cannot be read: one job hides no other."""
+    try:
+        return read_job(root, job).train.epochs, ""
+    except OrchestrateError as error:
+        return 0, str(error)
+
+
+def _lost_measurements(facts: JobFacts, history: History) -> str:
+    """That a DONE job's journals do not reach the step at which it ended, if they do not."""
+    final = final_attempt(facts.attempts)
+    measured = history.points[-1].step if history.points else 0
+    if final is None or measured >= final.step:
+        return ""
+    return f"its journal is missing or damaged: it ends at step {measured} of {final.step}"
