@@ -62,7 +62,8 @@ def recall(root: Root) -> Memory:
     Raises:
         RootError: an intent that the file does not know is damaged, or of a newer version.
     """
-    folders, tokens, stored = root.job_folders(), set(root.tokens()), _read(root)
+    stored = _read(root)  # first, so that what it knows is surely listed
+    folders, tokens = root.job_folders(), set(root.tokens())
     if any(folders.get(job) != entry["folder"] for job, entry in stored["jobs"].items()):
         forget(root)
         stored = _NOTHING
@@ -130,5 +131,7 @@ def _read(root: Root) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _head(body: bytes) -> bytes:
-    """The first line: it tells a file of another schema, and one that was damaged."""
-    return f"{SCHEMA} {hashlib.blake2b(body, digest_size=16).hexdigest()}".encode()
+    """The first line: it tells a file of another schema or summary, and one that was damaged."""
+    digest = hashlib.blake2b(" ".join(Summary.__slots__).encode(), digest_size=16)
+    digest.update(body)
+    return f"{SCHEMA} {digest.hexdigest()}".encode()

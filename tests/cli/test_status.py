@@ -104,6 +104,7 @@ def test_a_result_whose_journal_was_lost_is_told(bench: Bench) -> None:
     attempt.exit.write_text(json.dumps({**record, "step": 50}))
     before = bench.orchestrate("status", "s").stdout
     attempt.journal.unlink()
+    bench.root.settled.unlink()
 
     assert "journal" not in before
     told = bench.orchestrate("status", "s").stdout
@@ -117,6 +118,7 @@ def test_a_lost_record_hides_no_other_job_and_comes_back_with_the_next_launch(be
     record = bench.root.job(bench.id_of("a")).record
     before = record.read_bytes()
     record.unlink()
+    bench.root.settled.unlink()
 
     told = bench.orchestrate("status", "s").stdout
     again = bench.orchestrate("launch", sweep)
