@@ -27,7 +27,7 @@ from support.walks import (
 from orchestrator.jobs.facts import Ending
 
 pytestmark = pytest.mark.slow
-PACES = pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.soak)])
+PACES = pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
 """One step of so many: an honest walk takes minutes."""
 
 
