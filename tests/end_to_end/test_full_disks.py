@@ -25,7 +25,7 @@ def scene(tmp_path: Path, digits: Path, forge: Forge) -> Scene:
     return Scene(tmp_path, digits, forge)
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [15, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("walk", WALKS.values(), ids=WALKS)
 def test_a_disk_that_is_full_from_any_step_on_is_told_in_a_sentence_and_costs_nothing_else(
     scene: Scene, walk: Walk, every: int

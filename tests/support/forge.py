@@ -6,15 +6,17 @@ what became of each.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Self
 
+from support.environment import FOREIGN
 from support.strikes import KILL, Strikes
 
 NEEDED = (
@@ -25,6 +27,8 @@ NEEDED = (
     *("orchestrator.executors.slurm_script", "orchestrator.sweep.profile", "getpass", "pwd"),
     *("encodings.utf_8_sig",),
 )
+PATIENCE_S = 120
+"""A verb that takes longer is ended."""
 _shift_s = 0.0
 _clock = time.time
 
@@ -68,12 +72,13 @@ class Forge:
     def __init__(self) -> None:
         here = Path(__file__).parents[1]
         paths = (str(here), str(here.parent), os.environ.get("PYTHONPATH", ""))
+        own = {name: value for name, value in os.environ.items() if name not in FOREIGN}
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env={**own, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         )
 
     def __enter__(self) -> Self:
@@ -119,7 +124,7 @@ def _fork(run: Run, told: Path) -> int:
         return child
     code = 70
     try:
-        code = _play(replace(run), told)
+        code = _play(run, told)
     except BaseException:  # noqa: BLE001 - whatever it is, it must not return into the forge
         traceback.print_exc()
     finally:
@@ -132,13 +137,14 @@ def _play(run: Run, told: Path) -> int:
     global _shift_s  # noqa: PLW0603 - the clock of this process
     from orchestrator.cli.main import main as orchestrate
 
-    for standard in (1, 2):
-        os.dup2(
-            os.open(told.with_suffix(".said"), os.O_WRONLY | os.O_APPEND | os.O_CREAT), standard
-        )
+    signal.alarm(PATIENCE_S)
     for name in ("did", "said"):
         told.with_suffix(f".{name}").touch()
         told.with_suffix(f".{name}").chmod(0o666)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    said = os.open(told.with_suffix(".said"), os.O_WRONLY | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(said, standard)
     os.chdir(run.folder)
     os.environ.update(run.environment)
     if run.user is not None:

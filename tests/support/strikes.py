@@ -11,20 +11,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-PATHS = {
-    **dict.fromkeys(("os.rename", "os.link", "os.symlink"), (1,)),
-    **dict.fromkeys(("open", "os.mkdir", "os.remove", "os.rmdir", "os.utime", "os.chmod"), (0,)),
-    **dict.fromkeys(("os.truncate",), (0,)),
+CHANGED = {
+    **dict.fromkeys(("os.rename", "os.link", "os.symlink"), 1),
+    **dict.fromkeys(("open", "os.mkdir", "os.remove", "os.rmdir"), 0),
+    **dict.fromkeys(("os.utime", "os.chmod", "os.truncate"), 0),
 }
-"""By audit event, which of its words are the paths that it changes."""
+"""By audit event, the place among its words of the path that it changes."""
 NEEDS_SPACE = ("open", "write", "fsync", "os.rename", "os.link", "os.symlink", "os.mkdir")
 """Operations that a full disk may refuse."""
-DISKS = {"full": errno.ENOSPC, "quota": errno.EDQUOT, "read-only": errno.EROFS}
+DISKS = {"full": errno.ENOSPC, "quota": errno.EDQUOT}
 KILL = "kill"
 
 
@@ -37,7 +37,6 @@ class Strikes:
     at: int | None
     how: str
     count: int = 0
-    at_it: bool = field(default=False, init=False)
 
     def install(self) -> None:
         """In a process that does nothing else afterwards: audit hooks stay."""
@@ -78,10 +77,10 @@ class Strikes:
     def _heard(self, event: str, words: tuple[Any, ...]) -> None:
         if event == "subprocess.Popen":
             self.operation(f"start {_command(words[1])}")
-        elif event in PATHS and (event != "open" or (words[2] or 0) & WRITING):
-            ours = [words[place] for place in PATHS[event] if self._is_ours(words[place])]
-            if ours:
-                self._on_a_path(event, os.fsdecode(ours[0]))
+        elif event in CHANGED and (event != "open" or words[2] & WRITING):
+            path = words[CHANGED[event]]
+            if self._is_ours(path):
+                self._on_a_path(event, os.fsdecode(path))
 
     def _on_a_path(self, event: str, path: str) -> None:
         try:
