@@ -82,12 +82,7 @@ def launch(
     """
     manifests = check_data(sweep, data_root)
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
-    if cluster and cluster.max_submit is not None and cluster.max_submit <= reserved:
-        raise SpecError(
-            f"The profile of {cluster.name} has max_submit {cluster.max_submit}, but a controller "
-            f"takes {reserved} of these places, so no job could follow; launch without "
-            f"--controller and tend the sweep with: orchestrate watch {sweep.name}"
-        )
+    _check_room(sweep, cluster, reserved)
     check_placements(sweep, terms, root_path)
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
@@ -130,6 +125,15 @@ def launch(
         dropped_running=dropped,
         warnings=warnings,
     )
+
+
+def _check_room(sweep: Sweep, cluster: ClusterProfile | None, reserved: int) -> None:
+    if cluster and cluster.max_submit is not None and cluster.max_submit <= reserved:
+        raise SpecError(
+            f"The profile of {cluster.name} has max_submit {cluster.max_submit}, but a controller "
+            f"takes {reserved} of these places, so no job could follow; launch without "
+            f"--controller and tend the sweep with: orchestrate watch {sweep.name}"
+        )
 
 
 def start_controller(root: Root, sweep: str, every_s: int) -> str:
