@@ -12,7 +12,7 @@ from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.facts import End, Member
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
-from orchestrator.jobs.orders import Order, write_order
+from orchestrator.jobs.orders import Order, read_orders, standing_orders, write_order
 from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.state import State
 from orchestrator.jobs.submissions import write_outcomes
@@ -72,8 +72,10 @@ def being_cancelled(found: Survey) -> list[str]:
 
 def await_cancelled(root: Root, ids: Sequence[str]) -> None:
     """Let jobs that are being cancelled end, for two minutes at most."""
+    standing = standing_orders(read_orders(root))
+    ids = [job for job in ids if job in standing]
     deadline, told = time.monotonic() + CANCEL_S, False
-    while (ending := being_cancelled(survey(root, ids))) and time.monotonic() < deadline:
+    while ids and (ending := being_cancelled(survey(root, ids))) and time.monotonic() < deadline:
         if not told:
             logger.warning("waiting: %d job(s) are being cancelled and still end", len(ending))
             told = True
