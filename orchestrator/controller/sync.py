@@ -73,7 +73,7 @@ def store_in_use(root: Root) -> str | None:
 
 
 def _own_file(root: Root) -> Path:
-    folder = root.path.resolve() / "mlflow"
+    folder = root.mlflow
     if _file_system(root.path).startswith(NETWORK):
         folder = _own_disk() / f"{root.id()}-{socket.gethostname()}"
     return folder / "mlflow.db"

@@ -171,6 +171,11 @@ class Root:
         return self.path / "mirror"
 
     @property
+    def mlflow(self) -> Path:
+        """The store of a root that names no other, and its artifacts."""
+        return self.path.resolve() / "mlflow"
+
+    @property
     def settled(self) -> Path:
         """What is known of jobs that are done for good; may be deleted at any time."""
         return self.path / "cache" / "settled"

@@ -40,8 +40,6 @@ STATUS = {
 }
 """By the state of the job, which the tag ``state`` names."""
 OVER = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.KILLED)
-
-
 COLOUR_TAG = "mlflow.runColor"
 """The colour of a run in MLflow's charts."""
 
@@ -64,6 +62,11 @@ class Subject:
     def is_worth_a_run(self) -> bool:
         """Whether it ever started, or could not: what only waits would crowd the list of runs."""
         return bool(self.facts.attempts) or self.status.state is State.FAILED
+
+    @property
+    def saved(self) -> int:
+        """The step of its newest checkpoint; -1 for none."""
+        return max((attempt.saved for attempt in self.facts.attempts), default=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,30 +150,28 @@ class Mark:
         return replace(self, seen=seen, sent=self.points, pictured=pictured)
 
 
-def seen_of(subject: Subject, sizes: Sequence[int], saved: int) -> str:
+def seen_of(subject: Subject, sizes: Sequence[int]) -> str:
     """A digest of all that the projection of a job depends on.
 
     Args:
         subject: the job.
         sizes: of its attempts' journals, in bytes.
-        saved: the step of its newest checkpoint; -1 for none.
     """
     status = subject.status
     known = [
         *(subject.name, subject.sweeps, subject.arm, status.state, status.outcome, status.reason),
-        *(sizes, saved, [(a.number, a.ending) for a in subject.facts.attempts]),
+        *(sizes, subject.saved, [(a.number, a.ending) for a in subject.facts.attempts]),
     ]
     return hashlib.blake2b(json.dumps(known).encode(), digest_size=8).hexdigest()
 
 
-def project(subject: Subject, config: RunConfig, points: Sequence[Point], saved: int) -> Projection:
+def project(subject: Subject, config: RunConfig, points: Sequence[Point]) -> Projection:
     """The run that shows a job.
 
     Args:
         subject: the job.
         config: its configuration.
         points: its folded journals.
-        saved: the step of its newest checkpoint; -1 for none.
     """
     status = STATUS[subject.status.state]
     over = status in OVER
@@ -185,7 +186,7 @@ def project(subject: Subject, config: RunConfig, points: Sequence[Point], saved:
         params=_params(config),
         tags=_tags(subject, config),
         dataset=_dataset(subject, config),
-        points=visible(points, saved=saved, over=over),
+        points=visible(points, saved=subject.saved, over=over),
     )
 
 

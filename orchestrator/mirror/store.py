@@ -38,7 +38,7 @@ PAUSES_S = (0.5, 2.0)
 PASSING = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
 """Errors that may be gone the next time."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens an experiment in the view for training; MLflow would open the one for conversations."""
+"""What MLflow calls an experiment that trains; which view opens is said in its address."""
 Answer = TypeVar("Answer")
 
 

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from orchestrator.errors import BusyError, OrchestrateError, RootError
 from orchestrator.jobs.facts import read_history
 from orchestrator.jobs.files import publish, read_record, to_json
-from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
 from orchestrator.jobs.store import read_job
 from orchestrator.mirror.pictures import pictures, probed
@@ -98,14 +98,13 @@ class StudyMirror:
     def _shown(self, subject: Subject, known: Known | None, done: Synced) -> Known:
         """The job's run, up to date."""
         folder = self._root.job(subject.facts.id)
-        saved = _newest_checkpoint(folder)
         sizes = [_size(folder.attempt(a.number).journal) for a in subject.facts.attempts]
-        seen = seen_of(subject, sizes, saved)
+        seen = seen_of(subject, sizes)
         if known is not None and known.mark.seen == seen:
             return known
         self._begin()
         config, points = read_job(self._root, subject.facts.id), read_history(folder).points
-        one = project(subject, config, points, saved)
+        one = project(subject, config, points)
         if known is not None and not known.mark.begins(one.points):
             self._remove(known.run)
             known = None
@@ -222,12 +221,6 @@ class StudyMirror:
         with suppress(OSError):  # without it the store is asked
             assert self._stamp is not None
             publish(self._memory(self._stamp), to_json({"schema": SCHEMA, "runs": runs}))
-
-
-def _newest_checkpoint(folder: JobFolder) -> int:
-    """The step of a job's newest checkpoint; -1 for none."""
-    names = (path.name.partition("-") for path in folder.checkpoints.glob("[0-9]*-[0-9]*"))
-    return max((int(step) for _, _, step in names if step.isdecimal()), default=-1)
 
 
 def _size(path: Path) -> int:

@@ -95,4 +95,4 @@ def _artifacts(root: Root, uri: str) -> str | None:
 
 def artifacts(root: Root) -> Path:
     """The folder of pictures of a root's own store."""
-    return root.path.resolve() / "mlflow" / "artifacts"
+    return root.mlflow / "artifacts"

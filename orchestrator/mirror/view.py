@@ -28,8 +28,6 @@ FAMILIES = (
 )
 """What metric names begin with: the page draws every other metric too, in sections so named; the
 last is for names that begin with nothing."""
-
-
 PAGES = {"table": "", "charts": "&compareRunsMode=CHART"}
 """The two faces of an experiment's page, by what the address says of them."""
 

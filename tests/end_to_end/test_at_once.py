@@ -47,17 +47,6 @@ PAIRS = {
 GROUP = 54321
 
 
-@pytest.fixture(scope="module")
-def forge() -> Iterator[Forge]:
-    with Forge() as made:
-        yield made
-
-
-@pytest.fixture
-def scene(tmp_path: Path, digits: Path, forge: Forge) -> Scene:
-    return Scene(tmp_path, digits, forge)
-
-
 @TIMES
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_verbs_that_begin_together_hand_every_job_over_once(

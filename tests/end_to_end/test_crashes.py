@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fakes.arrays import leave
@@ -29,17 +27,6 @@ from orchestrator.jobs.facts import Ending
 pytestmark = pytest.mark.slow
 PACES = pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
 """One step of so many: all of them take minutes."""
-
-
-@pytest.fixture(scope="module")
-def forge() -> Iterator[Forge]:
-    with Forge() as made:
-        yield made
-
-
-@pytest.fixture
-def scene(tmp_path: Path, digits: Path, forge: Forge) -> Scene:
-    return Scene(tmp_path, digits, forge)
 
 
 @PACES

@@ -1,28 +1,14 @@
 """A disk that is full, or may not be written, and clocks that are wrong."""
 
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.forge import Forge
 from support.scene import Scene, is_one_sentence, steps_of
 from support.strikes import NEEDS_SPACE
 from support.walks import CANCEL, LAUNCH, OVER, WALKS, WATCH, Walk, comes_right, one_of_each
 
 pytestmark = pytest.mark.slow
 DISKS = {"full": "No space left on device", "quota": "Disk quota exceeded"}
-
-
-@pytest.fixture(scope="module")
-def forge() -> Iterator[Forge]:
-    with Forge() as made:
-        yield made
-
-
-@pytest.fixture
-def scene(tmp_path: Path, digits: Path, forge: Forge) -> Scene:
-    return Scene(tmp_path, digits, forge)
 
 
 @pytest.mark.parametrize("every", [15, pytest.param(1, marks=pytest.mark.soak)])

@@ -43,6 +43,13 @@ def _password(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mirror alone asks again, and at once."""
+    monkeypatch.setattr(store, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@pytest.fixture
 def far(lab: Lab, request: pytest.FixtureRequest) -> Lab:
     """A lab with something to show, in an experiment of its own."""
     lab.study = request.node.name
@@ -76,14 +83,12 @@ def test_without_the_password_nothing_is_shown_and_one_line_says_so(
         urlopen(f"{server.url}/")
 
 
-@pytest.mark.usefixtures("_password")
+@pytest.mark.usefixtures("_password", "_impatience")
 def test_a_server_that_fails_every_third_request_is_complete_in_the_end(
-    far: Lab, server: Server, monkeypatch: pytest.MonkeyPatch
+    far: Lab, server: Server
 ) -> None:
     far.sync()
     calm = far.dump()
-    monkeypatch.setattr(store, "PAUSES_S", (0.0, 0.0))
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with tired(server.url) as (url, failures):
         far.uri = url
         far.sync()
@@ -93,14 +98,10 @@ def test_a_server_that_fails_every_third_request_is_complete_in_the_end(
     assert sorted(failures) == sorted(WAYS)
 
 
-@pytest.mark.usefixtures("_password")
-def test_an_outage_costs_a_line_and_the_next_sync_catches_up(
-    far: Lab, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("_password", "_impatience")
+def test_an_outage_costs_a_line_and_the_next_sync_catches_up(far: Lab, server: Server) -> None:
     far.sync()
     calm = far.dump()
-    monkeypatch.setattr(store, "PAUSES_S", (0.0, 0.0))
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     far.uri = "http://127.0.0.1:9"  # the port of discard: nobody listens
     with pytest.raises(StoreError, match=r"http://127.0.0.1:9 did not take it.*catches up"):
         far.sync()
