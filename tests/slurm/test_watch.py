@@ -28,7 +28,7 @@ def test_a_controller_feeds_a_sweep_that_is_larger_than_the_queue(
     assert "tends it already" in again
 
     queued, running, killed = 0, 0, False
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 480
     while {row["state"] for row in site.rows()} != {"DONE"}:
         rows = dev_cluster.run("squeue", "-h", "--array", "-o", "%j|%T|%A").splitlines()
         jobs = [row for row in rows if not row.startswith("o-watch-")]
