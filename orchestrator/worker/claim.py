@@ -21,6 +21,7 @@ from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
 from orchestrator.jobs.store import read_job
 from orchestrator.jobs.submissions import Submission
+from orchestrator.worker.environment import read_environment
 from orchestrator.worker.place import Place
 
 WAIT_S = 120.0
@@ -66,6 +67,7 @@ class Claim:
 def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
     """Rank 0 takes the job; returns the attempt's folder, or why it leaves instead."""
     folder = me.root.job(me.job)
+    environment = to_json(read_environment())  # takes longest, so that it comes before the look
     while True:
         attempts = read_attempts(folder)
         why = reason_to_leave(me, place, attempts)
@@ -74,6 +76,7 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
         attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
         try:
             with publishing_folder(attempt.path) as draft:
+                (draft / attempt.environment.name).write_bytes(environment)
                 (draft / attempt.started.name).write_bytes(to_json(_started(me, place, port)))
         except FileExistsError:  # somebody was first: look again
             continue
