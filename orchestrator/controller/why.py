@@ -57,7 +57,7 @@ def _last_start(root: Root, attempts: Sequence[Attempt]) -> list[str]:
         origin = read_origin(root, snapshot)
     except (FileNotFoundError, RootError):
         return []
-    return [f"Start {last.number} was on {last.start.host}, from {origin}."] if origin else []
+    return [f"Start {last.number}: on {last.start.host}, {origin}."] if origin else []
 
 
 def _rule(status: JobStatus) -> list[str]:

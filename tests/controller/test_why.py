@@ -168,7 +168,7 @@ def test_where_the_last_start_was_and_what_code_it_ran_is_told_where_it_is_known
 
     said, start, step = explain(root, NAME)
 
-    assert start == f"Start 2 was on node7, from {words}."
+    assert start == f"Start 2: on node7, {words}."
     assert [said, step] == without
 
 

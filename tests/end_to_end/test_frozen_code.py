@@ -89,5 +89,5 @@ def test_jobs_that_wait_run_the_code_of_their_launch_and_new_ones_todays(desk: B
     assert len(snapshots) == 2
     paths = [json.loads(one.environment.read_bytes())["variables"] for one in (second, third)]
     assert {Path(told["PYTHONPATH"].split(":")[0]).name for told in paths} == snapshots
-    assert "from code of no known commit" in orchestrate(desk, "why", "b")
+    assert ", code of no known commit." in orchestrate(desk, "why", "b")
     assert json.loads(second.environment.read_bytes())["executable"] == sys.executable
