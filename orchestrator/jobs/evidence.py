@@ -6,12 +6,10 @@ from enum import StrEnum
 from itertools import takewhile
 
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member
-from orchestrator.jobs.orders import Standing
+from orchestrator.jobs.orders import Order, Standing
 
 LIVE_S = 300.0
 """A heartbeat older than this no longer shows life."""
-FRUITLESS_LIMIT = 5
-"""So many starts in a row from one and the same step are ended too early to be of use."""
 
 
 class Sight(StrEnum):
@@ -90,6 +88,19 @@ class Evidence:
         sighting = self.seen.get((member.token, member.index))
         return member.end or (sighting.end if sighting else None)
 
+    @property
+    def held(self) -> tuple[Order, ...]:
+        """The orders that hold it back without ending it."""
+        return self.standing.holds.get(self.job.id, ())
+
+    def counts(self, token: str) -> bool:
+        """Whether what became of a submission still counts against the job."""
+        return token not in self.standing.written_off.get(self.job.id, ())
+
+    def counted(self) -> list[SeenStart]:
+        """The starts that count against the job, oldest submission first."""
+        return [start for (token, _), start in self.starts().items() if self.counts(token)]
+
     def starts(self) -> dict[tuple[str, int], SeenStart]:
         """By token and index: every member, and attempts of members that nobody knows."""
         attempts = {(a.start.token, a.start.index): a for a in self.job.attempts}
@@ -139,18 +150,18 @@ class Evidence:
             start.attempt is None
             and start.end is not None
             and (start.end.by_place or (start.end.started and start.end.exit_code == 0))
-            for start in self.starts().values()
+            for start in self.counted()
         )
 
     def refusals(self) -> list[str]:
         """Why the job's newest members were refused, those since the last that was taken."""
         newest = takewhile(lambda member: member.refused, reversed(self.job.members))
-        return [member.why_refused for member in newest]
+        return [member.why_refused for member in newest if self.counts(member.token)]
 
-    def progresses(self) -> bool:
-        """Whether one of the last starts resumed beyond the one before it, or may have."""
-        starts = [attempt.from_step for attempt in self.job.attempts[-FRUITLESS_LIMIT:]]
-        return len(starts) < FRUITLESS_LIMIT or len(set(starts)) > 1
+    def progresses(self, starts: int) -> bool:
+        """Whether one of so many last starts resumed beyond the one before it, or may have."""
+        counted = [a.from_step for a in self.job.attempts if self.counts(a.start.token)]
+        return len(counted) < starts or len(set(counted[-starts:])) > 1
 
     def gained(self, start: SeenStart) -> bool:
         """Whether a start left a checkpoint beyond the step from which it went on."""
@@ -165,13 +176,18 @@ class Evidence:
         return next((m for m in reversed(self.job.members) if not m.refused), None)
 
     def last_start(self) -> SeenStart:
-        """The newest member's, if it failed before it claimed the job; else the last attempt."""
+        """The newest member's, if it failed before it claimed the job; else the last attempt.
+
+        None of it if the job is to begin afresh and has not done so.
+        """
         newest = self.newest_member()
-        if newest is not None:
+        afresh = self.job.id in self.standing.discarded
+        if newest is not None and (self.counts(newest.token) or not afresh):
             start = self.starts()[newest.token, newest.index]
             if start.attempt is None and start.failed:
                 return start
-        return self.last_attempt()
+        last = self.last_attempt()
+        return SeenStart() if last.attempt is not None and last.attempt.discarded else last
 
 
 def is_live(attempt: Attempt, end: End | None, now: float) -> bool:

@@ -16,7 +16,7 @@ from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
-from orchestrator.jobs.reasons import ADVICE, RULES
+from orchestrator.jobs.rules import ADVICE, RULES
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import create_root
 
@@ -143,7 +143,7 @@ def test_a_failure_that_is_tried_again_tells_its_rule_and_when(
     pattern = rf"registers-8 .* is FAILED: {meaning}; a watch tries it again by itself{when}\."
     assert re.fullmatch(pattern, said)
     assert rule == f"killed: {meaning}; 1 of 3 tries spent."
-    assert action == f"Action: more memory; {ADVICE['killed']}."
+    assert action == f"Action: again, after 30 s, then twice as long; {ADVICE['killed']}."
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.jobs.evidence import FRUITLESS_LIMIT, LIVE_S, Sight, Sighting, Sightings, is_live
+from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, RankError, Start
-from orchestrator.jobs.orders import Order
-from orchestrator.jobs.reasons import RULES
+from orchestrator.jobs.orders import Order, Standing, standing_orders
+from orchestrator.jobs.rules import RULES
 from orchestrator.jobs.state import JobStatus, State, status_of
 
 NOW = 100_000.0
@@ -98,7 +98,7 @@ class Case:
     outcome: str | None = None
 
     def status(self) -> JobStatus:
-        orders = {"j": (Order(who="ann", what="cancel", jobs=["j"]),)} if self.cancelled else {}
+        orders = standing_orders([Order(who="ann", what="cancel", jobs=["j"])] * self.cancelled)
         seen: Sightings = {}
         if self.seen:
             seen = {(self.members[-1].token, self.members[-1].index): self.seen}
@@ -504,7 +504,7 @@ def test_a_failure_is_due_until_the_budget_of_its_kind_is_spent(
         ]
         members = [member(name, one[1]) for name in names if one[1]]
         facts = JobFacts("j", tuple(attempts), tuple(members))
-        status = status_of(facts, {}, seen, NOW + 10_000)
+        status = status_of(facts, Standing(), seen, NOW + 10_000)
         assert (status.state, status.kind, status.tries) == (State.FAILED, kind, times)
         assert status.given_up is not status.due
         due.append(status.due)
@@ -517,7 +517,7 @@ def test_a_failure_is_due_after_a_while_that_doubles_with_each_of_its_kind() -> 
     names, ended = ("t1", "t2", "t3"), NOW - 5
     for times, wait in ((1, 30), (2, 60)):
         facts = JobFacts("j", (), tuple(member(name, BY_9) for name in names[:times]))
-        before, after = (status_of(facts, {}, {}, ended + wait + late) for late in (-1, 0))
+        before, after = (status_of(facts, Standing(), {}, ended + wait + late) for late in (-1, 0))
 
         assert (before.due, before.due_at, before.given_up) == (False, ended + wait, False)
         assert (after.due, after.due_at) == (True, None)
@@ -526,7 +526,7 @@ def test_a_failure_is_due_after_a_while_that_doubles_with_each_of_its_kind() -> 
 def test_an_end_in_the_future_by_a_clock_that_is_ahead_is_waited_for_no_longer() -> None:
     facts = JobFacts("j", (), (member("t1", end(signal=9, time=NOW + 3600)),))
 
-    assert status_of(facts, {}, {}, NOW).due_at == NOW + RULES["killed"].back_off_s
+    assert status_of(facts, Standing(), {}, NOW).due_at == NOW + RULES["killed"].back_off_s
 
 
 def test_a_start_that_gained_a_checkpoint_spends_no_budget() -> None:
@@ -536,7 +536,7 @@ def test_a_start_that_gained_a_checkpoint_spends_no_budget() -> None:
 
     def tries(attempts: Sequence[Attempt]) -> tuple[int, bool]:
         members = tuple(member(one.start.token, BY_9) for one in attempts)
-        status = status_of(JobFacts("j", tuple(attempts), members), {}, {}, NOW + 10_000)
+        status = status_of(JobFacts("j", tuple(attempts), members), Standing(), {}, NOW + 10_000)
         return status.tries, status.due
 
     assert tries(fruitful) == (1, True)
@@ -548,7 +548,9 @@ def test_a_start_that_gained_a_checkpoint_spends_no_budget() -> None:
 def test_what_says_stop_stops_whatever_was_gained() -> None:
     gained = replace(RAISED, from_step=10, saved=20)
 
-    status = status_of(JobFacts("j", (gained,), (member("t1", EXIT_1),)), {}, {}, NOW + 10_000)
+    status = status_of(
+        JobFacts("j", (gained,), (member("t1", EXIT_1),)), Standing(), {}, NOW + 10_000
+    )
 
     assert (status.kind, status.tries, status.given_up) == ("gpu_memory", 0, True)
 
@@ -563,7 +565,7 @@ def test_neither_preemptions_nor_failures_of_another_kind_spend_a_budget() -> No
 
     facts = JobFacts("j", tuple(attempts), tuple(members))
 
-    assert status_of(facts, {}, seen, NOW + 60) == JobStatus(
+    assert status_of(facts, Standing(), seen, NOW + 60) == JobStatus(
         "j",
         State.FAILED,
         reason=RULES["vanished"].meaning,
@@ -591,10 +593,10 @@ def test_neither_preemptions_nor_failures_of_another_kind_spend_a_budget() -> No
 def test_why_a_place_ended_a_start_has_a_kind_too(how: dict[str, Any], kind: str) -> None:
     facts = JobFacts("j", (STOPPED,), (member("t1", end(by_place=True, **how)),))
 
-    status = status_of(facts, {}, {}, NOW)
+    status = status_of(facts, Standing(), {}, NOW)
 
     assert (status.state, status.kind, status.due) == (State.PREEMPTED, kind, True)
-    assert RULES[kind].retries + 1 == FRUITLESS_LIMIT
+    assert RULES[kind].retries
 
 
 def test_an_attempt_is_live_until_something_proves_that_it_is_not() -> None:
@@ -652,12 +654,21 @@ sightings = st.dictionaries(
     st.tuples(tokens, st.just(0)),
     st.one_of(st.just(WAITS), st.just(RUNS), st.builds(Sighting, st.just(Sight.ENDED), ends)),
 )
-standings = st.sampled_from([{}, {"j": (Order(who="ann", what="cancel", jobs=["j"]),)}])
+standings = st.lists(
+    st.builds(
+        Order,
+        who=st.just("ann"),
+        what=st.sampled_from(["cancel", "hold", "retry", "afresh"]),
+        jobs=st.just(["j"]),
+        tokens=st.lists(st.sampled_from([FIRST, SECOND]), max_size=2),
+    ),
+    max_size=2,
+).map(standing_orders)
 
 
 @given(some_attempts, some_members, sightings, standings)
 def test_a_live_attempt_is_never_anything_but_done_or_running(
-    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Standing
 ) -> None:
     facts = JobFacts("j", (*attempts, attempt("t9", len(attempts) + 1)), tuple(members))
 
@@ -669,7 +680,7 @@ def test_a_live_attempt_is_never_anything_but_done_or_running(
 
 @given(some_attempts, some_members, sightings, standings)
 def test_an_unanswered_member_never_becomes_due(
-    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Standing
 ) -> None:
     facts = JobFacts("j", tuple(attempts), (member("t9"), *members))
 
@@ -681,14 +692,14 @@ def test_an_unanswered_member_never_becomes_due(
 
 @given(some_attempts, some_members, sightings, standings)
 def test_nothing_is_due_against_a_standing_order_or_beside_a_start_under_way(
-    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Standing
 ) -> None:
     facts = JobFacts("j", tuple(attempts), tuple(members))
 
     status = status_of(facts, standing, seen, NOW)
 
     if status.due:
-        assert not standing
+        assert not standing.keeps("j")
         assert status.state in (State.PREEMPTED, State.FAILED, State.PLANNED)
         sights = {
             seen[m.token, m.index].sight
@@ -702,7 +713,7 @@ def test_what_keeps_ending_well_before_its_worker_claims_the_job_is_given_up() -
     for times, due in ((2, True), (3, False)):
         members = tuple(member(f"t{n}", LEFT) for n in range(times))
 
-        status = status_of(JobFacts("j", (), members), {}, {}, NOW)
+        status = status_of(JobFacts("j", (), members), Standing(), {}, NOW)
 
         assert (status.state, status.due) == (State.PLANNED, due)
         assert status.reason == f"{times} place(s) ended before a worker claimed it"
@@ -710,9 +721,9 @@ def test_what_keeps_ending_well_before_its_worker_claims_the_job_is_given_up() -
 
 def test_what_is_refused_again_and_again_is_given_up_with_the_places_words() -> None:
     for times, due in ((1, True), (4, True), (5, False)):
-        status = status_of(JobFacts("j", (), (REFUSED_FOR,) * times), {}, {}, NOW)
+        status = status_of(JobFacts("j", (), (REFUSED_FOR,) * times), Standing(), {}, NOW)
 
         assert (status.state, status.due) == (State.PLANNED, due)
         assert status.reason == "refused: no such QOS"
     taken = (*(REFUSED_FOR,) * 5, member("t9", NEVER_STARTED))
-    assert status_of(JobFacts("j", (), taken), {}, {}, NOW).due
+    assert status_of(JobFacts("j", (), taken), Standing(), {}, NOW).due
