@@ -119,8 +119,8 @@ def launch(
             if point.id not in found.settled or not root.job(point.id).record.is_file():
                 write_job(root, point.id, point.config)
         snapshot = take_snapshot(root)
-        revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         behind = hold_back(root, due) if wishes.canary else []
+        revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         first = [Due.of(point) for point in due if point.id not in set(behind)]
         handed = Handed((), ())
         if first:

@@ -107,7 +107,7 @@ def _held(found: Survey) -> list[str]:
     whys = Counter(
         orders[-1].why
         for job, orders in found.standing.holds.items()
-        if job in found.statuses and found.statuses[job].state in MAY_BE_DUE
+        if job in found.statuses and found.statuses[job].state in (*MAY_BE_DUE, State.QUEUED)
     )
     return [f"{count} job(s) held: {why}" for why, count in whys.items()]
 

@@ -75,6 +75,9 @@ BY_SCANCEL = end(cancelled=True, detail="by bob with scancel")
 WITHDRAWN = end(started=False, cancelled=True)
 
 
+HOLD = Order(what="hold", jobs=["j"], why="trial jobs come first")
+RETRY = Order(what="retry", jobs=["j"], tokens=[FIRST])
+AFRESH = Order(what="afresh", jobs=["j"], tokens=[FIRST], last={"j": 1})
 REFUSED_FOR = Member(
     "t1", 0, "slurm", BEGAN, None, refused=True, end=None, why_refused="no such QOS"
 )
@@ -91,6 +94,7 @@ class Case:
     seen: Sighting | None = None
     """Of the newest member."""
     cancelled: bool = False
+    orders: Sequence[Order] = ()
     due: bool = False
     later: bool = False
     """Whether it will be due by itself, but not yet."""
@@ -98,11 +102,14 @@ class Case:
     outcome: str | None = None
 
     def status(self) -> JobStatus:
-        orders = standing_orders([Order(who="ann", what="cancel", jobs=["j"])] * self.cancelled)
+        cancels = [Order(who="ann", what="cancel", jobs=["j"])] * self.cancelled
+        orders = standing_orders([*cancels, *self.orders])
         seen: Sightings = {}
         if self.seen:
             seen = {(self.members[-1].token, self.members[-1].index): self.seen}
-        facts = JobFacts("j", tuple(self.attempts), tuple(self.members))
+        gone = orders.discarded.get("j", 0)
+        marked = (replace(one, discarded=one.number <= gone) for one in self.attempts)
+        facts = JobFacts("j", tuple(marked), tuple(self.members))
         return status_of(facts, orders, seen, NOW)
 
 
@@ -474,6 +481,107 @@ def test_the_table_walks_every_state_in_the_order_of_the_rows() -> None:
     walked = list(dict.fromkeys(case.state for case in TABLE))
 
     assert walked == list(State)
+
+
+ORDERED = [
+    Case("held", S.PLANNED, orders=[HOLD], reason="held: trial jobs come first"),
+    Case("held, its member withdrawn", S.PLANNED, [], [member(end=WITHDRAWN)], orders=[HOLD]),
+    Case("held while it waits", S.QUEUED, [], [member()], WAITS, orders=[HOLD], reason="withdrawn"),
+    Case("held while it runs", S.RUNNING, [LIVE], [member()], RUNS, orders=[HOLD]),
+    Case("held when done", S.DONE, [FINISHED], [member()], orders=[HOLD], outcome="finished"),
+    Case(
+        "held after a preemption",
+        S.PREEMPTED,
+        [STOPPED],
+        [member(end=LEFT)],
+        orders=[HOLD],
+        reason="held: stopped by a signal",
+    ),
+    Case("held and cancelled", S.CANCELLED, cancelled=True, orders=[HOLD], reason="by ann"),
+    Case("retried", S.FAILED, [WRONG], [member(end=EXIT_1)], orders=[RETRY], due=True),
+    Case(
+        "retried, and failed again",
+        S.FAILED,
+        twice(WRONG, WRONG),
+        [member(end=EXIT_1), member(SECOND, EXIT_1)],
+        orders=[RETRY],
+    ),
+    Case("retried before it claimed", S.FAILED, [], [member(end=EXIT_1)], orders=[RETRY], due=True),
+    Case("retried after a refusal", S.PLANNED, [], [REFUSED] * 5, orders=[RETRY], due=True),
+    Case("retried after scancel", S.PLANNED, [], [member(end=WITHDRAWN)], orders=[RETRY], due=True),
+    Case("retried while it runs", S.RUNNING, [LIVE], [member()], RUNS, orders=[RETRY]),
+    Case(
+        "retried when done",
+        S.DONE,
+        [FINISHED],
+        [member(end=LEFT)],
+        orders=[RETRY],
+        outcome="finished",
+    ),
+    Case("afresh", S.PLANNED, [FINISHED], [member(end=LEFT)], orders=[AFRESH], due=True),
+    Case(
+        "afresh after a failure",
+        S.PLANNED,
+        [WRONG],
+        [member(end=EXIT_1)],
+        orders=[AFRESH],
+        due=True,
+    ),
+    Case(
+        "afresh, its failure before a claim",
+        S.PLANNED,
+        [],
+        [member(end=EXIT_1)],
+        orders=[AFRESH],
+        due=True,
+    ),
+    Case("afresh, and alive after all", S.RUNNING, [LIVE], [member()], RUNS, orders=[AFRESH]),
+    Case("afresh, of unknown fate", S.UNKNOWN, [SILENT], [member()], orders=[AFRESH]),
+    Case(
+        "afresh, and done again",
+        S.DONE,
+        twice(FINISHED, FINISHED),
+        [member(end=LEFT), member(SECOND, LEFT)],
+        orders=[AFRESH],
+        outcome="finished",
+    ),
+    Case(
+        "afresh, and failed then",
+        S.FAILED,
+        twice(FINISHED, replace(WRONG, from_step=-1)),
+        [member(end=LEFT), member(SECOND, EXIT_1)],
+        orders=[AFRESH],
+    ),
+    Case(
+        "afresh, and stopped then",
+        S.PREEMPTED,
+        twice(FINISHED, STOPPED),
+        [member(end=LEFT), member(SECOND, LEFT)],
+        orders=[AFRESH],
+        due=True,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ORDERED, ids=lambda case: case.fact)
+def test_orders_decide_what_is_due_and_what_counts(case: Case) -> None:
+    status = case.status()
+
+    assert (status.state, status.due, status.outcome) == (case.state, case.due, case.outcome)
+    assert case.reason in status.reason
+    assert not (case.orders == [HOLD] and (status.due or status.due_at))
+
+
+def test_what_a_retried_job_was_given_up_for_spends_no_budget_of_its_next_starts() -> None:
+    members = tuple(member(name, BY_9) for name in ("t1", "t2", "t3", "t4"))
+
+    def status(*spent: str) -> JobStatus:
+        standing = standing_orders([Order(what="retry", jobs=["j"], tokens=[*spent])])
+        return status_of(JobFacts("j", (), members), standing, {}, NOW + 10_000)
+
+    assert (status().tries, status().given_up) == (4, True)
+    assert (status("t1", "t2").tries, status("t1", "t2").due) == (2, True)
+    assert (status("t1", "t2", "t3", "t4").tries, status("t1", "t2", "t3", "t4").due) == (0, True)
 
 
 @pytest.mark.parametrize(
