@@ -11,7 +11,8 @@ from orchestrator.config import ClusterProfile
 from orchestrator.controller.cancel import await_cancelled, being_cancelled, is_held
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.decide import begin_afresh, free
-from orchestrator.controller.snapshot import take_snapshot
+from orchestrator.controller.secrecy import check_settings
+from orchestrator.controller.snapshot import check_code, take_snapshot
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.controller.trial import hold_back
@@ -91,7 +92,7 @@ def launch(
     its placements have been checked.
 
     Raises:
-        SpecError: the sweep does not fit its data or its place.
+        SpecError: the sweep does not fit its data or its place, or something holds a secret.
         DataError: a dataset is missing or damaged.
         RootError, BusyError: the root cannot be written, or somebody else is writing it.
         Refused: the place did not take it.
@@ -101,6 +102,8 @@ def launch(
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
     _check_room(sweep, cluster, wishes.reserved)
     check_placements(sweep, terms, root_path)
+    check_settings(sweep, cluster)
+    check_code(Root(root_path))
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
             compare_dataset(open_root(root_path), manifest)

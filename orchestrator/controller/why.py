@@ -1,10 +1,12 @@
 """The verb why: what a job waits for, or how it ended, in a sentence, and what to do next."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from orchestrator.controller.origin import read_origin
 from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey, survey
+from orchestrator.errors import RootError
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sighting
@@ -12,6 +14,7 @@ from orchestrator.jobs.facts import Attempt, Member
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.rules import ADVICE, RULES, rule_of
 from orchestrator.jobs.state import JobStatus, State
+from orchestrator.jobs.submissions import Submission
 
 NEXT = {
     State.DONE: "See: orchestrate results SWEEP",
@@ -34,13 +37,28 @@ def explain(root: Root, job: Named) -> list[str]:
     words = _WORDS.get(status.state, _plainly)(root, job, found)
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
-    return [*told, *rule_in_words(found, job.id), *notes, _next(status).format(id=job.id[:8])]
+    start = _last_start(root, found.facts[job.id].attempts)
+    told += [*rule_in_words(found, job.id), *start, *notes]
+    return [*told, _next(status).format(id=job.id[:8])]
 
 
 def _next(status: JobStatus) -> str:
     if status.state is State.QUEUED and any(word in status.reason for word in STUCK):
         return "To withdraw it: orchestrate cancel {id}"
     return NEXT[status.state]
+
+
+def _last_start(root: Root, attempts: Sequence[Attempt]) -> list[str]:
+    """Where the last start was and from which code, if that was recorded."""
+    if not attempts:
+        return []
+    last = attempts[-1]
+    try:
+        snapshot = Submission.read(root.submission(last.start.token)).snapshot
+        origin = read_origin(root, snapshot)
+    except (FileNotFoundError, RootError):
+        return []
+    return [f"Start {last.number}: on {last.start.host}, {origin}."] if origin else []
 
 
 def rule_in_words(found: Survey, job: str) -> list[str]:

@@ -21,6 +21,7 @@ from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
 from orchestrator.jobs.store import read_job
 from orchestrator.jobs.submissions import Submission
+from orchestrator.worker.environment import read_environment
 from orchestrator.worker.place import Place
 
 WAIT_S = 120.0
@@ -74,6 +75,7 @@ class Claim:
 def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
     """Rank 0 takes the job; returns the attempt's folder, or why it leaves instead."""
     folder = me.root.job(me.job)
+    environment = to_json(read_environment())  # takes longest, so that it comes before the look
     while True:
         standing = standing_orders(read_orders(me.root))
         discarded = standing.discarded.get(me.job, 0)
@@ -85,6 +87,7 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
         try:
             with publishing_folder(attempt.path) as draft:
                 started = {**_started(me, place, port), DISCARDED: discarded}
+                (draft / attempt.environment.name).write_bytes(environment)
                 (draft / attempt.started.name).write_bytes(to_json(started))
         except FileExistsError:  # somebody was first: look again
             continue
