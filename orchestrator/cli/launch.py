@@ -61,9 +61,7 @@ def launch(
     from orchestrator.cli.report import report_launch
     from orchestrator.cli.wait import FAILED_JOBS, wait_for
     from orchestrator.controller.launch import launch as run
-    from orchestrator.controller.launch import start_controller
     from orchestrator.executors import CLUSTERED, EXECUTORS
-    from orchestrator.executors.slurm_tender import PLACES
     from orchestrator.jobs.store import locate_data
     from orchestrator.sweep.load import load_sweep
     from orchestrator.sweep.profile import load_profile, locate_profile
@@ -76,11 +74,13 @@ def launch(
     path = locate_profile(cluster_file) if sweep.executor in CLUSTERED else None
     profile = load_profile(path) if path else None
     data = locate_data(data_root, profile.data_root if profile else None)
-    reserved = PLACES if controller else 0
-    launched = run(sweep, root_path=root_path, data_root=data, cluster=profile, reserved=reserved)
+    every_s = int(every or CONTROLLER_S) if controller else None
+    launched = run(
+        sweep, root_path=root_path, data_root=data, cluster=profile, controller_s=every_s
+    )
     report_launch(sweep, launched, tended=wait or controller)
-    if controller:
-        click.echo(start_controller(launched.root, sweep.name, int(every or CONTROLLER_S)))
+    if launched.controller:
+        click.echo(launched.controller)
     if not wait:
         return
     try:

@@ -15,7 +15,7 @@ from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.errors import SpecError
-from orchestrator.executors.slurm_tender import Tender
+from orchestrator.executors.slurm_tender import PLACES, Tender
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
@@ -26,7 +26,6 @@ from orchestrator.jobs.store import (
     bind_dataset,
     compare_dataset,
     create_root,
-    launched_revision,
     newest_revision,
     open_root,
     write_job,
@@ -47,6 +46,10 @@ class Launched:
     submitted: tuple[str, ...]
     later: tuple[str, ...]
     """Due too, but more than the place takes now: a watch submits them as room comes."""
+    why_later: str
+    """What the place said of that, if it did."""
+    controller: str | None
+    """A sentence on the small job that tends the sweep, if one was asked for."""
     ending: int
     """Cancelled before, and still at it: they cannot be submitted yet."""
     left_alone: Mapping[State, int]
@@ -65,11 +68,12 @@ def launch(
     root_path: Path,
     data_root: Path,
     cluster: ClusterProfile | None = None,
-    reserved: int = 0,
+    controller_s: int | None = None,
 ) -> Launched:
     """Submit the jobs of ``sweep`` that are neither done nor under way.
 
-    Of the places that a cluster has for this user ``reserved`` are left free, for a controller.
+    With ``controller_s`` a small job on the cluster tends the sweep every so many seconds. It comes
+    first: where nobody knows how much the cluster takes, the jobs would leave it no place.
     Jobs that are being cancelled are waited for. Nothing is created before the sweep, its data and
     its placements have been checked.
 
@@ -82,7 +86,8 @@ def launch(
     """
     manifests = check_data(sweep, data_root)
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
-    _check_room(sweep, cluster, reserved)
+    if controller_s is not None:
+        _check_room(sweep, cluster)
     check_placements(sweep, terms, root_path)
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
@@ -106,7 +111,9 @@ def launch(
         snapshot = take_snapshot(root)
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         _lift_cancels(root, found, due)
-        handed = Handed((), ())
+        handed, tender, reserved = Handed((), ()), None, 0
+        if controller_s is not None:
+            tender, reserved = _start_controller(root, sweep.name, terms, snapshot, controller_s)
         if due:
             handed = Submitter(root, lease, terms, snapshot, reserved).submit(due, found)
             warnings += handed.unclear
@@ -118,6 +125,8 @@ def launch(
         revision=revision,
         submitted=handed.jobs,
         later=tuple(one.id for one in due if one.id not in set(handed.jobs)),
+        why_later=handed.why,
+        controller=tender,
         ending=len(being_cancelled(found)),
         left_alone=+alone,
         older_code=_of_older_code(found),
@@ -127,34 +136,32 @@ def launch(
     )
 
 
-def _check_room(sweep: Sweep, cluster: ClusterProfile | None, reserved: int) -> None:
-    if cluster and cluster.max_submit is not None and cluster.max_submit <= reserved:
+def _check_room(sweep: Sweep, cluster: ClusterProfile | None) -> None:
+    if cluster and cluster.max_submit is not None and cluster.max_submit <= PLACES:
         raise SpecError(
             f"The profile of {cluster.name} has max_submit {cluster.max_submit}, but a controller "
-            f"takes {reserved} of these places, so no job could follow; launch without "
+            f"takes {PLACES} of these places, so no job could follow; launch without "
             f"--controller and tend the sweep with: orchestrate watch {sweep.name}"
         )
 
 
-def start_controller(root: Root, sweep: str, every_s: int) -> str:
-    """Let a small job on the cluster tend a launched sweep; returns a sentence on it.
+def _start_controller(
+    root: Root, sweep: str, terms: Terms, snapshot: str, every_s: int
+) -> tuple[str, int]:
+    """A sentence on it, and how many places it still needs; needs the lease, or there may be two.
 
     Raises:
         Refused: the cluster did not take it.
-        BusyError: somebody else is writing the root.
     """
-    with leased(root.lease, f"launch {sweep}"):  # two at once would both find none, and start one
-        revision = launched_revision(root, sweep)
-        profile = Terms.of_revision(revision).cluster
-        assert profile is not None, "a launch to a cluster has checked its profile"
-        return Tender(
-            root=root,
-            sweep=sweep,
-            profile=profile,
-            python=profile.python or sys.executable,
-            snapshot=revision["snapshot"],
-            every_s=every_s,
-        ).start()
+    assert terms.cluster is not None, "a launch to a cluster has checked its profile"
+    return Tender(
+        root=root,
+        sweep=sweep,
+        profile=terms.cluster,
+        python=terms.cluster.python or sys.executable,
+        snapshot=snapshot,
+        every_s=every_s,
+    ).start()
 
 
 def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The verb watch: observe, store what was seen, submit again what is due; repeated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.controller.cancel import being_cancelled, cancel_again
@@ -37,6 +37,8 @@ def tend(root: Root, sweep: str) -> Survey:
             terms = Terms.of_revision(revision)
             handed = Submitter(root, lease, terms, revision["snapshot"]).submit(due, found)
             found = survey(root, list(jobs)) if handed.jobs else found
+            notes = (*handed.unclear, *handed.lacking(len(due)))
+            found = replace(found, notes=notes)
     return found
 
 
@@ -69,9 +71,11 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
         Refused: a place said no to a submission.
     """
     notes: list[str] = []
+    told: list[str] = []
     for sweep in sweeps:
         try:
             found = tend(root, sweep)
+            told += found.notes
         except (Unclear, BusyError) as error:
             notes.append(str(error))
     jobs = tuple(dict.fromkeys(job for sweep in sweeps for job in select(root, sweep)))
@@ -82,7 +86,7 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
         found=found,
         settled=not notes and is_settled(found),
         patience=patience(root, found),
-        notes=tuple(dict.fromkeys([*notes, *found.troubles])),
+        notes=tuple(dict.fromkeys([*notes, *told, *found.troubles])),
     )
 
 
@@ -102,9 +106,11 @@ def _is_settled(found: Survey, job: str) -> bool:
     if status.state is State.UNKNOWN:
         # What a place may say later is waited for; that a place can never speak is not.
         members = found.facts[job].members
-        silent = not any((m.token, m.index) in found.seen for m in members if not m.end)
+        # If none is left, what one wrote last is awaited.
+        left = [m for m in members if not (m.end or m.refused)]
+        silent = not any((m.token, m.index) in found.seen for m in left)
         settled = all(member.handle or member.refused for member in members)
-        return settled and silent and not found.troubles
+        return settled and silent and bool(left) and not found.troubles
     return status.state in SETTLED or status.given_up
 
 

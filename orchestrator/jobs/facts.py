@@ -122,6 +122,8 @@ class Member:
     restarts: bool = False
     """Whether its place may start it again by itself (requeue)."""
     why_refused: str = ""
+    full: bool = False
+    """Whether it was refused only because its place took no more at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def recorded_ends(root: Root, token: str) -> dict[int, End]:
 def _members(root: Root, submission: Submission) -> list[Member]:
     folder = root.submission(submission.token)
     handle, refused = read_handle(folder), folder.refused.exists()
-    why = read_record(folder.refused).get("why", "") if refused else ""
+    answer = read_record(folder.refused) if refused else {}
     ends = recorded_ends(root, submission.token)
     return [
         Member(
@@ -229,7 +231,8 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             refused=refused,
             end=ends.get(index),
             restarts=submission.cluster is not None,
-            why_refused=why,
+            why_refused=answer.get("why", ""),
+            full=answer.get("full", False),
         )
         for index in range(len(submission.jobs))
     ]
