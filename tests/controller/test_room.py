@@ -1,6 +1,7 @@
 """How much a cluster takes at once: what sbatch says when it is full, and the budget of GPUs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,18 @@ def test_a_job_that_alone_exceeds_the_budget_is_refused_with_the_numbers(frugal:
 
     assert "8 GPUs for one job (2 node(s) x 4)" in refusal
     assert "all jobs together ask for 7 (max_gpus)" in refusal
+
+
+def test_two_watches_at_once_together_keep_to_the_budget(frugal: Rounds) -> None:
+    frugal.launched("s", *"abcdef", **TWO_GPUS)
+    frugal.launched("t", *"ghijkl", **TWO_GPUS)
+    left = True
+    with ThreadPoolExecutor(2) as both:
+        while left:
+            looks = list(both.map(frugal.round, ["s", "t"]))
+            assert 2 * len(frugal.open()) <= 7
+            frugal.work(2)
+            left = not all(look.settled for look in looks)
+
+    assert set(frugal.states(*"abcdefghijkl").values()) == {State.DONE}
+    assert set(frugal.site.asked(frugal.root).values()) == {1}

@@ -28,7 +28,7 @@ OPEN = ("PENDING", "RUNNING")
 ITSELF = 'FAULTS=off "$0" "$@"'
 FAULTS = {
     "down": "echo 'error: Unable to contact slurm controller (connect failure)' >&2; exit 1",
-    "slow": "/bin/sleep 30; exit 0",
+    "slow": "exec /bin/sleep 30",
     "silent": "exit 0",
     "half": f"{ITSELF} | /usr/bin/awk 'NR % 2'; exit 0",
     "half and failing": f"{ITSELF} | /usr/bin/awk 'NR % 2'; exit 1",
