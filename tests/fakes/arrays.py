@@ -126,6 +126,14 @@ class Arrays:
         if most is not None:
             limit.write_text(f"{most}\n{words}\n")
 
+    def holds(self, one: Submission, number: str, state: str) -> None:
+        """It has this submission already, every member in this state."""
+        array = self.folder / "queue" / number
+        array.mkdir()
+        for index in range(len(one.jobs)):
+            (array / f"{index}").write_text(f"{state}\n")
+        (array / "name").write_text(f"o-{one.token}\n")
+
     def calls(self) -> Counter[str]:
         """How often each command was called."""
         told = self.folder / "queue.calls"

@@ -94,7 +94,7 @@ class Mishaps:
         return self._one(self.tasks(waiting=True), lambda task: task.becomes("RUNNING"), "begins")
 
     def one_claims(self) -> str:
-        return self._one(self.tasks(starting=True), self._claims, "claims")
+        return self._one(self.tasks(starting=True), self.begins_its_work, "claims")
 
     def one_finishes(self) -> str:
         return self._one(self._working(), self._finishes, "finishes")
@@ -188,7 +188,7 @@ class Mishaps:
             for task in self.tasks(waiting=True):
                 task.becomes("RUNNING")
             for task in self.tasks(starting=True):
-                self._claims(task)
+                self.begins_its_work(task)
             for task in self._working():
                 self._finishes(task)
             self.passes(400)
@@ -217,7 +217,8 @@ class Mishaps:
     def _working(self) -> list[Task]:
         return [task for task in self.rounds.site.tasks() if task.file in self.alive]
 
-    def _claims(self, task: Task) -> None:
+    def begins_its_work(self, task: Task) -> None:
+        """Its worker claims the job, or finds that it must not."""
         claimed = task.starts(self.rounds.root)
         if not isinstance(claimed, AttemptFolder):
             task.becomes("COMPLETED", end=self.now)
@@ -253,8 +254,8 @@ class Mishaps:
         if task.file in self.alive:
             leave(self.alive.pop(task.file), Ending.STOPPED)
             task.becomes("CANCELLED", 15, end=self.now)
-        else:
-            task.becomes("CANCELLED", where="none")
+        else:  # of one that never started SLURM keeps no record
+            task.becomes("CANCELLED", where="both" if task.restart else "none", end=self.now)
 
     def _is_forgotten(self, task: Task) -> None:
         where = "none" if task.file in self.alive else self.dice.choice(("sacct", "none"))
