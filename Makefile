@@ -6,13 +6,14 @@
 #                     the same, with a real SLURM and a real Chromium on this machine (root, Debian)
 #   make check        format, lint, types, import contracts
 #   make fix          what check can mend by itself
-#   make soak         the long repeats
+#   make soak         the long repeats, and three rounds of what goes wrong; SLURM=1: with a real SLURM
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
+FAULTS := tests/slurm tests/end_to_end tests/controller/test_mishaps.py tests/controller/test_room.py
 
 .PHONY: quickstart test slurm-packages browser-packages soak check fix clean
 
@@ -33,8 +34,10 @@ browser-packages:
 	command -v chromium >/dev/null || { apt-get -qq update && \
 	    apt-get -qq install --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
-soak: $(VENV)/.test
+soak: $(VENV)/.test $(if $(SLURM),slurm-packages)
 	$(PYTEST) -m soak $(ARGS)
+	for round in 1 2 3; do \
+	    $(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(FAULTS) $(ARGS) || exit 1; done
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@
     +-- StoreError              the tracking store did not take it: nothing is lost, sync again
     +-- SubmitError             a place did not take a submission
         +-- Refused             it said no: nothing was submitted
+        +-- Full                it takes no more now: nothing was submitted, try again later
         +-- Unclear             it did not answer: it may have been submitted
 
 Anything else that is raised is a defect of this program and keeps its traceback.
@@ -44,6 +45,17 @@ class SubmitError(OrchestrateError):
 
 class Refused(SubmitError):  # noqa: N818 - the place's answer
     """The place said no; nothing was submitted."""
+
+
+class Full(SubmitError):  # noqa: N818 - the place's answer
+    """The place takes no more for now; nothing was submitted.
+
+    ``slow``: it took minutes to say so, and may take as many to say so again.
+    """
+
+    def __init__(self, words: str, *, slow: bool = False) -> None:
+        super().__init__(words)
+        self.slow = slow
 
 
 class Unclear(SubmitError):  # noqa: N818 - the place's answer

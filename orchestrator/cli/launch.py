@@ -78,10 +78,9 @@ def launch(
     from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.report import report_launch
     from orchestrator.cli.wait import FAILED_JOBS, wait_for
-    from orchestrator.controller.launch import Wishes, start_controller
+    from orchestrator.controller.launch import Wishes
     from orchestrator.controller.launch import launch as run
     from orchestrator.executors import CLUSTERED, EXECUTORS
-    from orchestrator.executors.slurm_tender import PLACES
     from orchestrator.jobs.store import locate_data
     from orchestrator.sweep.load import load_sweep
     from orchestrator.sweep.profile import load_profile, locate_profile
@@ -95,11 +94,12 @@ def launch(
     profile = load_profile(path) if path else None
     data = locate_data(data_root, profile.data_root if profile else None)
     fresh = _agreed_to_discard(sweep, root_path, afresh, yes=yes) if afresh else []
-    wishes = Wishes(reserved=PLACES if controller else 0, fresh=fresh, canary=canary)
+    every_s = int(every or CONTROLLER_S) if controller else None
+    wishes = Wishes(controller_s=every_s, fresh=fresh, canary=canary)
     launched = run(sweep, root_path=root_path, data_root=data, cluster=profile, wishes=wishes)
     report_launch(sweep, launched, tended=wait or controller)
-    if controller:
-        click.echo(start_controller(launched.root, sweep.name, int(every or CONTROLLER_S)))
+    if launched.controller:
+        click.echo(launched.controller)
     if not wait:
         return
     try:

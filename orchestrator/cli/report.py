@@ -31,9 +31,11 @@ def report_launch(sweep: Sweep, launched: Launched, *, tended: bool) -> None:
             f"they have ended (see: orchestrate status {sweep.name})"
         )
     if launched.later:
+        why = f" ({launched.why_later})" if launched.why_later else ""
         click.echo(
-            f"  {len(launched.later)} more are due than the place takes now; they are submitted as "
-            f"room comes, by {'the watch' if tended else f'orchestrate watch {sweep.name}'}"
+            f"  {len(launched.later)} more are due than the place takes now{why}; they are "
+            "submitted as room comes, by "
+            f"{'the watch' if tended else f'orchestrate watch {sweep.name}'}"
         )
     if launched.behind:
         click.echo(

@@ -127,6 +127,8 @@ class ClusterProfile(Section):
     """How long SLURM may take to end a job that it asked to stop."""
     max_submit: int | None = Field(default=None, ge=1)
     """Array members that this user may have in the queue at once; null: no limit is known."""
+    max_gpus: int | None = Field(default=None, ge=1)
+    """GPUs that all jobs of a run root may ask for at once, waiting ones included; null: any."""
     max_array: int | None = Field(default=None, ge=1)
     """The largest array; null: SLURM is asked."""
     controller_partition: str | None = None
@@ -215,6 +217,13 @@ def _refuse_sizes(
                 f"resources come to {wanted:g} {what}{why}, but partition {name} of {profile.name} "
                 f"has {most:g}; ask for less, or name another partition"
             )
+    total = resources.nodes * gpus
+    if profile.max_gpus is not None and total > profile.max_gpus:
+        yield (
+            f"resources come to {total} GPUs for one job ({resources.nodes} node(s) x {gpus}), but "
+            f"the profile of {profile.name} lets all jobs together ask for {profile.max_gpus} "
+            "(max_gpus); ask for less, or raise it"
+        )
 
 
 def _refuse_time(profile: ClusterProfile, resources: Resources) -> Iterator[str]:

@@ -17,7 +17,7 @@ from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.controller.trial import hold_back
 from orchestrator.errors import SpecError
-from orchestrator.executors.slurm_tender import Tender
+from orchestrator.executors.slurm_tender import PLACES, Tender
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
@@ -27,7 +27,6 @@ from orchestrator.jobs.store import (
     bind_dataset,
     compare_dataset,
     create_root,
-    launched_revision,
     newest_revision,
     open_root,
     write_job,
@@ -51,6 +50,10 @@ class Launched:
     """Due too, but more than the place takes now: a watch submits them as room comes."""
     behind: tuple[str, ...]
     """Due too, and held until the trial jobs have got on: a watch submits them then."""
+    why_later: str
+    """What the place said of that, if it did."""
+    controller: str | None
+    """A sentence on the small job that tends the sweep, if one was asked for."""
     ending: int
     """Cancelled before, and still at it: they cannot be submitted yet."""
     left_alone: Mapping[State, int]
@@ -67,8 +70,9 @@ class Launched:
 class Wishes:
     """What a launch may be asked for beside the sweep."""
 
-    reserved: int = 0
-    """Of the places that a cluster has for this user, so many are left free, for a controller."""
+    controller_s: int | None = None
+    """How often a small job on the cluster tends the sweep; null: none does. It comes first: where
+    nobody knows how much the cluster takes, the jobs would leave it no place."""
     fresh: Collection[str] = ()
     """Ids of jobs that are to begin afresh."""
     canary: bool = False
@@ -100,7 +104,8 @@ def launch(
     """
     manifests = check_data(sweep, data_root)
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
-    _check_room(sweep, cluster, wishes.reserved)
+    if wishes.controller_s is not None:
+        _check_room(sweep, cluster)
     check_placements(sweep, terms, root_path)
     check_settings(sweep, cluster)
     check_code(Root(root_path))
@@ -122,9 +127,11 @@ def launch(
         behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         first = [Due.of(point) for point in due if point.id not in set(behind)]
-        handed = Handed((), ())
+        handed, tender, reserved = Handed((), ()), None, 0
+        if (every_s := wishes.controller_s) is not None:
+            tender, reserved = _start_controller(root, sweep.name, terms, snapshot, every_s)
         if first:
-            handed = Submitter(root, lease, terms, snapshot, wishes.reserved).submit(first, found)
+            handed = Submitter(root, lease, terms, snapshot, reserved).submit(first, found)
             warnings += handed.unclear
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
@@ -135,6 +142,8 @@ def launch(
         submitted=handed.jobs,
         later=tuple(one.id for one in first if one.id not in set(handed.jobs)),
         behind=tuple(behind),
+        why_later=handed.why,
+        controller=tender,
         ending=len(being_cancelled(found)),
         left_alone=+alone,
         older_code=_of_older_code(found),
@@ -164,34 +173,32 @@ def _is_due(found: Survey, job: str) -> bool:
     return found.statuses[job].state in SUBMITTED_BY_LAUNCH
 
 
-def _check_room(sweep: Sweep, cluster: ClusterProfile | None, reserved: int) -> None:
-    if cluster and cluster.max_submit is not None and cluster.max_submit <= reserved:
+def _check_room(sweep: Sweep, cluster: ClusterProfile | None) -> None:
+    if cluster and cluster.max_submit is not None and cluster.max_submit <= PLACES:
         raise SpecError(
             f"The profile of {cluster.name} has max_submit {cluster.max_submit}, but a controller "
-            f"takes {reserved} of these places, so no job could follow; launch without "
+            f"takes {PLACES} of these places, so no job could follow; launch without "
             f"--controller and tend the sweep with: orchestrate watch {sweep.name}"
         )
 
 
-def start_controller(root: Root, sweep: str, every_s: int) -> str:
-    """Let a small job on the cluster tend a launched sweep; returns a sentence on it.
+def _start_controller(
+    root: Root, sweep: str, terms: Terms, snapshot: str, every_s: int
+) -> tuple[str, int]:
+    """A sentence on it, and how many places it still needs; needs the lease, or there may be two.
 
     Raises:
         Refused: the cluster did not take it.
-        BusyError: somebody else is writing the root.
     """
-    with leased(root.lease, f"launch {sweep}"):  # two at once would both find none, and start one
-        revision = launched_revision(root, sweep)
-        profile = Terms.of_revision(revision).cluster
-        assert profile is not None, "a launch to a cluster has checked its profile"
-        return Tender(
-            root=root,
-            sweep=sweep,
-            profile=profile,
-            python=profile.python or sys.executable,
-            snapshot=revision["snapshot"],
-            every_s=every_s,
-        ).start()
+    assert terms.cluster is not None, "a launch to a cluster has checked its profile"
+    return Tender(
+        root=root,
+        sweep=sweep,
+        profile=terms.cluster,
+        python=terms.cluster.python or sys.executable,
+        snapshot=snapshot,
+        every_s=every_s,
+    ).start()
 
 
 def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:

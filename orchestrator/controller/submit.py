@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.config import ClusterProfile, Placement, Resources
+from orchestrator.controller.gpus import gpus_asked
 from orchestrator.controller.survey import Survey
-from orchestrator.errors import BusyError, Refused, Unclear
+from orchestrator.errors import BusyError, Full, Refused, Unclear
 from orchestrator.executors import executor_named
 from orchestrator.executors.base import Executor
 from orchestrator.jobs.clock import file_time
@@ -22,6 +23,7 @@ from orchestrator.jobs.rules import with_more
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.submissions import (
     Submission,
+    write_full,
     write_intent,
     write_refused,
     write_submitted,
@@ -124,10 +126,19 @@ def remedied(due: Due, status: JobStatus, cluster: ClusterProfile | None) -> Due
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """The jobs that were handed over, and what the place said where that was not clear."""
+    """The jobs that were handed over, and what the place said where that was not clear.
+
+    ``why``: in words, why it is not all; empty where that is the sweep's own ``max_parallel``, or
+    the profile's ``max_submit``.
+    """
 
     jobs: tuple[str, ...]
     unclear: tuple[str, ...]
+    why: str = ""
+
+    def lacking(self, due: int) -> tuple[str, ...]:
+        """A sentence on how many of the ``due`` jobs wait, if there is more to say of it."""
+        return (f"{self.why}; {due - len(self.jobs)} wait for room",) if self.why else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +155,8 @@ class Submitter:
     def submit(self, due: Sequence[Due], found: Survey) -> "Handed":
         """One submission per shape and code, as far as the place takes them now.
 
-        A preempted job goes on with the code that wrote its checkpoint.
+        A preempted job goes on with the code that wrote its checkpoint. A partition that is full is
+        left alone for this time.
 
         Raises:
             Refused: the place said no; what was submitted before stays submitted.
@@ -161,10 +173,55 @@ class Submitter:
         # By the file server's clock: the order of submissions counts, and a machine's may be wrong.
         skew_s = file_time(self.root.path) - time.time()
         drafts = [one.model_copy(update={"created": one.created + skew_s}) for one in drafts]
-        under_way = _under_way(found)
-        admitted = executor.admit(drafts, under_way=under_way, reserved=self.reserved)
-        unclear = [words for one in admitted if (words := self._hand_over(executor, one))]
-        return Handed(tuple(job for one in admitted for job in one.jobs), tuple(unclear))
+        admitted = executor.admit(
+            drafts, under_way=_under_way(found), reserved=self.reserved, gpus=self._gpus(found)
+        )
+        jobs: list[str] = []
+        unclear: list[str] = []
+        full: dict[str | None, str] = {}
+        for whole in admitted.now:
+            partition = whole.resources.partition
+            if partition not in full:
+                handed = self._feed(executor, whole)
+                jobs += handed.jobs
+                unclear += handed.unclear
+                full |= {partition: handed.why} if handed.why else {}
+        why = dict.fromkeys(filter(None, (admitted.why, *full.values())))
+        return Handed(tuple(jobs), tuple(unclear), "; ".join(why))
+
+    def _gpus(self, found: Survey) -> int:
+        """How many the root's jobs ask for, where the cluster's profile sets a limit to them."""
+        cluster = self.terms.cluster
+        if cluster is None or cluster.max_gpus is None:
+            return 0
+        return gpus_asked(self.root, cluster.name, found)
+
+    def _feed(self, executor: Executor, whole: Submission) -> Handed:
+        """Hand it over, in ever smaller parts where the place has no room for it.
+
+        A place that takes minutes to say so is only asked for one more job.
+        """
+        jobs: list[str] = []
+        unclear: list[str] = []
+        why, size, parallel, slow = "", len(whole.jobs), whole.max_parallel, False
+        while len(jobs) < len(whole.jobs) and parallel != 0:
+            part = whole.part(len(jobs), min(len(whole.jobs), len(jobs) + size))
+            part = part.model_copy(update={"max_parallel": parallel})
+            try:
+                words = self._hand_over(executor, part)
+            except Full as full:
+                why, slow = str(full), full.slow
+                if len(part.jobs) == 1:
+                    break
+                size = 1 if slow else len(part.jobs) // 2
+                continue
+            jobs += part.jobs
+            unclear += [words] if words else []
+            # The parts together keep to what the whole was given.
+            parallel = None if parallel is None else max(0, parallel - len(part.jobs))
+            if slow:
+                break
+        return Handed(tuple(jobs), tuple(unclear), why if len(jobs) < len(whole.jobs) else "")
 
     def _hand_over(self, executor: Executor, submission: Submission) -> str | None:
         """Intent, submission, answer; returns the place's words if it is not clear what it did."""
@@ -176,6 +233,9 @@ class Submitter:
             write_submitted(folder, executor.submit(submission))
         except Refused as error:
             write_refused(folder, str(error))
+            raise
+        except Full as error:
+            write_full(folder, str(error))
             raise
         except Unclear as error:
             return str(error)

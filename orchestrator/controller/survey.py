@@ -45,6 +45,8 @@ class Survey:
     """Those that have a job which is not done for good, oldest first."""
     troubles: Sequence[str] = ()
     """In what the places could not be asked."""
+    notes: Sequence[str] = ()
+    """What a place said in this round to what it was to take, as far as it took no more."""
     settled: Mapping[str, Settled] = field(default_factory=dict)
     memory: Memory | None = None
 

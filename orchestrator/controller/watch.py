@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.controller.breaker import stop_fan_out, would_stop
@@ -43,6 +43,8 @@ def tend(root: Root, sweep: str) -> Survey:
             terms = Terms.of_revision(revision)
             handed = Submitter(root, lease, terms, revision["snapshot"]).submit(due, found)
             found = survey(root, list(jobs)) if handed.jobs else found
+            notes = (*handed.unclear, *handed.lacking(len(due)))
+            found = replace(found, notes=notes)
     return found
 
 
@@ -85,9 +87,11 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
         Refused: a place said no to a submission.
     """
     notes: list[str] = []
+    told: list[str] = []
     for sweep in sweeps:
         try:
             found = tend(root, sweep)
+            told += found.notes
         except (Unclear, BusyError) as error:
             notes.append(str(error))
     jobs = tuple(dict.fromkeys(job for sweep in sweeps for job in select(root, sweep)))
@@ -98,7 +102,7 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
         found=found,
         settled=not notes and is_settled(found),
         patience=patience(root, found),
-        notes=tuple(dict.fromkeys([*notes, *found.troubles, *_held(found)])),
+        notes=tuple(dict.fromkeys([*notes, *told, *found.troubles, *_held(found)])),
     )
 
 
@@ -128,9 +132,11 @@ def _is_settled(found: Survey, job: str) -> bool:
     if status.state is State.UNKNOWN:
         # What a place may say later is waited for; that a place can never speak is not.
         members = found.facts[job].members
-        silent = not any((m.token, m.index) in found.seen for m in members if not m.end)
+        # If none is left, what one wrote last is awaited.
+        left = [m for m in members if not (m.end or m.refused)]
+        silent = not any((m.token, m.index) in found.seen for m in left)
         settled = all(member.handle or member.refused for member in members)
-        return settled and silent and not found.troubles
+        return settled and silent and bool(left) and not found.troubles
     return status.state in SETTLED or status.given_up
 
 

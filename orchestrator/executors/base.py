@@ -20,6 +20,14 @@ class Observation:
     troubles: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a place takes now, cut to its measure, and why it is not all, in words; or nothing."""
+
+    now: tuple[Submission, ...]
+    why: str = ""
+
+
 class Executor(Protocol):
     """A place: this machine, a cluster. It holds no state but what its files and programs do."""
 
@@ -33,14 +41,16 @@ class Executor(Protocol):
         ...
 
     def admit(
-        self, submissions: Sequence[Submission], *, under_way: int, reserved: int
-    ) -> list[Submission]:
-        """What of these the place takes now, cut to its measure; the rest is for a later round.
+        self, submissions: Sequence[Submission], *, under_way: int, reserved: int, gpus: int
+    ) -> Admission:
+        """What of these the place takes now; the rest is for a later round.
 
         Args:
             submissions: of one sweep, with the sweep's ``max_parallel``.
             under_way: how many of the sweep's jobs its earlier submissions may run at once.
             reserved: places in the queue to leave free.
+            gpus: how many the root's jobs ask for already, where the cluster's profile sets a
+                limit to them.
 
         Raises:
             Unclear: it could not be asked how much it takes.
@@ -56,6 +66,7 @@ class Executor(Protocol):
 
         Raises:
             Refused: the place said no; nothing was submitted.
+            Full: it takes no more for now; nothing was submitted.
             Unclear: it did not answer; ``find`` settles it.
         """
         ...

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from signal import SIGTERM
 
 from orchestrator.errors import Refused, Unclear
-from orchestrator.executors.base import Observation
+from orchestrator.executors.base import Admission, Observation
 from orchestrator.executors.last_words import last_line
 from orchestrator.executors.pool import visible_gpus
 from orchestrator.executors.pool_log import PoolLog, look_at_pool, read_pool_log
@@ -65,12 +65,15 @@ class LocalExecutor:
         *,
         under_way: int,  # noqa: ARG002
         reserved: int,  # noqa: ARG002
-    ) -> list[Submission]:
+        gpus: int,  # noqa: ARG002
+    ) -> Admission:
         """All of them: pools count what the pools before them run. None means a core a thread."""
-        return [
-            one.model_copy(update={"max_parallel": one.max_parallel or _as_cores_allow(one)})
-            for one in submissions
-        ]
+        return Admission(
+            tuple(
+                one.model_copy(update={"max_parallel": one.max_parallel or _as_cores_allow(one)})
+                for one in submissions
+            )
+        )
 
     def render(self, submission: Submission) -> str:
         quoted = {

@@ -6,18 +6,19 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from orchestrator.config import refuse_on_cluster
-from orchestrator.errors import Unclear
+from orchestrator.errors import Refused, Unclear
 from orchestrator.executors import slurm_queries as slurm
-from orchestrator.executors.base import Observation
+from orchestrator.executors.base import Admission, Observation
 from orchestrator.executors.last_words import last_line, last_lines
-from orchestrator.executors.slurm_limits import within_limits
 from orchestrator.executors.slurm_queries import NoAnswer, NotHere, Row, job_name
+from orchestrator.executors.slurm_room import admit, judged
 from orchestrator.executors.slurm_words import (
     BY_SLURM,
     FALLEN,
     NOISE,
     STATES,
     Meaning,
+    limit_in,
     reason_in_words,
 )
 from orchestrator.jobs.clock import file_time
@@ -74,28 +75,16 @@ class SlurmExecutor:
         try:
             slurm.ask("sbatch", "--test-only", text=self.render(submission))
         except NoAnswer as error:
-            # Of nodes that are drained for a while SLURM says that there are none, but takes jobs.
-            return [] if NOT_NOW in str(error) else [f"SLURM would not take it ({error})"]
+            # Of nodes that are drained for a while SLURM says that there are none, but takes jobs;
+            # and that its queue is full now says nothing of the shape.
+            passes = NOT_NOW in str(error) or limit_in(str(error))
+            return [] if passes else [f"SLURM would not take it ({error})"]
         return []
 
     def admit(
-        self, submissions: Sequence[Submission], *, under_way: int, reserved: int
-    ) -> list[Submission]:
-        profile, most = submissions[0].cluster, submissions[0].max_parallel
-        assert profile is not None
-        try:
-            max_array = profile.max_array or slurm.cluster().max_array
-            room = profile.max_submit
-            if room is not None:
-                room = max(0, room - reserved - slurm.my_members())
-        except NoAnswer as error:
-            raise Unclear(f"SLURM did not say how much it takes ({error}). Try again.") from None
-        return within_limits(
-            submissions,
-            max_array=max_array,
-            room=room,
-            parallel=None if most is None else most - under_way,
-        )
+        self, submissions: Sequence[Submission], *, under_way: int, reserved: int, gpus: int
+    ) -> Admission:
+        return admit(self.root, submissions, under_way=under_way, reserved=reserved, gpus=gpus)
 
     def render(self, submission: Submission) -> str:
         from orchestrator.executors.slurm_script import render
@@ -106,7 +95,10 @@ class SlurmExecutor:
         from orchestrator.executors.slurm_script import hand_over
 
         assert submission.cluster is not None
-        return f"{hand_over(self.root, submission)}@{submission.cluster.name}"
+        try:
+            return f"{hand_over(self.root, submission)}@{submission.cluster.name}"
+        except Refused as refusal:
+            raise judged(self.root, submission, refusal) from None
 
     def find(self, tokens: Collection[str]) -> dict[str, str]:
         if not tokens:
@@ -121,7 +113,7 @@ class SlurmExecutor:
             rows = slurm.queue(names)
             missing = names.keys() - {row.name for row in rows}
             if missing and here.accounting:
-                rows += slurm.records(since=since - EARLIER_S, names=sorted(missing))
+                rows += slurm.records(since=since - EARLIER_S, names=missing)
         except NoAnswer as error:
             raise Unclear(str(error)) from None
         return {names[row.name]: f"{row.array}@{here.name}" for row in rows if row.name in names}
@@ -140,12 +132,19 @@ class SlurmExecutor:
         gone = [one for one in ours if one.place not in rows]
         if gone and here.accounting:
             try:
-                ended = self._ended(gone)
+                recorded = self._recorded(gone)
             except NoAnswer as error:
                 troubles.append(f"SLURM's accounting did not answer ({error})")
                 ours = [one for one in ours if one.place in rows]
             else:
-                rows = ended | rows  # an older start's end says nothing of what is in the queue
+                if lost := [o for o in gone if o.place in recorded and _goes_on(recorded[o.place])]:
+                    troubles.append(
+                        f"SLURM's queue lacks {len(lost)} job(s), such as {lost[0].array}_"
+                        f"{lost[0].index}, of which its accounting says that they have not ended"
+                    )
+                    denied = set(lost)
+                    ours = [one for one in ours if one not in denied]
+                rows = recorded | rows  # an older start's end says nothing of what is in the queue
         seen = {}
         for one in ours:
             row = rows.get(one.place)
@@ -163,8 +162,8 @@ class SlurmExecutor:
         try:
             here = slurm.cluster().name
             tasks = [f"{handles[t][0]}_{index}" for t, index in members if handles[t][1] == here]
-            if tasks:
-                slurm.ask("scancel", "--quiet", *tasks)
+            for some in slurm.portions(tasks):
+                slurm.ask("scancel", "--quiet", *some)
         except NotHere as error:
             return [f"SLURM was not told to cancel {len(members)} job(s): {error}"]
         except NoAnswer as error:
@@ -194,21 +193,17 @@ class SlurmExecutor:
                     owner=submission.owner,
                 )
 
-    def _ended(self, gone: Sequence["_Asked"]) -> dict[tuple[str, int], Row]:
-        """What accounting says of members that the queue has no more; of known words, only ends.
+    def _recorded(self, gone: Sequence["_Asked"]) -> dict[tuple[str, int], Row]:
+        """What accounting says of members that the queue has no more.
 
         Raises:
             NoAnswer: it said nothing.
         """
         since = min(one.created for one in gone) - EARLIER_S
-        rows = slurm.records(since=since, arrays=sorted({one.array for one in gone}))
-        ended = {
-            (row.array, row.index): row
-            for row in rows
-            if row.state not in STATES or STATES[row.state].sight is Sight.ENDED
-        }
-        whole = ((one.place, ended.get((one.array, slurm.WHOLE))) for one in gone)
-        return {place: row for place, row in whole if row is not None} | ended
+        rows = slurm.records(since=since, arrays={one.array for one in gone})
+        known = {(row.array, row.index): row for row in rows}
+        whole = ((one.place, known.get((one.array, slurm.WHOLE))) for one in gone)
+        return {place: row for place, row in whole if row is not None} | known
 
     def _sighting(self, one: "_Asked", row: Row | None, asked: float) -> Sighting:
         if row is None:
@@ -273,6 +268,11 @@ class _Asked:
     @property
     def place(self) -> tuple[str, int]:
         return self.array, self.index
+
+
+def _goes_on(row: Row) -> bool:
+    """Whether it says of a member that it waits or runs."""
+    return row.state in STATES and STATES[row.state].sight is not Sight.ENDED
 
 
 def _why_it_waits(row: Row, meaning: Meaning) -> str:

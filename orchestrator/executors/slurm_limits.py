@@ -1,8 +1,33 @@
 """Keeping within a cluster's limits: what of several submissions may be handed over now."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from orchestrator.config.cluster import gpus_per_node, partition_of
 from orchestrator.jobs.submissions import Submission
+
+
+def within_budget(submissions: Sequence[Submission], free: int) -> list[Submission]:
+    """As many members, in this order, as ``free`` GPUs suffice for; those without any all pass."""
+    return _as_far_as(submissions, {"": free}, of=lambda _: "", each=gpus_of_member)
+
+
+def within_rooms(submissions: Sequence[Submission], rooms: Mapping[str, int]) -> list[Submission]:
+    """As many members as there is room for in their partitions; others are not limited."""
+    return _as_far_as(submissions, rooms, of=partition_name, each=lambda _: 1)
+
+
+def gpus_of_member(submission: Submission) -> int:
+    """What one member asks for on all its nodes; nothing where there is no cluster."""
+    if submission.cluster is None:
+        return 0
+    asked = submission.cluster, submission.resources, submission.placement
+    return submission.resources.nodes * gpus_per_node(*asked)
+
+
+def partition_name(submission: Submission) -> str:
+    """The partition its members run in."""
+    assert submission.cluster is not None
+    return partition_of(submission.cluster, submission.resources)[0]
 
 
 def within_limits(
@@ -42,6 +67,29 @@ def shared_out(total: int, sizes: Sequence[int]) -> list[int]:
         neediest = max(wanting, key=lambda n: sizes[n] / shares[n])
         shares[neediest] += 1
     return shares
+
+
+def _as_far_as(
+    submissions: Sequence[Submission],
+    rooms: Mapping[str, int],
+    *,
+    of: Callable[[Submission], str],
+    each: Callable[[Submission], int],
+) -> list[Submission]:
+    """The submissions, cut where a room is used up; who comes later does not overtake.
+
+    ``of`` names the room that a submission's members need, ``each`` how much of it one of them.
+    """
+    left, taken = dict(rooms), []
+    for submission in submissions:
+        room, need, members = of(submission), each(submission), len(submission.jobs)
+        if room in left and need:
+            members = min(members, max(0, left[room]) // need)
+            whole = members == len(submission.jobs)
+            left[room] = left[room] - members * need if whole else 0
+        if members:
+            taken.append(submission.part(0, members))
+    return taken
 
 
 def _arrays(

@@ -3,12 +3,14 @@
 import os
 import re
 import subprocess
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
 ANSWER_S = 30.0
 """A command that takes longer counts as unanswered."""
+MOST_ASKED = 5000
+"""Jobs in one question: the kernel takes no word of a command beyond 128 KiB."""
 QUEUE_FIELDS = {
     "ArrayJobID": 20,
     "ArrayTaskID": 20,
@@ -25,6 +27,8 @@ QUEUE_FIELDS = {
 RECORD_FIELDS = ("JobID", "JobName", "State", "ExitCode", "Start", "End", "NodeList")
 WHOLE = -1
 """In place of a member's index: of a job that is no array, or of an array that never started."""
+TENDERS = "o-watch-"
+"""How the names of the jobs begin that tend sweeps."""
 KEPT_VARIABLES = frozenset({"SLURM_CONF", "SLURM_JWT"})
 FOREIGN = re.compile(r"(SLURM|SBATCH|SALLOC|SRUN|SQUEUE|SACCT|SCANCEL|SINFO)_")
 
@@ -141,7 +145,14 @@ def queue(names: Collection[str]) -> list[Row]:
     """
     fields = ",".join(f"{field}:{width}|" for field, width in QUEUE_FIELDS.items())
     options = ("--noheader", "--array", "--states=all", f"--Format={fields}")
-    return parse_queue(ask("squeue", *options, f"--name={','.join(sorted(names))}"))
+    answers = (ask("squeue", *options, f"--name={','.join(some)}") for some in portions(names))
+    return [row for answer in answers for row in parse_queue(answer)]
+
+
+def portions(asked: Collection[str]) -> list[list[str]]:
+    """In order, as many at a time as one command takes."""
+    ordered = sorted(asked)
+    return [ordered[n : n + MOST_ASKED] for n in range(0, len(ordered), MOST_ASKED)]
 
 
 def parse_queue(answer: str) -> list[Row]:
@@ -173,16 +184,18 @@ def parse_queue(answer: str) -> list[Row]:
     return rows
 
 
-def my_members() -> int:
-    """How many array members, and jobs, this user has in the queue, whoever submitted them.
+def my_members() -> list[str]:
+    """The names of this user's array members and jobs in the queue, whoever submitted them.
 
     Raises:
         NoAnswer: it is not known.
     """
-    return len(ask("squeue", "--me", "--noheader", "--array", "--format=%i").split())
+    return ask("squeue", "--me", "--noheader", "--array", "--format=%j").splitlines()
 
 
-def records(*, since: float, arrays: Sequence[str] = (), names: Sequence[str] = ()) -> list[Row]:
+def records(
+    *, since: float, arrays: Collection[str] = (), names: Collection[str] = ()
+) -> list[Row]:
     """What accounting holds of these arrays, or of the arrays with these names.
 
     Args:
@@ -193,9 +206,12 @@ def records(*, since: float, arrays: Sequence[str] = (), names: Sequence[str] = 
     Raises:
         NoAnswer: accounting is slow, down, or off.
     """
-    which = f"--jobs={','.join(arrays)}" if arrays else f"--name={','.join(names)}"
-    options = ("--noheader", "--parsable2", "--allocations", f"--format={','.join(RECORD_FIELDS)}")
-    return parse_records(ask("sacct", *options, f"--starttime=uts{int(since)}", which))
+    fields = f"--format={','.join(RECORD_FIELDS)}"
+    options = ("--noheader", "--parsable2", "--allocations", fields, f"--starttime=uts{int(since)}")
+    which = "--jobs" if arrays else "--name"
+    some = portions(arrays or names)
+    answers = (ask("sacct", *options, f"{which}={','.join(one)}") for one in some)
+    return [row for answer in answers for row in parse_records(answer)]
 
 
 def parse_records(answer: str) -> list[Row]:

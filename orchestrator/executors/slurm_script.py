@@ -27,10 +27,6 @@ OTHERS_S = 60
 """How long a job's other ranks may go on after one has ended."""
 DEAF = ("sh", "-c", 'trap "" USR2; exec "$@"', "rank")
 """Starts a rank that the word of a near time limit does not end if it comes too early for it."""
-LIMIT_HINT = (
-    " (if it is about how many jobs may be submitted: say so with max_submit in the cluster's "
-    "profile, and the rest is submitted as room comes)"
-)
 NO_ANSWER = ("timed out", "unable to contact", "connect failure", "connection", "zero bytes")
 """Words of sbatch, in small letters, that leave open whether the job was taken."""
 
@@ -85,8 +81,7 @@ def hand_over(root: Root, submission: Submission) -> str:
         words = " ".join(str(error).split()).removeprefix("sbatch: error: ")
         if not words or any(sign in words.lower() for sign in NO_ANSWER):
             raise Unclear(f"sbatch: {words or 'no answer'}") from None
-        hint = LIMIT_HINT if "limit" in words.lower() else ""
-        raise Refused(f"SLURM did not take it: {words}{hint}") from None
+        raise Refused(f"SLURM did not take it: {words}") from None
 
 
 def _batch(root: Root, submission: Submission) -> _Batch:

@@ -13,6 +13,7 @@ from orchestrator.config import ClusterProfile
 from orchestrator.errors import Refused
 from orchestrator.executors import slurm_queries as slurm
 from orchestrator.executors.slurm_queries import NoAnswer
+from orchestrator.executors.slurm_words import limit_in
 from orchestrator.jobs.files import publish
 from orchestrator.jobs.layout import Root
 
@@ -39,7 +40,7 @@ class Tender:
     @property
     def name(self) -> str:
         """SLURM's name for it: one of a name and user runs at a time."""
-        return f"o-watch-{self.root.id()[:8]}-{self.sweep}"
+        return f"{slurm.TENDERS}{self.root.id()[:8]}-{self.sweep}"
 
     @property
     def script(self) -> Path:
@@ -84,8 +85,10 @@ class Tender:
             ]
         )
 
-    def start(self) -> str:
-        """Submit it, unless it is there already; returns a sentence.
+    def start(self) -> tuple[str, int]:
+        """Submit it, unless it is there already; a sentence, and how many places it still needs.
+
+        It begins a little later, when the jobs that it tends have been submitted.
 
         Raises:
             Refused: SLURM did not take it.
@@ -94,15 +97,25 @@ class Tender:
             here = slurm.queue({self.name})
             waiting = [row for row in here if row.state in ("PENDING", "RUNNING")]
             if waiting:
-                return f"SLURM job {waiting[0].array} tends it already"
+                said = f"SLURM job {waiting[0].array} tends it already"
+                return said, max(0, PLACES - len(waiting))
             publish(self.script, self.render().encode())
-            job = slurm.ask("sbatch", "--parsable", str(self.script)).strip().partition(";")[0]
+            later = f"--begin=now+{self.every_s}"
+            said = slurm.ask("sbatch", "--parsable", later, str(self.script))
         except NoAnswer as error:
+            if limit := limit_in(str(error)):
+                return (
+                    f"Nothing tends the sweep: the cluster takes no more jobs of yours now "
+                    f"({limit[1]}). When some have ended, launch again with --controller, or: "
+                    f"orchestrate watch {self.sweep}"
+                ), 0
             raise Refused(
-                f"The jobs are submitted, but not the one to tend them ({error}). Launch again, "
-                f"or: orchestrate watch {self.sweep}"
+                f"SLURM did not take the job that is to tend the sweep, and none of its jobs were "
+                f"submitted ({error}). Launch again, or without --controller and then: "
+                f"orchestrate watch {self.sweep}"
             ) from None
-        return f"SLURM job {job} tends it every {self.every_s} s (log: {self._log()})"
+        job = said.strip().partition(";")[0]
+        return f"SLURM job {job} tends it every {self.every_s} s (log: {self._log()})", PLACES - 1
 
     def _watch(self) -> str:
         command = [self.python, "-P", "-m", "orchestrator.cli", "watch", self.sweep, "--once"]

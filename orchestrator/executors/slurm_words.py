@@ -1,7 +1,8 @@
-"""SLURM's words for states and reasons, and what each means here: two tables."""
+"""SLURM's words for states, reasons and limits, and what each means here: tables."""
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from orchestrator.jobs.evidence import Sight
 
@@ -135,3 +136,35 @@ def reason_in_words(reason: str) -> str:
     )
     told = f"{word}: {known}" if known else word
     return f"{told} ({rest.strip()})" if rest.strip() else told
+
+
+class Limit(StrEnum):
+    """Whose limit it is that sbatch finds reached."""
+
+    OWN = "own"
+    """Only this user's jobs count."""
+    SHARED = "shared"
+    """Other people's jobs count as well."""
+    BUSY = "busy"
+    """SLURM as a whole has its hands full."""
+
+
+SUBMIT_LIMITS = (
+    (r"\w*(GrpSubmit|SubmitJobs?PerAccount)\w*", Limit.SHARED),
+    (r"\w*MaxSubmit\w*", Limit.OWN),
+    (r"Slurm (temporarily unable to accept job|job queue full)", Limit.BUSY),
+    (r"Resource temporarily unavailable|MaxJobCount limit reached", Limit.BUSY),
+    (r"Rate limit exceeded", Limit.BUSY),
+    # Of another limit, such as QOSMaxCpuPerJobLimit: no room ever makes such a job fit.
+    (r"\b(Assoc|QOS|Max)\w+", None),
+    (r"job submit limit, user's size and/or time limits", Limit.OWN),
+)
+"""What sbatch says of limits, which one that means, or none; the first row that is found holds."""
+
+
+def limit_in(words: str) -> tuple[Limit, str] | None:
+    """The limit on the number of jobs that sbatch's words tell of, and its name there."""
+    for pattern, limit in SUBMIT_LIMITS:
+        if found := re.search(pattern, words):
+            return None if limit is None else (limit, found.group())
+    return None

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 
-from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member
+from orchestrator.jobs.facts import STOP_CODES, Attempt, End, Ending, JobFacts, Member
 from orchestrator.jobs.orders import Order, Standing
 
 LIVE_S = 300.0
 """A heartbeat older than this no longer shows life."""
+LATE_S = 60.0
+"""So long what a worker wrote last may not be visible here, on a file system shared by machines."""
+IN_ORDER = (0, *STOP_CODES.values())
+"""Exit codes of a worker that has said how it ended."""
 
 
 class Sight(StrEnum):
@@ -154,9 +158,30 @@ class Evidence:
         )
 
     def refusals(self) -> list[str]:
-        """Why the job's newest members were refused, those since the last that was taken."""
+        """Why the job's newest members were refused, those since the last that was taken.
+
+        That a place was full says nothing of the job, and does not count.
+        """
         newest = takewhile(lambda member: member.refused, reversed(self.job.members))
-        return [member.why_refused for member in newest if self.counts(member.token)]
+        counted = (member for member in newest if self.counts(member.token))
+        return [member.why_refused for member in counted if not member.full]
+
+    def late(self) -> Member | None:
+        """A member that left in order on another machine a moment ago, and no file says so yet."""
+        starts = self.starts()
+        for member in self.job.members:
+            end, attempt = self.end(member), starts[member.token, member.index].attempt
+            if end is None or not member.restarts or (attempt and attempt.ending):
+                continue
+            in_order = end.started and not end.by_place and end.exit_code in IN_ORDER
+            if in_order and not end.cancelled and abs(self.now - end.time) < LATE_S:
+                return member
+        return None
+
+    def lacks_room(self) -> str:
+        """What its place said, if the newest member was not taken because it was full."""
+        members = self.job.members
+        return members[-1].why_refused if members and members[-1].full else ""
 
     def progresses(self, starts: int) -> bool:
         """Whether one of so many last starts resumed beyond the one before it, or may have."""

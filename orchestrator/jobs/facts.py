@@ -129,6 +129,8 @@ class Member:
     why_refused: str = ""
     resources: Resources = NONE_ASKED
     cluster: ClusterProfile | None = None
+    full: bool = False
+    """Whether it was refused only because its place took no more at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,7 @@ def recorded_ends(root: Root, token: str) -> dict[int, End]:
 def _members(root: Root, submission: Submission) -> list[Member]:
     folder = root.submission(submission.token)
     handle, refused = read_handle(folder), folder.refused.exists()
-    why = read_record(folder.refused).get("why", "") if refused else ""
+    answer = read_record(folder.refused) if refused else {}
     ends = recorded_ends(root, submission.token)
     return [
         Member(
@@ -252,7 +254,8 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             refused=refused,
             end=ends.get(index),
             restarts=submission.cluster is not None,
-            why_refused=why,
+            why_refused=answer.get("why", ""),
+            full=answer.get("full", False),
             resources=submission.resources,
             cluster=submission.cluster,
         )

@@ -184,6 +184,10 @@ class Root:
         """What is known of jobs that are done for good; may be deleted at any time."""
         return self.path / "cache" / "settled"
 
+    def room(self, cluster: str) -> Path:
+        """What a cluster was last seen to take; may be deleted at any time."""
+        return self.path / "cache" / f"room-{cluster}.json"
+
     @property
     def snapshots(self) -> Path:
         return self.path / "snapshots"

@@ -19,6 +19,7 @@ REFUSED_LIMIT = 5
 """So many refusals in a row do not pass by themselves."""
 SILENT = "does not say what became of it; if you know that it has ended, cancel it and launch again"
 ABSENT = "does not know it; if that stays so for a minute, it has ended"
+LATE = "says that it has ended; what it wrote last is not visible here yet"
 
 
 class State(StrEnum):
@@ -136,6 +137,8 @@ def _unknown(e: Evidence) -> JobStatus | None:
         if silent and not _said_so_itself(member, starts[member.token, member.index].attempt):
             words = SILENT if seen is None else ABSENT
             return JobStatus(e.job.id, State.UNKNOWN, reason=f"{member.executor} {words}")
+    if late := e.late():
+        return JobStatus(e.job.id, State.UNKNOWN, reason=f"{late.executor} {LATE}")
     return None
 
 
@@ -199,6 +202,8 @@ def _planned(e: Evidence) -> JobStatus:
     reason = f"{lost} place(s) ended before a worker claimed it" if lost else ""
     if refusals:
         reason = f"refused: {refusals[0]}"
+    if words := e.lacks_room():
+        reason = f"waits to be submitted: {words}"
     due = lost < UNSTARTED_LIMIT and len(refusals) < REFUSED_LIMIT
     return JobStatus(e.job.id, State.PLANNED, reason=reason, due=due)
 

@@ -88,6 +88,14 @@ def write_refused(folder: SubmissionFolder, why: str) -> None:
     publish_once(folder.refused, to_json({"why": why, "time": time.time()}))
 
 
+def write_full(folder: SubmissionFolder, why: str) -> None:
+    """The place takes no more for now; as final as a refusal, but nothing speaks against its jobs.
+
+    A record without the mark, as older programs wrote them all, is a refusal.
+    """
+    publish_once(folder.refused, to_json({"why": why, "time": time.time(), "full": True}))
+
+
 def read_handle(folder: SubmissionFolder) -> str | None:
     """The handle of a submission that was taken and not refused."""
     if folder.refused.exists() or not folder.submitted.exists():

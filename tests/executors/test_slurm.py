@@ -112,9 +112,17 @@ def test_what_the_queue_has_no_more_accounting_tells(
         record_line(one, 3, "RUNNING"),
     )
 
-    seen = place.observe([one]).seen
+    observation = place.observe([one])
 
-    assert [seen[one.token, n].sight for n in range(4)] == ["running", "ended", "ended", "absent"]
+    seen = observation.seen
+    assert [seen[one.token, n].sight for n in range(3)] == ["running", "ended", "ended"]
+    assert (one.token, 3) not in seen, "accounting denies that it is gone: nobody knows"
+    assert observation.troubles == (
+        (
+            "SLURM's queue lacks 1 job(s), such as 7_3, of which its accounting says that they "
+            "have not ended"
+        ),
+    )
     assert seen[one.token, 1].end == End(1795175573, started=True, exit_code=0, node="node1")
     withdrawn = seen[one.token, 2].end
     assert withdrawn
@@ -562,8 +570,8 @@ def test_arrays_are_cut_to_what_slurm_and_the_profile_say(
         *, most: int | None = None, under_way: int = 0, reserved: int = 0, **changes: Any
     ) -> list[int]:
         one = submission(*names, max_parallel=most, cluster=profile(**changes))
-        taken = place.admit([one], under_way=under_way, reserved=reserved)
-        return [len(part.jobs) for part in taken]
+        taken = place.admit([one], under_way=under_way, reserved=reserved, gpus=0)
+        return [len(part.jobs) for part in taken.now]
 
     assert admitted(reserved=2) == [100, 50]
     assert admitted(max_array=70) == [70, 70, 10]
@@ -578,8 +586,10 @@ def test_arrays_are_cut_to_what_slurm_and_the_profile_say(
 def test_what_cannot_be_asked_is_not_guessed(slurm: FakeSlurm, place: SlurmExecutor) -> None:
     slurm.answer("squeue.me", errors="squeue: error: down", code=1)
 
+    one = submission("a", cluster=profile(max_submit=3))
+
     with pytest.raises(Unclear, match="how much it takes"):
-        place.admit([submission("a", cluster=profile(max_submit=3))], under_way=0, reserved=0)
+        place.admit([one], under_way=0, reserved=0, gpus=0)
 
 
 def test_a_member_is_called_as_slurm_calls_it(place: SlurmExecutor) -> None:

@@ -166,19 +166,29 @@ def test_it_is_submitted_once_however_often_a_sweep_is_launched(
     slurm.answer("squeue", lines[1])
     third = one.start()
 
-    assert (
-        first == third == f"SLURM job 41 tends it every 60 s (log: {one.script.parent}/tender.log)"
-    )
-    assert second == "SLURM job 41 tends it already"
-    assert slurm.calls("sbatch") == [["--parsable", str(one.script)]] * 2
+    said = f"SLURM job 41 tends it every 60 s (log: {one.script.parent}/tender.log)"
+    assert first == third == (said, 1)
+    assert second == ("SLURM job 41 tends it already", 1)
+    assert slurm.calls("sbatch") == [["--parsable", "--begin=now+60", str(one.script)]] * 2
     assert one.script.read_text() == one.render()
 
 
 @pytest.mark.parametrize("command", ["squeue", "sbatch"])
-def test_where_slurm_does_not_take_it_the_jobs_are_said_to_be_submitted(
+def test_where_slurm_does_not_take_it_no_job_is_submitted_and_a_watch_is_proposed(
     slurm: FakeSlurm, root: Root, command: str
 ) -> None:
     slurm.answer(command, errors="Unable to contact slurm controller", code=1)
 
-    with pytest.raises(Refused, match=r"jobs are submitted, but not .*Unable.*orchestrate watch s"):
+    with pytest.raises(Refused, match=r"none of its jobs were.*Unable.*orchestrate watch s"):
         tender(root).start()
+
+
+def test_where_there_is_no_room_for_it_the_jobs_are_submitted_without_it(
+    slurm: FakeSlurm, root: Root
+) -> None:
+    slurm.answer("sbatch", errors="sbatch: error: AssocMaxSubmitJobLimit", code=1)
+
+    said, places = tender(root).start()
+
+    assert "takes no more jobs of yours now (AssocMaxSubmitJobLimit)" in said
+    assert places == 0

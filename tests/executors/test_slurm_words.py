@@ -5,7 +5,15 @@ from fakes.place import ELSEWHERE
 from fakes.slurm import FakeSlurm, queue_line, submission, submitted
 
 from orchestrator.executors.slurm import SlurmExecutor
-from orchestrator.executors.slurm_words import LIMITS, REASONS, STATES, reason_in_words
+from orchestrator.executors.slurm_words import (
+    LIMITS,
+    REASONS,
+    STATES,
+    SUBMIT_LIMITS,
+    Limit,
+    limit_in,
+    reason_in_words,
+)
 from orchestrator.jobs.evidence import Sightings
 from orchestrator.jobs.facts import Attempt, Ending, JobFacts, Member, Start
 from orchestrator.jobs.orders import Standing
@@ -138,3 +146,43 @@ def test_a_reason_is_slurms_word_then_ours_then_what_slurm_says_more(
 
 def test_a_reason_with_words_of_its_own_is_not_told_by_its_beginning() -> None:
     assert all(reason_in_words(word) == f"{word}: {text}" for word, text in REASONS.items())
+
+
+POLICY = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+FAILED = "sbatch: error: Batch job submission failed: "
+# As SLURM 22.05 and its sources say it: what it names, then what it says of every such limit.
+SAID = {
+    f"sbatch: error: AssocMaxSubmitJobLimit\n{FAILED}{POLICY}": Limit.OWN,
+    f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{FAILED}{POLICY}": Limit.OWN,
+    f"sbatch: error: AssocMaxSubmitJobLimit\nallocation failure: {POLICY}": Limit.OWN,
+    f"{FAILED}{POLICY}": Limit.OWN,
+    f"sbatch: error: AssocGrpSubmitJobsLimit\n{FAILED}{POLICY}": Limit.SHARED,
+    f"sbatch: error: QOSGrpSubmitJobsLimit\n{FAILED}{POLICY}": Limit.SHARED,
+    f"sbatch: error: MaxSubmitJobsPerAccount\n{FAILED}{POLICY}": Limit.SHARED,
+    "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying": Limit.BUSY,
+    f"{FAILED}Resource temporarily unavailable": Limit.BUSY,
+    f"{FAILED}MaxJobCount limit reached": Limit.BUSY,
+    f"{FAILED}Rate limit exceeded, please retry later": Limit.BUSY,
+    "sbatch: error: Slurm job queue full, sleeping and retrying": Limit.BUSY,
+    f"sbatch: error: QOSMaxCpuPerJobLimit\n{FAILED}{POLICY}": None,
+    f"sbatch: error: MaxGRESPerJob\n{FAILED}{POLICY}": None,
+    f"sbatch: error: AssocMaxWallDurationPerJobLimit\n{FAILED}{POLICY}": None,
+    f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)": None,
+    f"{FAILED}Invalid account or account/partition combination specified": None,
+}
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_that_slurm_is_full_is_told_from_a_job_that_it_will_never_take(words: str) -> None:
+    found = limit_in(" ".join(words.split()))
+
+    assert (found and found[0]) == SAID[words]
+
+
+def test_every_row_of_limits_is_needed_for_something_that_slurm_says() -> None:
+    for row in SUBMIT_LIMITS:
+        others = [one for one in SUBMIT_LIMITS if one is not row]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("orchestrator.executors.slurm_words.SUBMIT_LIMITS", others)
+            told = {words: (found := limit_in(words)) and found[0] for words in SAID}
+        assert told != SAID, row

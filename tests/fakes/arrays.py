@@ -1,4 +1,7 @@
-"""A SLURM that takes and keeps arrays; what runs in them is done by the test, claims and all."""
+"""A SLURM that takes and keeps arrays; what runs in them is done by the test, claims and all.
+
+It errs as a test tells it to.
+"""
 
 import os
 from collections import Counter
@@ -22,6 +25,18 @@ COMMANDS = ("scontrol", "squeue", "sacct", "scancel", "sbatch")
 TENDER = "watch-"
 """The beginning of their names."""
 OPEN = ("PENDING", "RUNNING")
+ITSELF = 'FAULTS=off "$0" "$@"'
+FAULTS = {
+    "down": "echo 'error: Unable to contact slurm controller (connect failure)' >&2; exit 1",
+    "slow": "exec /bin/sleep 30",
+    "silent": "exit 0",
+    "half": f"{ITSELF} | /usr/bin/awk 'NR % 2'; exit 0",
+    "half and failing": f"{ITSELF} | /usr/bin/awk 'NR % 2'; exit 1",
+    "cut": f"{ITSELF} | /usr/bin/head -c -150; exit 0",
+    "unheard": f"{ITSELF} > /dev/null; echo 'error: Socket timed out on send/recv' >&2; exit 1",
+    "busy": "echo 'sbatch: error: Resource temporarily unavailable' >&2; exit 1",
+}
+"""What a command does instead of answering."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +54,25 @@ class Task:
     def state(self) -> str:
         return self.file.read_text().split()[0]
 
-    def becomes(self, state: str, code: int = 0) -> None:
-        self.file.write_text(f"{state} {code}\n")
+    @property
+    def restart(self) -> int:
+        words = self.file.read_text().split()
+        return int(words[2]) if len(words) > 2 else 0
+
+    def becomes(
+        self,
+        state: str,
+        code: int = 0,
+        restart: int | None = None,
+        *,
+        where: str = "both",
+        end: float = 0,
+    ) -> None:
+        """``code`` as wait(2) gives it; ``where``: who still knows it, both, sacct or none."""
+        restart = self.restart if restart is None else restart
+        draft = self.file.with_name(f".{self.file.name}")
+        draft.write_text(f"{state} {code} {restart} {where} 0 {int(end)}\n")
+        draft.replace(self.file)
 
     def membership(self, root: Root) -> Membership:
         return Membership(root, Submission.read(root.submission(self.token)), self.index)
@@ -49,7 +81,7 @@ class Task:
         """What its worker does first: claim the job, or leave and say why."""
         self.becomes("RUNNING")
         with patch.dict(os.environ, ORCHESTRATE_HANDLE=f"{self.file.parent.name}@alpha"):
-            return claim(self.membership(root), Place(), port=0)
+            return claim(self.membership(root), Place(restart=self.restart), port=0)
 
     def runs(self, root: Root) -> None:
         """Its worker, from claim to end."""
@@ -69,7 +101,7 @@ class Arrays:
 
     def __init__(self, folder: Path, **profile: Any) -> None:
         self.folder = folder
-        for made in ("bin", "queue"):
+        for made in ("bin", "queue", "queue.faults"):
             (folder / made).mkdir(parents=True)
         for name in COMMANDS:
             (folder / "bin" / name).symlink_to(Path(__file__).with_name("array_command"))
@@ -77,6 +109,36 @@ class Arrays:
         (folder / "queue.config").write_text(CONFIG.format(name="alpha", accounting=storage))
         self.profile = folder / "cluster.yaml"
         self.profile.write_text(yaml.safe_dump({**ALPHA, **profile}))
+
+    def errs(self, command: str, fault: str) -> None:
+        """From now on, until it is ``mended``; what a fault is, ``FAULTS`` says."""
+        (self.folder / "queue.faults" / command).write_text(f"{FAULTS[fault]}\n")
+
+    def mended(self, *commands: str) -> None:
+        """These answer again; all of them, if none is named."""
+        for command in commands or COMMANDS:
+            (self.folder / "queue.faults" / command).unlink(missing_ok=True)
+
+    def takes(self, most: int | None, words: str = "") -> None:
+        """At most so many members at once, and what sbatch says of more; None: any number."""
+        limit = self.folder / "queue.limit"
+        limit.unlink(missing_ok=True)
+        if most is not None:
+            limit.write_text(f"{most}\n{words}\n")
+
+    def holds(self, one: Submission, number: str, state: str) -> None:
+        """It has this submission already, every member in this state."""
+        array = self.folder / "queue" / number
+        array.mkdir()
+        for index in range(len(one.jobs)):
+            (array / f"{index}").write_text(f"{state}\n")
+        (array / "name").write_text(f"o-{one.token}\n")
+
+    def calls(self) -> Counter[str]:
+        """How often each command was called."""
+        told = self.folder / "queue.calls"
+        lines = told.read_text().splitlines() if told.exists() else []
+        return Counter(line.split()[0] for line in lines)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,7 +156,7 @@ class Arrays:
     def _tasks(self) -> Iterator[Task]:
         names = self.folder.glob("queue/*/name")
         for name in sorted(names, key=lambda path: int(path.parent.name)):
-            for file in sorted(name.parent.glob("[0-9]*")):
+            for file in sorted(name.parent.glob("[0-9]*"), key=lambda path: int(path.name)):
                 yield Task(file, name.read_text().strip().removeprefix("o-"))
 
     def task_of(self, root: Root, job: str) -> Task:

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import Unclear
 from orchestrator.executors import EXECUTORS
-from orchestrator.executors.base import Observation
+from orchestrator.executors.base import Admission, Observation
 from orchestrator.jobs.evidence import Sighting
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.files import publish, to_json
@@ -56,10 +56,11 @@ class FakePlace:
         *,
         under_way: int,  # noqa: ARG002
         reserved: int,  # noqa: ARG002
-    ) -> list[Submission]:
+        gpus: int,  # noqa: ARG002
+    ) -> Admission:
         if self.known is None:
             raise Unclear("no answer from the fake place")
-        return list(submissions)
+        return Admission(tuple(submissions))
 
     def render(self, _: Submission) -> str:
         return "#!/bin/sh\n"

@@ -98,10 +98,9 @@ class Site:
         assert done.returncode == code, f"orchestrate {' '.join(words)}: {said}"
         return said
 
-    def launch(self, *options: str, **changes: Any) -> str:
-        return self.orchestrate(
-            "launch", str(self.write(**changes)), "--executor", "slurm", *options
-        )
+    def launch(self, *options: str, code: int = 0, **changes: Any) -> str:
+        words = ("launch", str(self.write(**changes)), "--executor", "slurm", *options)
+        return self.orchestrate(*words, code=code)
 
     def watch(self, *options: str) -> subprocess.Popen[str]:
         """A watch in the background; ``finish`` waits for it."""
