@@ -10,7 +10,7 @@ from orchestrator.controller.submit import Due, Submitter, Terms, due_of_revisio
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.errors import BusyError, Unclear
 from orchestrator.executors import executor_named
-from orchestrator.jobs.evidence import Sight
+from orchestrator.jobs.evidence import LIVE_S, Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.state import State
@@ -100,6 +100,10 @@ def is_settled(found: Survey) -> bool:
 def _is_settled(found: Survey, job: str) -> bool:
     status = found.statuses[job]
     if status.state is State.UNKNOWN:
+        if found.facts[job].fault:
+            # What a worker wrote last may come late on a network file system.
+            ends = [member.end.time for member in found.facts[job].members if member.end]
+            return found.now - max(ends, default=0.0) > LIVE_S
         # What a place may say later is waited for; that a place can never speak is not.
         members = found.facts[job].members
         silent = not any((m.token, m.index) in found.seen for m in members if not m.end)

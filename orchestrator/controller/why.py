@@ -8,10 +8,11 @@ from orchestrator.controller.survey import Survey, survey
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sighting
-from orchestrator.jobs.facts import Attempt, Member
+from orchestrator.jobs.facts import Attempt, Member, read_journals
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.reasons import ADVICE, RULES
 from orchestrator.jobs.state import JobStatus, State
+from orchestrator.jobs.summary import summarise
 
 NEXT = {
     State.DONE: "See: orchestrate results SWEEP",
@@ -23,6 +24,7 @@ NEXT = {
     State.FAILED: "See: orchestrate logs {id}; when it is mended, launch its sweep again",
     State.PLANNED: "To submit it: orchestrate watch, or launch its sweep again",
 }
+DAMAGED = "It is left alone until it is whole again, or launched with --fresh"
 STUCK = ("held", "release", "cancel it")
 """In the reason of a job that will not start by itself."""
 
@@ -34,7 +36,12 @@ def explain(root: Root, job: Named) -> list[str]:
     words = _WORDS.get(status.state, _plainly)(root, job, found)
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
-    return [*told, *_rule(status), *notes, _next(status).format(id=job.id[:8])]
+    step = DAMAGED if _is_damaged(found, job) else _next(status)
+    return [*told, *_rule(status), *notes, step.format(id=job.id[:8])]
+
+
+def _is_damaged(found: Survey, job: Named) -> bool:
+    return found.statuses[job.id].state is State.UNKNOWN and bool(found.facts[job.id].fault)
 
 
 def _next(status: JobStatus) -> str:
@@ -64,8 +71,11 @@ def _plainly(root: Root, job: Named, found: Survey) -> str:
     return f"{status.reason}{retried}" if status.reason else ""
 
 
-def _done(_: Root, job: Named, found: Survey) -> str:
-    return f"{found.statuses[job.id].outcome}, in {len(found.facts[job.id].attempts)} start(s)"
+def _done(root: Root, job: Named, found: Survey) -> str:
+    facts = found.facts[job.id]
+    told = f"{found.statuses[job.id].outcome}, in {len(facts.attempts)} start(s)"
+    fault = summarise(root, facts, read_journals(root.job(job.id))).fault
+    return f"{told}; {fault.rstrip('.')}" if fault else told
 
 
 def _running(root: Root, job: Named, found: Survey) -> str:

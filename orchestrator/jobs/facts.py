@@ -1,7 +1,7 @@
 """What the files say of a job: its attempts and its memberships, as plain values."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,9 +11,8 @@ from typing import Any
 from orchestrator.errors import RootError
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.journal import History, Journal, fold, read_journal, read_start
-from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
+from orchestrator.jobs.layout import AttemptFolder, JobFolder
 from orchestrator.jobs.processes import Process
-from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
 
 STOP_CODES = {"SIGTERM": 75, "SIGUSR2": 79}
 """Exit codes of a worker that stopped neatly, by the signal that asked for it: 75 is EX_TEMPFAIL of
@@ -131,29 +130,8 @@ class JobFacts:
     id: str
     attempts: tuple[Attempt, ...] = ()
     members: tuple[Member, ...] = ()
-
-
-def read_submissions(root: Root) -> list[Submission]:
-    """Every submission, oldest first."""
-    found = [Submission.read(folder) for folder in root.submissions()]
-    return sorted(found, key=lambda submission: (submission.created, submission.token))
-
-
-def gather(
-    root: Root, ids: Collection[str], submissions: Sequence[Submission]
-) -> dict[str, JobFacts]:
-    """The facts of the jobs named by ``ids``."""
-    members: dict[str, list[Member]] = {job: [] for job in ids}
-    for submission in submissions:
-        if not members.keys() & set(submission.jobs):
-            continue
-        for job, member in zip(submission.jobs, _members(root, submission), strict=True):
-            if job in members:
-                members[job].append(member)
-    return {
-        job: JobFacts(job, read_attempts(root.job(job)), tuple(found))
-        for job, found in members.items()
-    }
+    fault: str = ""
+    """What of it is gone or damaged, though it started before; see ``damage``."""
 
 
 def read_attempts(folder: JobFolder) -> tuple[Attempt, ...]:
@@ -204,35 +182,6 @@ def read_journals(folder: JobFolder) -> list[Journal]:
     """The journals of a job's attempts, oldest first; attempts without one are left out."""
     found = (read_journal(folder.attempt(n).journal, n) for n in folder.attempt_numbers())
     return [journal for journal in found if journal is not None]
-
-
-def recorded_ends(root: Root, token: str) -> dict[int, End]:
-    """The stored ends of a submission's members, by index."""
-    return {
-        outcome["index"]: End(**{k: outcome[k] for k in End.__slots__ if k in outcome})
-        for outcome in read_outcomes(root.submission(token))
-    }
-
-
-def _members(root: Root, submission: Submission) -> list[Member]:
-    folder = root.submission(submission.token)
-    handle, refused = read_handle(folder), folder.refused.exists()
-    why = read_record(folder.refused).get("why", "") if refused else ""
-    ends = recorded_ends(root, submission.token)
-    return [
-        Member(
-            token=submission.token,
-            index=index,
-            executor=submission.executor,
-            created=submission.created,
-            handle=handle,
-            refused=refused,
-            end=ends.get(index),
-            restarts=submission.cluster is not None,
-            why_refused=why,
-        )
-        for index in range(len(submission.jobs))
-    ]
 
 
 def _attempt(folder: AttemptFolder, saved: int) -> Attempt | None:

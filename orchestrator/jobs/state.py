@@ -16,6 +16,7 @@ UNSTARTED_LIMIT = 3
 REFUSED_LIMIT = 5
 """So many refusals in a row do not pass by themselves."""
 SILENT = "does not say what became of it; if you know that it has ended, cancel it and launch again"
+RESTORE = "restore it from a backup, or train it again: orchestrate launch SWEEP --fresh"
 ABSENT = "does not know it; if that stays so for a minute, it has ended"
 
 
@@ -83,7 +84,7 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
 
 def _done(e: Evidence) -> JobStatus | None:
     final = final_attempt(e.job.attempts)
-    if final is None:
+    if final is None or e.job.fault:
         return None
     return JobStatus(e.job.id, State.DONE, outcome=final.ending)
 
@@ -112,6 +113,12 @@ def _queued(e: Evidence) -> JobStatus | None:
         words = e.detail(Sight.WAITING) or "waits for a free place"
         return JobStatus(e.job.id, State.QUEUED, reason=_stopping(e) or words)
     return None
+
+
+def _damaged(e: Evidence) -> JobStatus | None:
+    if not e.job.fault:
+        return None
+    return JobStatus(e.job.id, State.UNKNOWN, reason=f"{e.job.fault}; {RESTORE}")
 
 
 def _unknown(e: Evidence) -> JobStatus | None:
@@ -200,6 +207,7 @@ _ROWS: tuple[Callable[[Evidence], JobStatus | None], ...] = (
     _done,
     _running,
     _queued,
+    _damaged,
     _unknown,
     _cancelled,
     _preempted,

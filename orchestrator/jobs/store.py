@@ -106,7 +106,7 @@ def write_job(root: Root, job_id: str, config: RunConfig) -> None:
     if reduced(read_job(root, job_id)) != reduced(config):
         raise OrchestrateError(
             f"{path} holds another configuration than job {job_id} stands for; it was damaged or "
-            "edited. Move that job's folder away, then launch again."
+            "edited. Restore it from a backup; if the job never started, remove its folder."
         )
 
 
@@ -132,8 +132,8 @@ def read_job(root: Root, job_id: str) -> RunConfig:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise OrchestrateError(
-            f"{path} cannot be read: {error}. Remove it, then launch its sweep again: that writes "
-            "it anew."
+            f"{path} cannot be read: {error}. Restore it from a backup; if the job is done, or never "
+            "started, remove that file and launch its sweep again: that writes it anew."
         ) from None
 
 
