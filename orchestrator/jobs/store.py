@@ -132,8 +132,8 @@ def read_job(root: Root, job_id: str) -> RunConfig:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise OrchestrateError(
-            f"{path} cannot be read: {error}. Restore it from a backup; if the job is done, or never "
-            "started, remove that file and launch its sweep again: that writes it anew."
+            f"{path} cannot be read: {error}. Restore it from a backup; if the job is done, or "
+            "never started, remove that file and launch its sweep again: that writes it anew."
         ) from None
 
 
