@@ -23,6 +23,7 @@ from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import (
     REVISION_SCHEMA,
+    adopt,
     bind_dataset,
     compare_dataset,
     create_root,
@@ -111,6 +112,7 @@ def launch(
                 write_job(root, point.id, point.config)
         snapshot = take_snapshot(root)
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
+        adopt(root, sweep.name)
         _lift_cancels(root, found, due)
         handed = Handed((), ())
         if due:
