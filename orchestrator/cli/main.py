@@ -23,6 +23,8 @@ VERBS = {
     "sync": "orchestrator.cli.sync:sync",
     "ui": "orchestrator.cli.ui:ui",
     "flops": "orchestrator.cli.flops:flops",
+    "export": "orchestrator.cli.export:export",
+    "import": "orchestrator.cli.import_:import_",
     "data": "orchestrator.cli.data:data",
 }
 SHORT_HELP = {
@@ -38,6 +40,8 @@ SHORT_HELP = {
     "sync": "Bring MLflow up to date with what was measured.",
     "ui": "Serve a study in MLflow's pages, and keep them up to date.",
     "flops": "Cost of every arm of a sweep, before anything runs.",
+    "export": "Write a study to one file, for another run root.",
+    "import": "Merge an exported study into this run root.",
     "data": "Make, show and check datasets.",
 }
 TELLABLE = {

@@ -62,11 +62,13 @@ def results(
 
         draw_norms(root, groups, picture)
     if as_json:
-        print_json(frame.as_json(metric, axes, groups))
+        print_json(frame.as_json(metric, axes, groups, frame.notes_of(found)))
     elif as_csv:
         _print_csv(metric, axes, groups, also)
     else:
         _print_table(metric, axes, groups, also)
+    for note in frame.notes_of(found):
+        click.echo(f"note: {note}", err=True)
     for axis in sorted({axis for group in groups for axis in group.mixes}):
         click.echo(f"note: some rows mix points that differ in {axis}; add --by {axis}", err=True)
 

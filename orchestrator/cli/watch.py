@@ -24,12 +24,11 @@ def watch(sweeps: tuple[str, ...], once: bool, every: float | None, root_path: P
     """
     from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.wait import FAILED_JOBS, wait_for, watch_once
-    from orchestrator.jobs.store import launched_revision, open_root, sweep_names
+    from orchestrator.controller.watch import sweeps_to_tend
+    from orchestrator.jobs.store import open_root
 
     root = open_root(root_path)
-    names = list(sweeps) or sweep_names(root)
-    for name in names:
-        launched_revision(root, name)
+    names = sweeps_to_tend(root, sweeps)
     if once:
         sys.exit(watch_once(root, names))
     try:

@@ -53,5 +53,5 @@ def _is_meant(word: str, point: Point, found: Survey) -> bool:
 
 def _has_something(found: Survey, job: str) -> bool:
     """Whether it has started, and is not at it now."""
-    idle = found.statuses[job].state not in UNDER_WAY
-    return idle and any(not attempt.discarded for attempt in found.facts[job].attempts)
+    facts, idle = found.facts[job], found.statuses[job].state not in UNDER_WAY
+    return idle and (bool(facts.fault) or any(not one.discarded for one in facts.attempts))

@@ -24,6 +24,7 @@ from orchestrator.jobs.lease import leased
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import (
     REVISION_SCHEMA,
+    adopt,
     bind_dataset,
     compare_dataset,
     create_root,
@@ -37,6 +38,9 @@ from orchestrator.sweep.expand import Sweep
 
 UNDER_WAY = (State.RUNNING, State.QUEUED)
 SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
+
+NAMED = 8
+"""So many jobs are named in a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +124,16 @@ def launch(
         found = _decide(root, sweep, wishes.fresh)
         due = [point for point in sweep.points if _is_due(found, point.id)]
         dropped = _dropped_running(root, sweep)
+        anew = {one.id for one in due}
         for point in sweep.points:
-            if point.id not in found.settled or not root.job(point.id).record.is_file():
+            if point.id in anew or not (
+                _is_damaged(found, point.id) or _has_record(root, point.id)
+            ):
                 write_job(root, point.id, point.config)
         snapshot = take_snapshot(root)
         behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
+        adopt(root, sweep.name)
         first = [Due.of(point) for point in due if point.id not in set(behind)]
         handed, tender, reserved = Handed((), ()), None, 0
         if (every_s := wishes.controller_s) is not None:
@@ -133,6 +141,9 @@ def launch(
         if first:
             handed = Submitter(root, lease, terms, snapshot, reserved).submit(first, found)
             warnings += handed.unclear
+    damaged = [point.name for point in sweep.points if _is_damaged(found, point.id)]
+    if damaged:
+        warnings.append(_told_of(damaged))
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
         alone[found.statuses[one.id].state] -= 1
@@ -227,6 +238,23 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
             for point in sweep.points
         ],
     }
+
+
+def _is_damaged(found: Survey, job: str) -> bool:
+    """Whether it started before and is not whole: to write its record would hide that."""
+    return job not in found.settled and bool(found.facts[job].fault)
+
+
+def _told_of(damaged: list[str]) -> str:
+    return (
+        f"{len(damaged)} job(s) have started before and are not whole, so they are left alone "
+        f"({', '.join(damaged[:NAMED])}{', ...' if len(damaged) > NAMED else ''}); what is missing "
+        "and what to do says: orchestrate why JOB"
+    )
+
+
+def _has_record(root: Root, job: str) -> bool:
+    return root.job(job).record.is_file()
 
 
 def _of_older_code(found: Survey) -> int:

@@ -103,12 +103,13 @@ def _look(root: Root, job: str, found: Survey, now: float) -> _Look:
 def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: str) -> Row:
     summary = look.summary
     mixed = "mixed code" if len(summary.codes) > 1 else ""
+    fault = summary.fault if status.state is not State.UNKNOWN else ""
     return Row(
         id=job.id,
         name=job.name,
         state=status.state,
         outcome=status.outcome,
-        reason=summary.fault or mixed or _reason(status),
+        reason=fault or mixed or _reason(status),
         epoch=summary.epoch,
         epochs=summary.epochs,
         step=summary.step,

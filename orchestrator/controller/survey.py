@@ -9,7 +9,8 @@ from orchestrator.errors import Unclear
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight, Sighting, Sightings
-from orchestrator.jobs.facts import End, JobFacts, gather, read_attempts
+from orchestrator.jobs.facts import End, JobFacts, read_attempts
+from orchestrator.jobs.gather import gather
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.settled import Memory, Settled, recall
@@ -49,6 +50,8 @@ class Survey:
     """What a place said in this round to what it was to take, as far as it took no more."""
     settled: Mapping[str, Settled] = field(default_factory=dict)
     memory: Memory | None = None
+    now: float = 0.0
+    """File time of the look, UTC epoch seconds."""
 
 
 class Facts(Mapping[str, JobFacts]):
@@ -86,7 +89,8 @@ def survey(root: Root, ids: Collection[str]) -> Survey:
     tokens = {token for job in left for token in memory.tokens.get(job, ())}
     submissions = _read_submissions(root, tokens, memory.recent)
     seen, troubles = _observe(root, submissions)
-    facts = gather(root, left, submissions, discarded)
+    ends = {name: one.end for name, one in seen.items() if one.end}
+    facts = gather(root, left, submissions, standing, ends)
     now = file_time(root.path)
     statuses = {
         job: JobStatus(job, State.DONE, settled[job].outcome)
@@ -104,6 +108,7 @@ def survey(root: Root, ids: Collection[str]) -> Survey:
         troubles=troubles,
         settled=settled,
         memory=memory,
+        now=now,
     )
 
 

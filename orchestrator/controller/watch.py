@@ -11,16 +11,32 @@ from orchestrator.controller.select import Named, select
 from orchestrator.controller.submit import Due, Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.controller.trial import let_follow, passed
-from orchestrator.errors import BusyError, Unclear
+from orchestrator.errors import BusyError, SpecError, Unclear
 from orchestrator.executors import executor_named
-from orchestrator.jobs.evidence import Sight
+from orchestrator.jobs.evidence import LIVE_S, Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.state import MAY_BE_DUE, State
-from orchestrator.jobs.store import launched_revision
+from orchestrator.jobs.store import is_imported, launched_revision, sweep_names
 from orchestrator.jobs.submissions import is_open, read_outcomes
 
 SETTLED = (State.DONE, State.CANCELLED)
+
+
+def sweeps_to_tend(root: Root, names: Sequence[str]) -> list[str]:
+    """The named sweeps; if none is named, all that were launched in this root.
+
+    Raises:
+        SpecError: a named one was never launched, or only elsewhere.
+    """
+    for name in names:
+        launched_revision(root, name)
+        if is_imported(root, name):
+            raise SpecError(
+                f"Sweep '{name}' was imported: what of it still runs is tended where it was "
+                "launched. To go on with it here, launch its file."
+            )
+    return [*names] or [name for name in sweep_names(root) if not is_imported(root, name)]
 
 
 def tend(root: Root, sweep: str) -> Survey:
@@ -130,6 +146,10 @@ def is_settled(found: Survey) -> bool:
 def _is_settled(found: Survey, job: str) -> bool:
     status = found.statuses[job]
     if status.state is State.UNKNOWN:
+        if found.facts[job].fault:
+            # What a worker wrote last may come late on a network file system.
+            ends = [member.end.time for member in found.facts[job].members if member.end]
+            return found.now - max(ends, default=0.0) > LIVE_S
         # What a place may say later is waited for; that a place can never speak is not.
         members = found.facts[job].members
         # If none is left, what one wrote last is awaited.

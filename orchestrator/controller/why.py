@@ -10,11 +10,12 @@ from orchestrator.errors import RootError
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sighting
-from orchestrator.jobs.facts import Attempt, Member
+from orchestrator.jobs.facts import Attempt, Member, read_journals
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.rules import ADVICE, RULES, rule_of
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.submissions import Submission
+from orchestrator.jobs.summary import summarise
 
 NEXT = {
     State.DONE: "See: orchestrate results SWEEP",
@@ -26,6 +27,7 @@ NEXT = {
     State.FAILED: "See: orchestrate logs {id}; when it is mended, launch its sweep again",
     State.PLANNED: "To submit it: orchestrate watch, or launch its sweep again",
 }
+DAMAGED = "It is left alone until it is whole again, or launched with --fresh"
 STUCK = ("held", "release", "cancel it")
 """In the reason of a job that will not start by itself."""
 
@@ -38,8 +40,13 @@ def explain(root: Root, job: Named) -> list[str]:
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
     start = _last_start(root, found.facts[job.id].attempts)
+    step = DAMAGED if _is_damaged(found, job) else _next(status)
     told += [*rule_in_words(found, job.id), *start, *notes]
-    return [*told, _next(status).format(id=job.id[:8])]
+    return [*told, step.format(id=job.id[:8])]
+
+
+def _is_damaged(found: Survey, job: Named) -> bool:
+    return found.statuses[job.id].state is State.UNKNOWN and bool(found.facts[job.id].fault)
 
 
 def _next(status: JobStatus) -> str:
@@ -85,8 +92,11 @@ def _plainly(root: Root, job: Named, found: Survey) -> str:
     return f"{status.reason}{retried}" if status.reason else ""
 
 
-def _done(_: Root, job: Named, found: Survey) -> str:
-    return f"{found.statuses[job.id].outcome}, in {len(found.facts[job.id].attempts)} start(s)"
+def _done(root: Root, job: Named, found: Survey) -> str:
+    facts = found.facts[job.id]
+    told = f"{found.statuses[job.id].outcome}, in {len(facts.attempts)} start(s)"
+    fault = summarise(root, facts, read_journals(root.job(job.id))).fault
+    return f"{told}; {fault.rstrip('.')}" if fault else told
 
 
 def _running(root: Root, job: Named, found: Survey) -> str:

@@ -19,7 +19,8 @@ from pathlib import Path
 from orchestrator.errors import RootError
 from orchestrator.executors.last_words import last_line
 from orchestrator.executors.pool_log import PoolLogWriter, look_at_pool
-from orchestrator.jobs.facts import STOP_CODES, End, read_attempts, read_submissions
+from orchestrator.jobs.facts import STOP_CODES, End, read_attempts
+from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import process

@@ -1,21 +1,19 @@
 """What the files say of a job: its attempts and its memberships, as plain values."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from orchestrator.config import ClusterProfile, Resources
 from orchestrator.errors import RootError
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.journal import History, Journal, fold, read_journal, read_start
-from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
+from orchestrator.jobs.layout import AttemptFolder, JobFolder
 from orchestrator.jobs.processes import Process
-from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
 
 STOP_CODES = {"SIGTERM": 75, "SIGUSR2": 79}
 """Exit codes of a worker that stopped neatly, by the signal that asked for it: 75 is EX_TEMPFAIL of
@@ -140,37 +138,13 @@ class JobFacts:
     id: str
     attempts: tuple[Attempt, ...] = ()
     members: tuple[Member, ...] = ()
+    fault: str = ""
+    """What of it is gone or damaged, though it started before; see ``damage``."""
 
     @property
     def discarded(self) -> int:
         """The number of the last attempt of which nothing but its life counts; 0: all do."""
         return max((one.number for one in self.attempts if one.discarded), default=0)
-
-
-def read_submissions(root: Root) -> list[Submission]:
-    """Every submission, oldest first."""
-    found = [Submission.read(folder) for folder in root.submissions()]
-    return sorted(found, key=lambda submission: (submission.created, submission.token))
-
-
-def gather(
-    root: Root,
-    ids: Collection[str],
-    submissions: Sequence[Submission],
-    discarded: Mapping[str, int] = MappingProxyType({}),
-) -> dict[str, JobFacts]:
-    """The facts of the jobs named by ``ids``; ``discarded``: their last discarded attempts."""
-    members: dict[str, list[Member]] = {job: [] for job in ids}
-    for submission in submissions:
-        if not members.keys() & set(submission.jobs):
-            continue
-        for job, member in zip(submission.jobs, _members(root, submission), strict=True):
-            if job in members:
-                members[job].append(member)
-    return {
-        job: JobFacts(job, read_attempts(root.job(job), discarded.get(job, 0)), tuple(found))
-        for job, found in members.items()
-    }
 
 
 def read_attempts(folder: JobFolder, discarded: int = 0) -> tuple[Attempt, ...]:
@@ -229,38 +203,6 @@ def read_journals(folder: JobFolder, discarded: int = 0) -> list[Journal]:
     numbers = [number for number in folder.attempt_numbers() if number > discarded]
     found = (read_journal(folder.attempt(n).journal, n) for n in numbers)
     return [journal for journal in found if journal is not None]
-
-
-def recorded_ends(root: Root, token: str) -> dict[int, End]:
-    """The stored ends of a submission's members, by index."""
-    return {
-        outcome["index"]: End(**{k: outcome[k] for k in End.__slots__ if k in outcome})
-        for outcome in read_outcomes(root.submission(token))
-    }
-
-
-def _members(root: Root, submission: Submission) -> list[Member]:
-    folder = root.submission(submission.token)
-    handle, refused = read_handle(folder), folder.refused.exists()
-    answer = read_record(folder.refused) if refused else {}
-    ends = recorded_ends(root, submission.token)
-    return [
-        Member(
-            token=submission.token,
-            index=index,
-            executor=submission.executor,
-            created=submission.created,
-            handle=handle,
-            refused=refused,
-            end=ends.get(index),
-            restarts=submission.cluster is not None,
-            why_refused=answer.get("why", ""),
-            full=answer.get("full", False),
-            resources=submission.resources,
-            cluster=submission.cluster,
-        )
-        for index in range(len(submission.jobs))
-    ]
 
 
 def _attempt(folder: AttemptFolder, saved: int, *, discarded: bool) -> Attempt | None:

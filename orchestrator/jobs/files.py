@@ -57,6 +57,19 @@ def damaged(path: Path, fault: str) -> RootError:
     return RootError(f"{path} is damaged: {fault}. Restore it from a backup.")
 
 
+def refuse_newer(path: Path, found: object, known: int) -> None:
+    """Make sure that a record is of a version that this program reads; one without is as old.
+
+    Raises:
+        RootError: it is newer; both numbers are named.
+    """
+    if isinstance(found, int) and found > known:
+        raise RootError(
+            f"{path} has version {found}; this program reads up to {known}. "
+            "Use the newer program that wrote it."
+        )
+
+
 def publish(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path``, whole and durable, replacing what is there."""
     temporary = _beside(path)

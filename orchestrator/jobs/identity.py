@@ -64,11 +64,17 @@ FROZEN_DEFAULTS: Mapping[str, Any] = {
 
 def job_id(config: RunConfig) -> str:
     """128 bits, as 32 hex digits, of the reduced configuration in canonical JSON."""
+    return stands_for(reduced(config))
+
+
+def stands_for(reduced_form: Mapping[str, Any], version: int = IDENTITY_VERSION) -> str:
+    """The id that a reduced form has.
+
+    Raises:
+        ValueError, TypeError: it holds what no configuration does.
+    """
     canonical = json.dumps(
-        [IDENTITY_VERSION, reduced(config)],
-        sort_keys=True,
-        separators=(",", ":"),
-        allow_nan=False,
+        [version, reduced_form], sort_keys=True, separators=(",", ":"), allow_nan=False
     )
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 

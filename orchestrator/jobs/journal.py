@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from orchestrator.jobs.files import sync_folder
+from orchestrator.jobs.files import refuse_newer, sync_folder
 
 SCHEMA = 1
 
@@ -69,10 +69,14 @@ def read_journal(path: Path, attempt: int) -> Journal | None:
     A last line without its end was being written when the writer died, and is ignored. So is any
     line that cannot be read: a machine that crashed may leave such ones, but only after the last
     checkpoint, before which the journal was synced; whoever resumes there measures them again.
+
+    Raises:
+        RootError: it is of a newer version.
     """
     try:
         header, *lines = path.read_bytes().split(b"\n")[:-1]
         first = json.loads(header)
+        refuse_newer(path, first["schema"], SCHEMA)
         from_step, steps = first["from_step"], first["steps"]
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None
@@ -81,10 +85,16 @@ def read_journal(path: Path, attempt: int) -> Journal | None:
 
 
 def read_start(path: Path) -> int | None:
-    """The step that the journal at ``path`` goes on from; -1: the start, None: no journal yet."""
+    """The step that the journal at ``path`` goes on from; -1: the start, None: no journal yet.
+
+    Raises:
+        RootError: it is of a newer version.
+    """
     try:
         with path.open("rb") as file:
-            from_step = json.loads(file.readline())["from_step"]
+            first = json.loads(file.readline())
+        refuse_newer(path, first["schema"], SCHEMA)
+        from_step = first["from_step"]
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None
     return -1 if from_step is None else int(from_step)

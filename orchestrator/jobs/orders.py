@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
 from orchestrator.config.section import Section
-from orchestrator.jobs.files import checked, publish, read_record, to_json
+from orchestrator.jobs.files import checked, publish, read_record, refuse_newer, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import user_name
 
@@ -55,11 +55,17 @@ class Standing:
         return (*self.cancels.get(job, ()), *self.holds.get(job, ()))
 
 
+NO_ORDERS = Standing()
+
+
 def write_order(root: Root, order: Order) -> None:
     """Publish an order; it needs no lease."""
-    publish(
-        root.orders / f"{int(order.time * 1000):015d}-{order.id}.json", to_json(order.to_plain())
-    )
+    publish(root.orders / file_name(order), to_json(order.to_plain()))
+
+
+def file_name(order: Order) -> str:
+    """By which orders are sorted in time."""
+    return f"{int(order.time * 1000):015d}-{order.id}.json"
 
 
 def read_orders(root: Root) -> list[Order]:
@@ -75,9 +81,18 @@ def read_orders(root: Root) -> list[Order]:
 
 
 def _read_order(path: Path) -> Order | None:
-    plain = read_record(path)
+    return order_of(read_record(path), path)
+
+
+def order_of(plain: dict[str, Any], path: Path) -> Order | None:
+    """The order that a record at ``path`` holds; None for one of an unknown kind.
+
+    Raises:
+        RootError: it is damaged, or of a newer version.
+    """
     if plain.get("what", "cancel") not in get_args(Kind):
         return None
+    refuse_newer(path, plain.get("schema_version"), SCHEMA)
     return checked(Order, plain, path)
 
 

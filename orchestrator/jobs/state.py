@@ -18,6 +18,7 @@ UNSTARTED_LIMIT = 3
 REFUSED_LIMIT = 5
 """So many refusals in a row do not pass by themselves."""
 SILENT = "does not say what became of it; if you know that it has ended, cancel it and launch again"
+RESTORE = "restore it from a backup, or train it again: orchestrate launch SWEEP --fresh"
 ABSENT = "does not know it; if that stays so for a minute, it has ended"
 LATE = "says that it has ended; what it wrote last is not visible here yet"
 
@@ -91,7 +92,7 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
 
 def _done(e: Evidence) -> JobStatus | None:
     final = final_attempt(e.job.attempts)
-    if final is None:
+    if final is None or e.job.fault:
         return None
     return JobStatus(e.job.id, State.DONE, outcome=final.ending)
 
@@ -121,6 +122,12 @@ def _queued(e: Evidence) -> JobStatus | None:
         leaving = _stopping(e) or ("is being withdrawn" if e.held else "")
         return JobStatus(e.job.id, State.QUEUED, reason=leaving or words)
     return None
+
+
+def _damaged(e: Evidence) -> JobStatus | None:
+    if not e.job.fault:
+        return None
+    return JobStatus(e.job.id, State.UNKNOWN, reason=f"{e.job.fault}; {RESTORE}")
 
 
 def _unknown(e: Evidence) -> JobStatus | None:
@@ -246,6 +253,7 @@ _ROWS: tuple[Callable[[Evidence], JobStatus | None], ...] = (
     _done,
     _running,
     _queued,
+    _damaged,
     _unknown,
     _cancelled,
     _preempted,

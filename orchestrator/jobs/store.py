@@ -6,19 +6,30 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from orchestrator.config import RunConfig
 from orchestrator.errors import OrchestrateError, RootError, SpecError
 from orchestrator.jobs.datasets import Manifest
-from orchestrator.jobs.files import damaged, publish_once, read_record, to_json
+from orchestrator.jobs.files import (
+    damaged,
+    publish,
+    publish_once,
+    read_record,
+    refuse_newer,
+    to_json,
+)
 from orchestrator.jobs.identity import IDENTITY_VERSION, reduced, restored
 from orchestrator.jobs.layout import Root
 
 SCHEMA = 1
 REVISION_SCHEMA = 3
 """Of a sweep's revision; 1 had no cluster and no resources, 2 no max_failures: read as none."""
+
+IMPORTED = "imported.json"
+"""Beside a sweep's revisions; not a number's name."""
 
 
 def locate_root(asked: str | None) -> Path:
@@ -106,7 +117,7 @@ def write_job(root: Root, job_id: str, config: RunConfig) -> None:
     if reduced(read_job(root, job_id)) != reduced(config):
         raise OrchestrateError(
             f"{path} holds another configuration than job {job_id} stands for; it was damaged or "
-            "edited. Move that job's folder away, then launch again."
+            "edited. Restore it from a backup; if the job never started, remove its folder."
         )
 
 
@@ -119,6 +130,7 @@ def read_job(root: Root, job_id: str) -> RunConfig:
     path = root.job(job_id).record
     try:
         record = read_record(path)
+        refuse_newer(path, record.get("schema"), SCHEMA)
         version = record["identity_version"]
         if version > IDENTITY_VERSION:
             raise OrchestrateError(
@@ -132,8 +144,8 @@ def read_job(root: Root, job_id: str) -> RunConfig:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise OrchestrateError(
-            f"{path} cannot be read: {error}. Remove it, then launch its sweep again: that writes "
-            "it anew."
+            f"{path} cannot be read: {error}. Restore it from a backup; if the job is done, or "
+            "never started, remove that file and launch its sweep again: that writes it anew."
         ) from None
 
 
@@ -167,6 +179,7 @@ def compare_dataset(root: Root, manifest: Manifest) -> str | None:
         known = read_record(path)
     except FileNotFoundError:
         return None
+    refuse_newer(path, known.get("schema"), SCHEMA)
     if not known.keys() >= {"content_hash", "layout_hash"}:
         raise damaged(path, "it lacks a hash")
     if known["content_hash"] != manifest.content_hash:
@@ -200,15 +213,19 @@ def newest_revision(root: Root, name: str) -> tuple[int, dict[str, Any]] | None:
     """Number and content of a sweep's newest revision, or None if it was never launched."""
     paths = (path for path in root.sweep(name).glob("[0-9]*.json") if path.stem.isdecimal())
     newest = max(paths, key=lambda path: int(path.stem), default=None)
-    if newest is None:
-        return None
-    content = read_record(newest)
-    if (found := content.get("schema", 0)) > REVISION_SCHEMA:
-        raise RootError(
-            f"{newest} has version {found}; this program reads up to {REVISION_SCHEMA}. "
-            "Use the newer program that wrote it."
-        )
-    return int(newest.stem), content
+    return None if newest is None else (int(newest.stem), _revision(newest))
+
+
+def revisions_of(root: Root, name: str) -> list[tuple[int, dict[str, Any]]]:
+    """Number and content of each of a sweep's revisions, oldest first."""
+    paths = [path for path in root.sweep(name).glob("[0-9]*.json") if path.stem.isdecimal()]
+    return [(int(p.stem), _revision(p)) for p in sorted(paths, key=lambda path: int(path.stem))]
+
+
+def _revision(path: Path) -> dict[str, Any]:
+    content = read_record(path)
+    refuse_newer(path, content.get("schema"), REVISION_SCHEMA)
+    return content
 
 
 def launched_revision(root: Root, name: str) -> dict[str, Any]:
@@ -227,3 +244,23 @@ def launched_revision(root: Root, name: str) -> dict[str, Any]:
 def sweep_names(root: Root) -> list[str]:
     """Names of the sweeps that were launched under this root."""
     return sorted({path.parent.name for path in root.path.glob("sweeps/*/[0-9]*.json")})
+
+
+def mark_imported(root: Root, name: str, revision: int, origin: str) -> None:
+    """Say that a sweep's revisions up to this one are another root's: nobody tends them here."""
+    record = {"schema": SCHEMA, "revision": revision, "root": origin, "time": time.time()}
+    publish(root.sweep(name) / IMPORTED, to_json(record))
+
+
+def is_imported(root: Root, name: str) -> bool:
+    """Whether a sweep was imported, and not launched here since."""
+    newest = newest_revision(root, name)
+    with suppress(FileNotFoundError):
+        record = read_record(root.sweep(name) / IMPORTED)
+        return newest is not None and bool(newest[0] <= record["revision"])
+    return False
+
+
+def adopt(root: Root, name: str) -> None:
+    """A sweep was launched here: its jobs are this root's to tend."""
+    (root.sweep(name) / IMPORTED).unlink(missing_ok=True)

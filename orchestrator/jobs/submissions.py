@@ -11,8 +11,15 @@ from pydantic import Field
 
 from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.config.section import Section
-from orchestrator.errors import RootError
-from orchestrator.jobs.files import checked, damaged, publish, publish_once, read_record, to_json
+from orchestrator.jobs.files import (
+    checked,
+    damaged,
+    publish,
+    publish_once,
+    read_record,
+    refuse_newer,
+    to_json,
+)
 from orchestrator.jobs.layout import Root, SubmissionFolder
 
 SCHEMA = 2
@@ -59,14 +66,17 @@ class Submission(Section):
         Raises:
             RootError: the intent is damaged, or of a newer version.
         """
-        plain = read_record(folder.intent)
-        found = plain.get("schema_version", SCHEMA)
-        if isinstance(found, int) and found > SCHEMA:
-            raise RootError(
-                f"{folder.intent} has version {found}; this program reads up to {SCHEMA}. "
-                "Use the newer program that wrote it."
-            )
-        return checked(cls, plain, folder.intent)
+        return cls.of(read_record(folder.intent), folder.intent)
+
+    @classmethod
+    def of(cls, plain: dict[str, Any], path: Path) -> Self:
+        """The submission that a record at ``path`` holds.
+
+        Raises:
+            RootError: it is damaged, or of a newer version.
+        """
+        refuse_newer(path, plain.get("schema_version"), SCHEMA)
+        return checked(cls, plain, path)
 
 
 def write_intent(root: Root, submission: Submission, script: str) -> SubmissionFolder:
@@ -114,18 +124,24 @@ def is_open(folder: SubmissionFolder) -> bool:
 
 def write_outcomes(folder: SubmissionFolder, outcomes: list[dict[str, Any]]) -> Path:
     """Store ends that were observed, because places forget; the lease holder calls this."""
-    content = to_json({"schema": SCHEMA, "outcomes": outcomes})
+    content = outcomes_record(outcomes)
     number = len(folder.outcomes()) + 1
     while not publish_once(folder.outcome(number), content):
         number += 1
     return folder.outcome(number)
 
 
+def outcomes_record(outcomes: list[dict[str, Any]]) -> bytes:
+    """The content of a file of ends."""
+    return to_json({"schema": SCHEMA, "outcomes": outcomes})
+
+
 def read_outcomes(folder: SubmissionFolder) -> list[dict[str, Any]]:
     """Every stored end, in the order stored."""
-    return [
-        outcome for path in folder.outcomes() for outcome in read_record(path).get("outcomes", ())
-    ]
+    records = [(path, read_record(path)) for path in folder.outcomes()]
+    for path, record in records:
+        refuse_newer(path, record.get("schema"), SCHEMA)
+    return [outcome for _, record in records for outcome in record.get("outcomes", ())]
 
 
 def write_absences(folder: SubmissionFolder, since: Mapping[int, float]) -> None:
@@ -137,7 +153,9 @@ def write_absences(folder: SubmissionFolder, since: Mapping[int, float]) -> None
 def read_absences(folder: SubmissionFolder) -> dict[int, float]:
     """Since when, in file time, its place lacks which members."""
     try:
-        since = read_record(folder.absent).get("since", {})
+        record = read_record(folder.absent)
     except FileNotFoundError:
         return {}
+    refuse_newer(folder.absent, record.get("schema"), SCHEMA)
+    since = record.get("since", {})
     return {int(index): asked for index, asked in since.items()}

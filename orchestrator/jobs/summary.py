@@ -44,7 +44,7 @@ def summarise(root: Root, facts: JobFacts, journals: Sequence[Journal]) -> Summa
         executor=member.executor if member else None,
         handle=member.handle if member else None,
         index=member.index if member else 0,
-        fault=fault or _lost_measurements(facts, history),
+        fault=fault or lost_measurements(facts, history),
     )
 
 
@@ -61,7 +61,7 @@ def _epochs(root: Root, job: str) -> tuple[int, str]:
         return 0, str(error)
 
 
-def _lost_measurements(facts: JobFacts, history: History) -> str:
+def lost_measurements(facts: JobFacts, history: History) -> str:
     """That a DONE job's journals do not reach the step at which it ended, if they do not."""
     final = final_attempt(facts.attempts)
     measured = history.points[-1].step if history.points else 0

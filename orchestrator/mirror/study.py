@@ -12,6 +12,7 @@ from orchestrator.jobs.files import publish, read_record, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
 from orchestrator.jobs.store import read_job
+from orchestrator.jobs.summary import lost_measurements
 from orchestrator.mirror.pictures import pictures, probed
 from orchestrator.mirror.projection import Mark, Projection, Study, Subject, project, seen_of
 from orchestrator.mirror.store import PASSING, Known, Store
@@ -67,6 +68,9 @@ class StudyMirror:
         """Bring every job's run up to date; one that cannot be shown hides no other."""
         row = 0
         for subject in self._study.subjects:
+            if subject.facts.fault:  # its run may be all that is left of it
+                done.refused[subject.name] = subject.facts.fault
+                continue
             if not subject.is_worth_a_run:
                 continue
             known = self._known.pop(subject.facts.id, None)
@@ -102,12 +106,12 @@ class StudyMirror:
         seen = seen_of(subject, sizes)
         if known is not None and known.mark.seen == seen:
             return known
+        config = read_job(self._root, subject.facts.id)
+        history = read_history(folder, subject.facts.discarded)
+        if lost := lost_measurements(subject.facts, history):
+            raise RootError(lost)
         self._begin()
-        config, points = (
-            read_job(self._root, subject.facts.id),
-            read_history(folder, subject.facts.discarded).points,
-        )
-        one = project(subject, config, points)
+        one = project(subject, config, history.points)
         if known is not None and not known.mark.begins(one.points):
             self._remove(known.run)
             known = None

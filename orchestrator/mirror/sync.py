@@ -1,6 +1,7 @@
 """Bringing a store up to date with a run root, by one mirror at a time."""
 
 import hashlib
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestrator.errors import BusyError, StoreError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import holder, leased
+from orchestrator.mirror.moved import follow
 from orchestrator.mirror.projection import Study
 from orchestrator.mirror.store import Store
 from orchestrator.mirror.study import LINE, StudyMirror, Synced
@@ -39,12 +41,14 @@ def sync(root: Root, uri: str, studies: Sequence[Study], *, through: str | None 
         if through is None:
             _leave_to_server(root, uri)
         try:
+            if through in (None, uri):
+                follow(root, uri, artifacts(root).as_uri())
             store = Store(through or uri, artifacts=_artifacts(root, uri))
             for study in studies:
                 mirror = StudyMirror(root=root, lease=lease, store=store, study=study)
                 mirror.show(done)
                 done.experiments[study.name] = mirror.experiment.id
-        except (MlflowException, SQLAlchemyError, ImportError) as error:
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError) as error:
             why = _scrubbed(" ".join(str(error).split()), uri)[:LINE]
             raise StoreError(
                 f"MLflow at {without_password(uri)} did not take it: {why}. Nothing is lost: the "

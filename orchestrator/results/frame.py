@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.errors import SpecError
-from orchestrator.jobs.facts import Ending, final_attempt, read_attempts, read_history
+from orchestrator.errors import OrchestrateError, SpecError
+from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_history
+from orchestrator.jobs.gather import gather, read_submissions
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.store import read_job
+from orchestrator.jobs.summary import lost_measurements
 
 SCHEMA = 1
 SEED = "seed"
@@ -28,14 +30,19 @@ NORMAL_95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One job's result: its place on the axes, how it ended, its last metrics."""
+    """One job's result: its place on the axes, how it ended, its last metrics.
+
+    ``fault``: what of it is gone or damaged; what is left of it is shown.
+    """
 
     id: str
     axes: Mapping[str, Any]
     ending: Ending | None
     metrics: Mapping[str, float]
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The whole configuration, nested."""
+    """The whole configuration, nested; empty where the job's record cannot be read."""
+    name: str = ""
+    fault: str = ""
 
     def at(self, axis: str) -> Any:
         """Its place on an axis: what its configuration has there, or the name of its case.
@@ -69,18 +76,38 @@ class Group:
 
 
 def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
-    """The results of the jobs of a sweep's revision, in its order."""
-    results = []
-    discarded = standing_orders(read_orders(root)).discarded
-    for job in revision["jobs"]:
-        folder, gone = root.job(job["id"]), discarded.get(job["id"], 0)
-        final = final_attempt(read_attempts(folder, gone))
-        config = read_job(root, job["id"]).to_plain()
-        metrics = read_history(folder, gone).last()
-        results.append(
-            Result(job["id"], job["axes"], final.ending if final else None, metrics, config)
-        )
-    return results
+    """The results of the jobs of a sweep's revision, in its order; a damaged one hides no other."""
+    ids, standing = [job["id"] for job in revision["jobs"]], standing_orders(read_orders(root))
+    facts = gather(root, ids, read_submissions(root), standing)
+    return [_result(root, job, facts[job["id"]]) for job in revision["jobs"]]
+
+
+def _result(root: Root, job: Mapping[str, Any], facts: JobFacts) -> Result:
+    final = final_attempt(facts.attempts)
+    history = read_history(root.job(facts.id), facts.discarded)
+    config, fault = _configuration(root, facts.id)
+    return Result(
+        facts.id,
+        job["axes"],
+        final.ending if final and not facts.fault else None,
+        history.last(),
+        config,
+        name=job.get("name", facts.id[:8]),
+        fault=facts.fault or lost_measurements(facts, history) or fault,
+    )
+
+
+def _configuration(root: Root, job: str) -> tuple[Mapping[str, Any], str]:
+    """A job's; nothing and why, if its record cannot be read."""
+    try:
+        return read_job(root, job).to_plain(), ""
+    except OrchestrateError as error:
+        return {}, str(error)
+
+
+def notes_of(results: Iterable[Result]) -> list[str]:
+    """A sentence for each job that is not whole."""
+    return [f"{one.name} ({one.id[:8]}): {one.fault}" for one in results if one.fault]
 
 
 def axes_of(results: Iterable[Result]) -> list[str]:
@@ -119,14 +146,17 @@ def grouped(
     return [_group(members, metric, by, also) for members in groups.values()]
 
 
-def as_json(metric: str, by: Sequence[str], groups: Sequence[Group]) -> dict[str, Any]:
+def as_json(
+    metric: str, by: Sequence[str], groups: Sequence[Group], notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """The documented form of ``results --json``; further metrics stand in a row by their names."""
-    told = [name for name in Group.__slots__ if name not in ("axes", "also")]
+    names = [name for name in Group.__slots__ if name not in ("axes", "also")]
     rows = [
-        {**group.axes, **{name: getattr(group, name) for name in told}, **group.also}
+        {**group.axes, **{name: getattr(group, name) for name in names}, **group.also}
         for group in groups
     ]
-    return {"schema": SCHEMA, "metric": metric, "by": list(by), "rows": rows}
+    told = {"schema": SCHEMA, "metric": metric, "by": list(by), "rows": rows}
+    return {**told, "notes": list(notes)}
 
 
 def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str]) -> Group:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from orchestrator.jobs.facts import read_journals
-from orchestrator.jobs.files import is_temporary, publishing_folder, to_json
+from orchestrator.jobs.files import is_temporary, publishing_folder, refuse_newer, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 
 SCHEMA = 1
@@ -48,6 +48,9 @@ def load_newest(job: JobFolder, discarded: int = 0) -> dict[str, Any] | None:
     Like a journal's points, a checkpoint counts only if no later attempt resumed below its step: an
     attempt that was believed dead may have published it late. Those of attempts up to number
     ``discarded`` do not count.
+
+    Raises:
+        RootError: it is of a newer version: to go on from an older one would lose what it holds.
     """
     journals = read_journals(job)
     for folder in _newest_first(job):
@@ -56,7 +59,9 @@ def load_newest(job: JobFolder, discarded: int = 0) -> dict[str, Any] | None:
         if left or attempt <= discarded:
             continue
         try:
-            wanted = json.loads((folder / META).read_bytes())["sha256"]
+            meta = json.loads((folder / META).read_bytes())
+            wanted = meta["sha256"]
+            refuse_newer(folder / META, meta.get("schema"), SCHEMA)
             content = (folder / STATE).read_bytes()
         except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"warning: checkpoint {folder} cannot be read ({error}); trying an older one")

@@ -14,8 +14,9 @@ from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.evidence import is_live
-from orchestrator.jobs.facts import Attempt, final_attempt, read_attempts, recorded_ends
+from orchestrator.jobs.facts import Attempt, final_attempt, read_attempts
 from orchestrator.jobs.files import publishing_folder, read_record, to_json
+from orchestrator.jobs.gather import recorded_ends
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.processes import this_process

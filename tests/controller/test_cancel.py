@@ -7,7 +7,8 @@ from orchestrator.controller.cancel import cancel, cancel_again
 from orchestrator.controller.survey import store_ends, survey
 from orchestrator.errors import Unclear
 from orchestrator.jobs.evidence import Sight, Sighting
-from orchestrator.jobs.facts import End, read_submissions, recorded_ends
+from orchestrator.jobs.facts import End
+from orchestrator.jobs.gather import read_submissions, recorded_ends
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import create_root

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.place import FakePlace
-from support.world import CONFIG, JOBS, OVER, World
+from fakes.place import FakePlace, recorded
+from support.world import JOBS, OVER, World
 
 from orchestrator.controller.survey import settle, survey
 from orchestrator.jobs.evidence import Sight, Sighting
@@ -19,7 +19,6 @@ from orchestrator.jobs.facts import Ending, final_attempt, read_attempts
 from orchestrator.jobs.files import publish
 from orchestrator.jobs.orders import Order, read_orders, write_order
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import write_job
 from orchestrator.jobs.submissions import (
     is_open,
     write_refused,
@@ -75,7 +74,7 @@ def _remove_and_launch_half(world: World) -> None:
     """The launch is killed before its intent: the folder is there again, with nothing in it."""
     _remove(world)
     survey(world.root, world.jobs)
-    write_job(world.root, "ab01", CONFIG)
+    recorded(world.root, "ab01")
 
 
 def _remove_submission(world: World) -> None:
@@ -110,8 +109,8 @@ CHANGES: dict[Callable[[World], None], dict[str, State]] = {
     _order: {},
     _outcome: {},
     _seen_again: {},
-    _remove: {"ab01": State.PLANNED},
-    _remove_and_launch_half: {"ab01": State.PLANNED},
+    _remove: {"ab01": State.UNKNOWN},
+    _remove_and_launch_half: {"ab01": State.UNKNOWN},
     _remove_submission: {},
     _damage: {},
     _cut: {},

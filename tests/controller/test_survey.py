@@ -4,12 +4,13 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes.place import FakePlace, attempt
+from fakes.place import FakePlace, attempt, recorded
 from fakes.slurm import submission
 
 from orchestrator.controller.survey import ABSENT_S, ORPHAN_S, settle, store_ends, survey
 from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
-from orchestrator.jobs.facts import End, Ending, recorded_ends
+from orchestrator.jobs.facts import End, Ending
+from orchestrator.jobs.gather import recorded_ends
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.rules import RULES
 from orchestrator.jobs.state import JobStatus, State
@@ -32,6 +33,7 @@ class Watched:
     def __init__(self, folder: Path, place: FakePlace) -> None:
         self.root, self.place = create_root(folder / "runs"), place
         self.one = submission("a", "b", "c", executor="fake")
+        recorded(self.root, *self.one.jobs)
         self.folder = write_intent(self.root, self.one, "")
         write_submitted(self.folder, "h")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.place import FakePlace
+from fakes.place import FakePlace, recorded
 from fakes.slurm import ALPHA, FakeSlurm, queue_line
 
 from orchestrator.controller import watch
@@ -45,6 +45,7 @@ def launched(root: Root, sweep: str, *jobs: str, **changes: Any) -> None:
             for job in jobs
         ],
     }
+    recorded(root, *jobs)
     write_revision(root, sweep, {**content, **changes})
 
 

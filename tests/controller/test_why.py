@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.place import FakePlace, attempt
+from fakes.place import FakePlace, attempt, recorded
 from fakes.slurm import FakeSlurm, queue_line, submission, submitted
 
 from orchestrator.controller.origin import Origin
@@ -92,7 +92,9 @@ CASES = {
 
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
-    return create_root(tmp_path / "runs")
+    made = create_root(tmp_path / "runs")
+    recorded(made, JOB)
+    return made
 
 
 def test_every_state_has_a_next_step_and_a_case_here() -> None:

@@ -6,22 +6,29 @@ from typing import Any, Self
 
 import pytest
 
+from orchestrator.config import RunConfig
 from orchestrator.errors import Unclear
 from orchestrator.executors import EXECUTORS
 from orchestrator.executors.base import Admission, Observation
+from orchestrator.jobs import damage
 from orchestrator.jobs.evidence import Sighting
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.layout import AttemptFolder, Root
+from orchestrator.jobs.store import write_job
 from orchestrator.jobs.submissions import Submission
 
 ELSEWHERE = "node7:b:12:34"
+CONFIG = RunConfig.from_plain({"data": {"name": "digits"}})
 here: "FakePlace"
 """The place that this module's name in ``EXECUTORS`` stands for now."""
 
 
 class FakePlace:
-    """Executor "fake": takes everything, and sees what is put into ``seen``."""
+    """Executor "fake": takes everything, and sees what is put into ``seen``.
+
+    While it is there jobs may have names of any kind for ids.
+    """
 
     interval_s = 1.0
 
@@ -32,6 +39,7 @@ class FakePlace:
         """Handles by token; None: it does not answer."""
         self.cancelled: list[tuple[str, int]] = []
         self.submissions: list[Submission] = []
+        monkeypatch.setattr(damage, "is_of", lambda job, record: record["id"] == job)
         monkeypatch.setitem(EXECUTORS, "fake", f"{__name__}:here")
         monkeypatch.setitem(globals(), "here", self)
 
@@ -71,6 +79,12 @@ class FakePlace:
 
     def member_handle(self, handle: str, index: int) -> str:
         return f"{handle}/{index}"
+
+
+def recorded(root: Root, *jobs: str) -> None:
+    """The jobs' records, all of one configuration."""
+    for job in jobs:
+        write_job(root, job, CONFIG)
 
 
 def attempt(

@@ -15,12 +15,11 @@ from orchestrator.jobs.facts import (
     Start,
     contributors,
     final_attempt,
-    gather,
     read_attempts,
     read_history,
-    read_submissions,
 )
 from orchestrator.jobs.files import publish, to_json
+from orchestrator.jobs.gather import gather, read_submissions
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.orders import Standing

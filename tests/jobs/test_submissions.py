@@ -7,7 +7,8 @@ import pytest
 
 from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.errors import RootError
-from orchestrator.jobs.facts import End, read_submissions, recorded_ends
+from orchestrator.jobs.facts import End
+from orchestrator.jobs.gather import read_submissions, recorded_ends
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.submissions import (
     SCHEMA,

@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from orchestrator.config import RunConfig
-from orchestrator.jobs.facts import Ending, gather, read_submissions
+from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.gather import gather, read_submissions
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root

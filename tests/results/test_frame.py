@@ -129,6 +129,7 @@ def test_the_json_form_is_the_documented_one() -> None:
                 "mixes": (),
             }
         ],
+        "notes": [],
     }
 
 

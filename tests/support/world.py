@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fakes.place import FakePlace, attempt
+from fakes.place import FakePlace, attempt, recorded
 from fakes.slurm import submission
 
-from orchestrator.config import RunConfig
 from orchestrator.controller.select import Named
 from orchestrator.controller.status import Row, look_at, rows_of
 from orchestrator.controller.survey import survey
@@ -16,7 +15,7 @@ from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import AttemptFolder
-from orchestrator.jobs.store import create_root, write_job
+from orchestrator.jobs.store import create_root
 from orchestrator.jobs.submissions import (
     Submission,
     write_intent,
@@ -25,7 +24,6 @@ from orchestrator.jobs.submissions import (
 )
 
 JOBS = ("ab01", "ab02", "cd03")
-CONFIG = RunConfig.from_plain({"data": {"name": "digits"}})
 OVER = End(2e9, started=True, exit_code=0)
 
 
@@ -40,8 +38,7 @@ class World:
     def launch(self, *jobs: str, answered: bool = True) -> Submission:
         """A verb that looks, writes records and submits, and may be killed before the answer."""
         survey(self.root, jobs)
-        for job in jobs:
-            write_job(self.root, job, CONFIG)
+        recorded(self.root, *jobs)
         one = submission(*jobs, executor="fake")
         write_intent(self.root, one, "")
         if answered:

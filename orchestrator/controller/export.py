@@ -1,0 +1,183 @@
+"""The verb export: what a root has of a study, in one file."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.controller.outline import outlines_of
+from orchestrator.controller.survey import Survey, survey
+from orchestrator.errors import BusyError, OrchestrateError, SpecError
+from orchestrator.jobs.archive import Packer, packing
+from orchestrator.jobs.facts import End
+from orchestrator.jobs.files import to_json
+from orchestrator.jobs.gather import read_submissions, recorded_ends
+from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.orders import file_name, read_orders
+from orchestrator.jobs.probes import probes_by_step
+from orchestrator.jobs.state import State
+from orchestrator.jobs.store import read_job, revisions_of, sweep_names
+from orchestrator.jobs.submissions import Submission, is_open, outcomes_record
+
+LOG_KEPT = 256 * 1024
+"""Bytes of each rank's log: the last ones."""
+START_LOG_KEPT = 64 * 1024
+"""The same of what was printed before a job was claimed."""
+OPEN = (State.RUNNING, State.QUEUED, State.UNKNOWN)
+Ends = Mapping[tuple[str, int], End]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was put into a file."""
+
+    sweeps: tuple[str, ...]
+    counts: Mapping[str, int]
+    """Jobs by their state."""
+    files: int
+    size: int
+    """Bytes, of the file itself."""
+    open: int
+    """Jobs that run or wait, or of which nobody can speak."""
+
+
+def export(root: Root, name: str, path: Path, *, checkpoints: bool) -> Exported:
+    """Write all that the root has of a study, or of a sweep, to ``path``; the root stays as it is.
+
+    Raises:
+        SpecError: nothing is called so, or ``path`` is there already.
+        BusyError: a submission was just being handed over.
+    """
+    if path.exists():
+        raise SpecError(f"{path} is there already. Name another file, or move that one away.")
+    sweeps = sweeps_of(root, name)
+    jobs = _jobs(root, sweeps)
+    found = survey(root, list(jobs))
+    ends = _known_ends(root, found)  # before the jobs: whoever ends meanwhile has ended in both
+    about = _about(root, name, sweeps, found)
+    with packing(path, about) as packer:
+        for sweep in sweeps:
+            for number, revision in revisions_of(root, sweep):
+                packer.add(f"sweeps/{sweep}/{number:03d}.json", to_json(revision))
+        for job in jobs:
+            _add_job(packer, f"jobs/{job[:2]}/{job}", root.job(job), checkpoints=checkpoints)
+        # After the jobs: a start that is in the file then has its submission in it, too.
+        for one in read_submissions(root):
+            if not jobs.keys().isdisjoint(one.jobs):
+                _add_submission(packer, root, one, ends)
+        _add_orders(packer, root, jobs)
+        for dataset in _datasets(root, jobs):
+            packer.add_file(f"datasets/{dataset}.json", root.dataset(dataset))
+    counts = Counter(status.state.value for status in found.statuses.values())
+    size, still = path.stat().st_size, len(about["open"])
+    return Exported(tuple(sweeps), counts, len(packer.files), size, still)
+
+
+def sweeps_of(root: Root, name: str) -> list[str]:
+    """The sweep of this name, or those of the study of this name.
+
+    Raises:
+        SpecError: nothing is called so.
+    """
+    outlines = outlines_of(root, [name])  # refuses a name that nothing has
+    if name not in {outline.study for outline in outlines}:
+        return [name]
+    return [sweep for sweep in sweep_names(root) if _study(root, sweep) == name]
+
+
+def _study(root: Root, sweep: str) -> str:
+    *_, (_, newest) = revisions_of(root, sweep)
+    study: str = newest["study"]
+    return study
+
+
+def _jobs(root: Root, sweeps: Sequence[str]) -> dict[str, str]:
+    """Every job of any revision, and its name."""
+    return {
+        job["id"]: job["name"]
+        for sweep in sweeps
+        for _, revision in revisions_of(root, sweep)
+        for job in revision["jobs"]
+    }
+
+
+def _known_ends(root: Root, found: Survey) -> Ends:
+    """Those that are stored, and those that the places told now."""
+    stored = {
+        (folder.token, index): end
+        for folder in root.submissions()
+        for index, end in recorded_ends(root, folder.token).items()
+    }
+    return {name: one.end for name, one in found.seen.items() if one.end} | stored
+
+
+def _about(root: Root, name: str, sweeps: Sequence[str], found: Survey) -> dict[str, Any]:
+    states = {job: status.state for job, status in found.statuses.items()}
+    return {
+        "root": root.id(),
+        "name": name,
+        "created": time.time(),
+        "sweeps": list(sweeps),
+        "counts": dict(Counter(state.value for state in states.values())),
+        "open": {job: state.value for job, state in states.items() if state in OPEN},
+    }
+
+
+def _add_job(packer: Packer, name: str, folder: JobFolder, *, checkpoints: bool) -> None:
+    """What a job has left: all but what makes it go on, unless that is wanted."""
+    packer.add_file(f"{name}/job.json", folder.record)
+    for number in folder.attempt_numbers():
+        attempt, inside = folder.attempt(number), f"{name}/attempts/{number:03d}"
+        # The journal last: it then has all that the exit speaks of.
+        for path in (attempt.started, attempt.exit, *attempt.errors(), attempt.journal):
+            packer.add_file(f"{inside}/{path.name}", path)
+        for path in sorted(attempt.path.glob("rank*.log")):
+            packer.add_file(f"{inside}/{path.name}", path, last=LOG_KEPT)
+    for path in probes_by_step(folder.probes).values():
+        packer.add_file(f"{name}/probes/{path.name}", path)
+    if checkpoints and (newest := folder.newest_checkpoint()):
+        for path in sorted(newest.iterdir()):
+            packer.add_file(f"{name}/checkpoints/{newest.name}/{path.name}", path)
+
+
+def _add_submission(packer: Packer, root: Root, one: Submission, ends: Ends) -> None:
+    """What its place said of it, and the logs of starts that did not get as far as their job.
+
+    Raises:
+        BusyError: its place has not answered yet.
+    """
+    folder, name = root.submission(one.token), f"submissions/{one.token}"
+    if is_open(folder):
+        raise BusyError(
+            f"Submission {one.token} has no answer from its place yet. Try again in a minute; if "
+            "its launch was killed, first: orchestrate watch --once"
+        )
+    for path in (folder.intent, folder.submitted, folder.refused):
+        packer.add_file(f"{name}/{path.name}", path)
+    known = {index: end for (token, index), end in ends.items() if token == one.token}
+    if known:
+        told = [{"index": index, **asdict(end)} for index, end in sorted(known.items())]
+        packer.add(f"{name}/outcomes-001.json", outcomes_record(told))
+    for path in sorted(folder.logs.glob("*-*.log")):
+        packer.add_file(f"{name}/logs/{path.name}", path, last=START_LOG_KEPT)
+
+
+def _add_orders(packer: Packer, root: Root, jobs: Mapping[str, str]) -> None:
+    """The orders on these jobs, and what they say of them."""
+    for order in read_orders(root):
+        mine = [job for job in order.jobs if job in jobs]
+        if mine:
+            own = order.model_copy(update={"jobs": mine})
+            packer.add(f"orders/{file_name(own)}", to_json(own.to_plain()))
+
+
+def _datasets(root: Root, jobs: Mapping[str, str]) -> list[str]:
+    """The names of those that the jobs were made for."""
+    names = set()
+    for job in jobs:
+        with suppress(OrchestrateError):  # such a job is shown as it is
+            names.add(read_job(root, job).data.name)
+    return sorted(names)

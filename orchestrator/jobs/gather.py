@@ -1,0 +1,83 @@
+"""The facts of many jobs from a run root: attempts, memberships, what is damaged."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from orchestrator.jobs.damage import fault_of
+from orchestrator.jobs.facts import End, JobFacts, Member, final_attempt, read_attempts
+from orchestrator.jobs.files import read_record
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.orders import NO_ORDERS, Standing
+from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
+
+
+def read_submissions(root: Root) -> list[Submission]:
+    """Every submission, oldest first."""
+    found = [Submission.read(folder) for folder in root.submissions()]
+    return sorted(found, key=lambda submission: (submission.created, submission.token))
+
+
+def gather(
+    root: Root,
+    ids: Collection[str],
+    submissions: Sequence[Submission],
+    standing: Standing = NO_ORDERS,
+    seen: Mapping[tuple[str, int], End] | None = None,
+) -> dict[str, JobFacts]:
+    """The facts of the jobs named by ``ids``; ``seen``: ends that are not stored yet."""
+    members: dict[str, list[Member]] = {job: [] for job in ids}
+    for submission in submissions:
+        if not members.keys() & set(submission.jobs):
+            continue
+        for job, member in zip(submission.jobs, _members(root, submission), strict=True):
+            if job in members:
+                members[job].append(member)
+    return {job: _facts(root, job, found, standing, seen or {}) for job, found in members.items()}
+
+
+def recorded_ends(root: Root, token: str) -> dict[int, End]:
+    """The stored ends of a submission's members, by index."""
+    return {
+        outcome["index"]: End(**{k: outcome[k] for k in End.__slots__ if k in outcome})
+        for outcome in read_outcomes(root.submission(token))
+    }
+
+
+def _facts(
+    root: Root,
+    job: str,
+    members: Sequence[Member],
+    standing: Standing,
+    seen: Mapping[tuple[str, int], End],
+) -> JobFacts:
+    """``standing`` tells what of it was discarded: that may be gone or damaged."""
+    attempts = read_attempts(root.job(job), standing.discarded.get(job, 0))
+    gone = standing.written_off.get(job, ()) if job in standing.discarded else ()
+    names = {(m.token, m.index): m.end for m in members if not m.refused and m.token not in gone}
+    ends = {name: end for name, stored in names.items() if (end := stored or seen.get(name))}
+    kept = [attempt for attempt in attempts if not attempt.discarded]
+    fault = fault_of(root, job, kept, ends, done=final_attempt(attempts) is not None)
+    return JobFacts(job, attempts, tuple(members), fault)
+
+
+def _members(root: Root, submission: Submission) -> list[Member]:
+    folder = root.submission(submission.token)
+    handle, refused = read_handle(folder), folder.refused.exists()
+    answer = read_record(folder.refused) if refused else {}
+    ends = recorded_ends(root, submission.token)
+    return [
+        Member(
+            token=submission.token,
+            index=index,
+            executor=submission.executor,
+            created=submission.created,
+            handle=handle,
+            refused=refused,
+            end=ends.get(index),
+            restarts=submission.cluster is not None,
+            why_refused=answer.get("why", ""),
+            full=answer.get("full", False),
+            resources=submission.resources,
+            cluster=submission.cluster,
+        )
+        for index in range(len(submission.jobs))
+    ]

@@ -1,0 +1,119 @@
+"""Records a root of the formats of its time, with jobs done, preempted, killed and cancelled.
+
+    PYTHONPATH=. python tests/support/record_root.py NAME
+
+Whoever raises a schema records one with the code that writes the new formats, under
+``tests/jobs/roots``; those that are there stay as they are. Only the command line is used, so that
+older code can be recorded, too.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOTS = Path(__file__).parents[1] / "jobs" / "roots"
+SWEEP = """
+name: s
+study: years
+question: Is what was written then still read?
+set:
+  data: {name: digits}
+  model: {img_size: 8, patch_size: 4, in_chans: 1, num_classes: 10, dim: 8, depth: 1, heads: 2}
+  train: {epochs: 2000, batch_size: 512, chunk: 256}
+  evaluation: {every_epochs: 500}
+  probe: {every_epochs: 2000, images: 10}
+grid:
+  - cases:
+      done: {train.epochs: 2, probe.every_epochs: 2}
+      preempted: {optim.lr: 2e-3}
+      killed: {optim.lr: 3e-3}
+      cancelled: {optim.lr: 4e-3}
+placement: {device: cpu, checkpoint_minutes: 0.01}
+max_parallel: 4
+"""
+AT_LEAST = 20
+"""Steps that a job measures before it is ended."""
+KEPT_POINTS = 12
+"""Of each journal: the first ones."""
+LEFT_OUT = ("snapshots", "cache", "lease", "mirror", "mlflow")
+
+
+def main(name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        (here / "sweep.yaml").write_text(SWEEP)
+        orchestrate(here, "data", "prepare", "digits")
+        orchestrate(here, "launch", "sweep.yaml")
+        jobs = {job["name"]: here / "runs/jobs" / job["id"][:2] / job["id"] for job in rows(here)}
+        running = [job for job in jobs if job != "done"]
+        until(lambda: all(has_saved(jobs[job]) for job in running))
+        end(jobs["preempted"], signal.SIGTERM)
+        end(jobs["killed"], signal.SIGKILL)
+        orchestrate(here, "cancel", "s/cancelled", "--yes")
+        states = ("DONE", "PREEMPTED", "FAILED", "CANCELLED")
+        until(lambda: sorted(row["state"] for row in rows(here)) == sorted(states))
+        keep(here, ROOTS / name, going_on=jobs["preempted"].name)
+        sys.stdout.write(f"{ROOTS / name}\n")
+
+
+def orchestrate(here: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "orchestrator.cli", *words]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rows(here: Path) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(orchestrate(here, "status", "s", "--json"))["jobs"]
+    return found
+
+
+def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not look():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def has_saved(job: Path) -> bool:
+    journals = list(job.glob("attempts/001/journal.jsonl"))
+    measured = bool(journals) and len(journals[0].read_bytes().splitlines()) > AT_LEAST
+    return measured and any(job.glob("checkpoints/0*"))
+
+
+def end(job: Path, number: int) -> None:
+    process = json.loads((job / "attempts/001/started.json").read_bytes())["process"]
+    os.kill(int(process.split(":")[-2]), number)
+
+
+def keep(here: Path, target: Path, *, going_on: str) -> None:
+    """What a test needs of it: of checkpoints the newest of one job. Nothing tells where it was."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(here / "runs", target, ignore=shutil.ignore_patterns(*LEFT_OUT, ".tmp-*"))
+    for folder in sorted(target.glob("jobs/*/*/checkpoints/*")):
+        if folder.parents[1].name != going_on or folder != max(folder.parent.iterdir()):
+            shutil.rmtree(folder)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    words = {str(here.resolve()): "/home/ann/study", sys.executable: "/venv/bin/python"}
+    words |= {os.uname().nodename: "node1", boot: "b00t"}
+    for path in target.rglob("*"):
+        if path.suffix in (".json", ".jsonl", ".log", ".sh"):
+            text = path.read_text()
+            for word, other in words.items():
+                text = text.replace(word, other)
+            text = re.sub(r'"(owner|who)": "[^"]*"', r'"\1": "ann"', text)
+            if path.suffix == ".jsonl" and path.name == "journal.jsonl":
+                text = "".join(text.splitlines(keepends=True)[: KEPT_POINTS + 1])
+            path.write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
