@@ -1,6 +1,6 @@
 """Where and how a job runs without changing its result: never part of a job's identity."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,16 @@ class Placement(Section):
     """Time between checkpoints; 0 writes one after every step."""
     log_every_steps: int = Field(default=20, ge=1)
     """Steps between two training points of the journal."""
+    keep_epochs: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Epochs after which the model's weights are kept for good, beside those of the last step."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Without ``keep_epochs`` where there are none: code from before them then reads it.
+
+        A preempted job goes on with the code that wrote its checkpoint.
+        """
+        plain = super().to_plain()
+        return plain if self.keep_epochs else {k: plain[k] for k in plain if k != "keep_epochs"}
 
 
 def refuse_placement(placement: Placement, train: TrainConfig) -> str | None:
@@ -35,5 +45,11 @@ def refuse_placement(placement: Placement, train: TrainConfig) -> str | None:
             f"only {train.chunks} chunk(s) of {train.chunk_size}, and a rank takes whole chunks; "
             f"use at most {train.chunks} rank(s), or a train.chunk of at most "
             f"{max(1, train.batch_size // placement.ranks)}"
+        )
+    beyond = [epoch for epoch in placement.keep_epochs if epoch > train.epochs]
+    if beyond:
+        return (
+            f"placement.keep_epochs has {', '.join(map(str, beyond))}, but a job of train.epochs "
+            f"{train.epochs} has only epochs 1 to {train.epochs}; use these"
         )
     return None

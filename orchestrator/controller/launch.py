@@ -159,8 +159,9 @@ def start_controller(root: Root, sweep: str, every_s: int) -> str:
 
 def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
     """The content of a sweep's revision."""
+    keeping = any(point.placement.keep_epochs for point in sweep.points)
     return {
-        "schema": REVISION_SCHEMA,
+        "schema": REVISION_SCHEMA if keeping else REVISION_SCHEMA - 1,
         "name": sweep.name,
         "study": sweep.study,
         "question": sweep.question,

@@ -38,6 +38,11 @@ class JobFolder:
         return {int(a): int(step) for a, _, step in names if a.isdecimal() and step.isdecimal()}
 
     @property
+    def weights(self) -> Path:
+        """The model alone: after the epochs that are kept, and after the last step."""
+        return self.path / "weights"
+
+    @property
     def probes(self) -> Path:
         return self.path / "probes"
 

@@ -17,8 +17,9 @@ from orchestrator.jobs.identity import IDENTITY_VERSION, reduced, restored
 from orchestrator.jobs.layout import Root
 
 SCHEMA = 1
-REVISION_SCHEMA = 2
-"""Of a sweep's revision; 1 had no cluster and no resources, which are then read as none."""
+REVISION_SCHEMA = 3
+"""Of a sweep's revision; 1 had no cluster and no resources, 2 no ``keep_epochs``, which are then
+read as none. A sweep that keeps no epoch is written as 2: a tender of older code reads it."""
 
 
 def locate_root(asked: str | None) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.config.section import Section
@@ -15,18 +15,23 @@ from orchestrator.errors import RootError
 from orchestrator.jobs.files import checked, damaged, publish, publish_once, read_record, to_json
 from orchestrator.jobs.layout import Root, SubmissionFolder
 
-SCHEMA = 2
-"""1 had no resources, no cluster and a number for max_parallel; it is read as what is missing."""
+SCHEMA = 3
+"""1 had no resources, no cluster and a number for max_parallel, 2 no ``keep_epochs``; they are read
+as what is missing. Where no epoch is kept 2 is written still: a preempted job goes on with the code
+that wrote its checkpoint, and that reads no newer one."""
 
 
 def _new_token() -> str:
     return secrets.token_hex(6)
 
 
+def _schema(placement: Placement | None) -> int:
+    return SCHEMA if placement and placement.keep_epochs else SCHEMA - 1
+
+
 class Submission(Section):
     """One act of handing an ordered list of jobs to a place; a job's position is its index."""
 
-    schema_version: int = SCHEMA
     token: str = Field(default_factory=_new_token)
     created: float = Field(default_factory=time.time)
     executor: str
@@ -44,6 +49,11 @@ class Submission(Section):
     python: str
     data_root: str
     owner: str
+    schema_version: int = Field(default_factory=lambda told: _schema(told.get("placement")))
+
+    @field_serializer("placement")
+    def _placement(self, placement: Placement) -> dict[str, Any]:
+        return placement.to_plain()
 
     def part(self, first: int, end: int) -> Self:
         """Members ``first`` to ``end`` - 1 as a submission of their own; all of them: itself."""

@@ -24,6 +24,7 @@ from orchestrator.jobs.facts import Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.state import State
+from orchestrator.jobs.weights import saved_in, still_count
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import Helpers
@@ -72,6 +73,7 @@ class Bench:
             "loader_workers": self.workers,
             "checkpoint_minutes": 0.003,
             "log_every_steps": 4,
+            "keep_epochs": [1, 2],
         }
         sweep.write_text(json.dumps({"name": "tiny", "set": CONFIG, "placement": placement}))
         command = [sys.executable, "-m", "orchestrator.cli", "launch", str(sweep)]
@@ -110,11 +112,13 @@ class Bench:
         history = read_history(self.job)
         newest = max(self.job.checkpoints.iterdir(), key=lambda p: p.name.split("-")[::-1])
         state = torch.load(newest / "state.pt", weights_only=True)
+        kept = still_count(saved_in(self.job.weights), read_attempts(self.job))
         probes = max(self.job.probes.iterdir(), key=lambda p: p.stem.split("-")[::-1])
         return {
             "points": [(p.step, p.epoch, _lasting(p.metrics)) for p in history.points],
             "state": _plain(state),
             "probes": _plain(dict(np.load(probes))),
+            "weights": [(one.step, _plain(torch.load(one.path / "weights.pt"))) for one in kept],
         }
 
 
@@ -147,6 +151,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Any:
             bench.wait()
             assert [a.ending for a in read_attempts(bench.job)] == [Ending.FINISHED]
             results[ranks] = bench.result()
+            assert [step for step, _ in results[ranks]["weights"]] == [15, 30, 45]
         return results[ranks]
 
     return run
@@ -155,9 +160,12 @@ def calm(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Any:
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
     "moment",
-    ["half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"],
+    [
+        *("half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"),
+        *("half of weights", "weights published", "last weights published"),
+    ],
 )
-def test_a_worker_killed_around_a_checkpoint_ends_with_the_same_bits(
+def test_a_worker_killed_around_what_it_publishes_ends_with_the_same_bits(
     tmp_path: Path, digits: Path, calm: Any, ranks: int, moment: str
 ) -> None:
     bench = Bench(tmp_path / "bench", digits, ranks)

@@ -257,6 +257,22 @@ def test_a_revision_of_schema_1_is_read_with_no_cluster_and_nothing_asked_of_one
     assert Terms.of_revision(found) == Terms("local", 3, Path("/data"))
 
 
+def test_a_revision_of_schema_2_is_read_with_no_epochs_kept(root: Root) -> None:
+    placement = Placement(ranks=2).to_plain()
+    write_revision(
+        root,
+        "gates",
+        revision(
+            schema=2,
+            jobs=[{"id": "a", "name": "lr=1", "axes": {}, "placement": placement, "resources": {}}],
+        ),
+    )
+
+    (due,) = due_of_revision(launched_revision(root, "gates"))
+    assert "keep_epochs" not in placement
+    assert due.placement.keep_epochs == ()
+
+
 def test_a_revision_of_a_newer_schema_is_refused_with_both_numbers(root: Root) -> None:
     newer, known = REVISION_SCHEMA + 1, REVISION_SCHEMA
     write_revision(root, "gates", revision("a", schema=newer))

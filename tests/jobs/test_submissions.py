@@ -155,6 +155,23 @@ def test_an_intent_of_schema_1_is_read_with_no_cluster_and_nothing_asked_of_one(
     assert found.jobs == ["a", "b"]
 
 
+def test_an_intent_of_schema_2_is_read_with_no_epochs_kept(folder: SubmissionFolder) -> None:
+    plain = json.loads(folder.intent.read_bytes())
+    folder.intent.write_text(json.dumps({**plain, "schema_version": 2}))
+
+    assert Submission.read(folder).placement == Placement(ranks=2)
+
+
+def test_an_intent_says_no_more_than_older_code_reads_unless_epochs_are_kept(root: Root) -> None:
+    none, some = submission(), submission(placement=Placement(keep_epochs=(3,)))
+    intents = [write_intent(root, one, "").intent.read_bytes() for one in (none, some)]
+
+    plain, keeping = (json.loads(intent) for intent in intents)
+    assert (plain["schema_version"], "keep_epochs" in plain["placement"]) == (2, False)
+    assert (keeping["schema_version"], keeping["placement"]["keep_epochs"]) == (3, [3])
+    assert Submission.read(root.submission(some.token)) == some
+
+
 def test_an_intent_of_a_newer_schema_is_refused_with_both_numbers(
     folder: SubmissionFolder,
 ) -> None:
