@@ -21,6 +21,7 @@ VERBS = {
     "results": "orchestrator.cli.results:results",
     "sync": "orchestrator.cli.sync:sync",
     "ui": "orchestrator.cli.ui:ui",
+    "gc": "orchestrator.cli.gc:gc",
     "flops": "orchestrator.cli.flops:flops",
     "data": "orchestrator.cli.data:data",
 }
@@ -35,6 +36,7 @@ SHORT_HELP = {
     "results": "Compare: mean and spread over seeds.",
     "sync": "Bring MLflow up to date with what was measured.",
     "ui": "Serve a study in MLflow's pages, and keep them up to date.",
+    "gc": "Free disk space: of jobs that are done, weights are kept.",
     "flops": "Cost of every arm of a sweep, before anything runs.",
     "data": "Make, show and check datasets.",
 }

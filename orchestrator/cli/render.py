@@ -98,6 +98,15 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 86400:.1f} d"
 
 
+def size(count: float) -> str:
+    """Bytes as a person reads them: 12 B, 3.4 MB, 1.2 TB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"
+
+
 def number(value: float | None) -> str:
     """Four digits that count; large whole numbers with separators."""
     if value is None:

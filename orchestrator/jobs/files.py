@@ -122,6 +122,11 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
+def remove(path: Path) -> None:
+    """Remove a file or folder; killed in between, it leaves what ``is_gone`` knows."""
+    discard(set_aside(path) if path.is_dir() and not is_gone(path) else path)
+
+
 def discard(path: Path) -> None:
     """Remove a file or folder that nobody needs, though somebody may be removing it, too."""
     while path.is_dir() and not path.is_symlink():

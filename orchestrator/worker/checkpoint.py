@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from orchestrator.jobs.facts import read_journals
-from orchestrator.jobs.files import discard, publishing_folder, set_aside, to_json
+from orchestrator.jobs.files import discard, publishing_folder, remove, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 
 SCHEMA = 1
@@ -38,7 +38,7 @@ def save(job: JobFolder, attempt: AttemptFolder, step: int, state: Mapping[str, 
     kept = [path for path in published if _step_and_attempt(path)[0] <= step][:KEPT]
     for path in published:
         if path not in kept:
-            discard(set_aside(path))
+            remove(path)
 
 
 def load_newest(job: JobFolder) -> dict[str, Any] | None:

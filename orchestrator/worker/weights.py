@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from orchestrator.jobs.files import discard, publishing_folder, set_aside, to_json
+from orchestrator.jobs.files import publishing_folder, remove, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 from orchestrator.jobs.weights import FILE, META, saved_in
 
@@ -34,4 +34,4 @@ def save(
         (folder / META).write_bytes(to_json(meta))
     for one in saved_in(job.weights):
         if one.step >= step and one.path != target:
-            discard(set_aside(one.path))
+            remove(one.path)
