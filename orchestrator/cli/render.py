@@ -21,6 +21,7 @@ STATE_STYLE = {
     "PLANNED": "dim",
 }
 LOG_WIDTH = 160
+UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def console() -> Console:
@@ -100,11 +101,9 @@ def duration(seconds: float | None) -> str:
 
 def size(count: float) -> str:
     """Bytes as a person reads them: 12 B, 3.4 MB, 1.2 TB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.3g} TB"
+    power = next((power for power in range(4) if count < 1000 ** (power + 1)), 4)
+    told = count / 1000**power
+    return f"{told:,.0f} {UNITS[power]}" if told >= 100 else f"{told:.3g} {UNITS[power]}"
 
 
 def number(value: float | None) -> str:

@@ -86,6 +86,10 @@ class Bench:
             check=True,
         )
 
+    def gc(self) -> None:
+        command = [sys.executable, "-m", "orchestrator.cli", "gc", "--yes"]
+        subprocess.run([*command, "--root", str(self.root.path)], check=True)
+
     @property
     def root(self) -> Root:
         return Root(self.folder / "runs")
@@ -212,6 +216,7 @@ def test_a_job_asked_to_stop_saves_at_that_step_and_ends_with_the_same_bits(
     (attempt,) = read_attempts(bench.job)
     assert (stopped["exit_code"], attempt.ending) == (75, Ending.STOPPED)
 
+    bench.gc()
     bench.launch()
     bench.wait()
 
@@ -239,6 +244,22 @@ def test_ranks_killed_again_and_again_at_random_end_with_the_same_bits(
     bench.wait()
 
     assert bench.result() == calm(ranks)
+
+
+def test_after_gc_a_done_job_has_its_weights_alone_and_is_not_trained_again(
+    tmp_path: Path, digits: Path, calm: Any
+) -> None:
+    bench = Bench(tmp_path / "bench", digits, ranks=1)
+    bench.launch()
+    bench.wait()
+    bench.gc()
+
+    (kept,) = [one for one in saved_in(bench.job.weights) if one.step == 45]
+    model = torch.load(kept.path / "weights.pt", weights_only=True)
+    assert _plain(model) == calm(1)["state"]["model"]
+    assert list(bench.job.checkpoints.iterdir()) == []
+    assert "0 of 1 jobs submitted" in bench.launch().stdout
+    assert read_attempts(bench.job)[-1].ending is Ending.FINISHED
 
 
 def test_helpers_that_read_images_change_no_bit(tmp_path: Path, digits: Path, calm: Any) -> None:
