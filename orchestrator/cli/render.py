@@ -21,6 +21,7 @@ STATE_STYLE = {
     "PLANNED": "dim",
 }
 LOG_WIDTH = 160
+UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def console() -> Console:
@@ -96,6 +97,13 @@ def duration(seconds: float | None) -> str:
         if seconds < limit:
             return f"{seconds / size:.{1 if size == 3600 else 0}f} {unit}"
     return f"{seconds / 86400:.1f} d"
+
+
+def size(count: float) -> str:
+    """Bytes as a person reads them: 12 B, 3.4 MB, 1.2 TB."""
+    power = next((power for power in range(4) if count < 1000 ** (power + 1)), 4)
+    told = count / 1000**power
+    return f"{told:,.0f} {UNITS[power]}" if told >= 100 else f"{told:.3g} {UNITS[power]}"
 
 
 def number(value: float | None) -> str:

@@ -1,6 +1,6 @@
 """Where and how a job runs without changing its result: never part of a job's identity."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ class Placement(Section):
     """Time between checkpoints; 0 writes one after every step."""
     log_every_steps: int = Field(default=20, ge=1)
     """Steps between two training points of the journal."""
+    keep_epochs: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Epochs after which the model's weights are kept for good, beside those of the last step."""
 
 
 def refuse_placement(placement: Placement, train: TrainConfig) -> str | None:
@@ -35,5 +37,11 @@ def refuse_placement(placement: Placement, train: TrainConfig) -> str | None:
             f"only {train.chunks} chunk(s) of {train.chunk_size}, and a rank takes whole chunks; "
             f"use at most {train.chunks} rank(s), or a train.chunk of at most "
             f"{max(1, train.batch_size // placement.ranks)}"
+        )
+    beyond = [epoch for epoch in placement.keep_epochs if epoch > train.epochs]
+    if beyond:
+        return (
+            f"placement.keep_epochs has {', '.join(map(str, beyond))}, but a job of train.epochs "
+            f"{train.epochs} has only epochs 1 to {train.epochs}; use these"
         )
     return None

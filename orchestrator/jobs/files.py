@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ from orchestrator.config.section import Section
 from orchestrator.errors import RootError
 
 Record = TypeVar("Record", bound=Section)
+TEMPORARY = ".tmp-"
+GONE = f"{TEMPORARY}gone-"
 
 
 def to_json(value: Any) -> bytes:
@@ -118,7 +120,32 @@ def publishing_folder(path: Path) -> Iterator[Path]:
 
 def is_temporary(path: Path) -> bool:
     """Whether ``path`` is an unpublished leftover of a writer, alive or killed."""
-    return path.name.startswith(".tmp-")
+    return path.name.startswith(TEMPORARY)
+
+
+def is_gone(path: Path) -> bool:
+    """Whether ``path`` was published once and set aside: whoever did that may have been killed."""
+    return path.name.startswith(GONE)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename ``path``, so that half removed it does not look whole; returns where it is now."""
+    aside = path.with_name(f"{GONE}{path.name}-{uuid.uuid4().hex[:12]}")
+    path.rename(aside)
+    return aside
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder; killed in between, it leaves what ``is_gone`` knows."""
+    discard(set_aside(path) if path.is_dir() and not is_gone(path) else path)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or folder that nobody needs, though somebody may be removing it, too."""
+    while path.is_dir() and not path.is_symlink():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -152,7 +179,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex[:12]}")
+    return path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:12]}")
 
 
 def _rename_folder(source: Path, target: Path) -> None:

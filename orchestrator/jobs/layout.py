@@ -46,6 +46,11 @@ class JobFolder:
         return None
 
     @property
+    def weights(self) -> Path:
+        """The model alone: after the epochs that are kept, and after the last step."""
+        return self.path / "weights"
+
+    @property
     def probes(self) -> Path:
         return self.path / "probes"
 

@@ -4,8 +4,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from model.config import ViTConfig
-from model.flops import count_macs, count_params, vanilla
+from model.flops import count_macs, count_params, count_tensors, vanilla
+from orchestrator.config import Placement, RunConfig
 from orchestrator.sweep.expand import Point, Sweep
+
+FLOAT = 4
+"""Bytes of a parameter, and of each of AdamW's two moments of it."""
+STATES = 3
+"""The newest two checkpoints, and one that is being written."""
+WEIGHTS_RECORD, STATE_RECORDS = 345, 1160
+"""Bytes around a tensor in a file of torch, and around the four that a checkpoint has of it: its
+value, two moments, a count of steps (torch 2.15)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +45,31 @@ def arms_of(sweep: Sweep) -> list[Arm]:
         name = point.name.removesuffix(f"seed={point.config.seed}").rstrip(",") or "base"
         arms.append(Arm(name, plain, count_params(model), macs, ratio))
     return arms
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes of one checkpoint and one file of weights, and what a job needs at most, and for good.
+
+    ``peak``: while it runs, all epochs that are kept and its checkpoints. ``after_gc``: weights.
+    """
+
+    state: int
+    weights: int
+    peak: int
+    after_gc: int
+
+
+def disk_of(config: RunConfig, placement: Placement) -> Disk:
+    """What a job's checkpoints take on disk."""
+    params, tensors = count_params(config.model), count_tensors(config.model)
+    state = 3 * FLOAT * params + STATE_RECORDS * tensors
+    weights = FLOAT * params + WEIGHTS_RECORD * tensors
+    kept = len({*placement.keep_epochs} | {config.train.epochs}) * weights
+    return Disk(state, weights, peak=STATES * state + kept, after_gc=kept)
+
+
+def disk_of_sweep(sweep: Sweep) -> tuple[int, int]:
+    """Bytes that the checkpoints of all its jobs take at most, and after a gc once all are done."""
+    each = [disk_of(point.config, point.placement) for point in sweep.points]
+    return sum(one.peak for one in each), sum(one.after_gc for one in each)

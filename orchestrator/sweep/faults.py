@@ -19,6 +19,7 @@ _NEEDS = {
     "bool_type": "it must be true or false",
     "string_type": "it must be text; put it in quotes",
     "list_type": "it must be a list",
+    "tuple_type": "it must be a list",
     "dict_type": "it must be a mapping",
     "model_type": "it must be a mapping",
     "dataclass_type": "it must be a mapping",

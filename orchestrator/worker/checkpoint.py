@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 
 from orchestrator.jobs.facts import read_journals
-from orchestrator.jobs.files import is_temporary, publishing_folder, refuse_newer, to_json
+from orchestrator.jobs.files import discard, publishing_folder, refuse_newer, remove, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 
 SCHEMA = 1
@@ -39,7 +38,7 @@ def save(job: JobFolder, attempt: AttemptFolder, step: int, state: Mapping[str, 
     kept = [path for path in published if _step_and_attempt(path)[0] <= step][:KEPT]
     for path in published:
         if path not in kept:
-            _remove(path)
+            remove(path)
 
 
 def load_newest(job: JobFolder, discarded: int = 0) -> dict[str, Any] | None:
@@ -78,9 +77,9 @@ def load_newest(job: JobFolder, discarded: int = 0) -> dict[str, Any] | None:
 
 def clear_leftovers(job: JobFolder) -> None:
     """Remove what killed attempts left half written; only the owner of the job may."""
-    for folder in (job.checkpoints, job.probes):
+    for folder in (job.checkpoints, job.weights, job.probes):
         for path in folder.glob(".tmp-*"):
-            _remove(path)
+            discard(path)
 
 
 def _newest_first(job: JobFolder) -> list[Path]:
@@ -93,10 +92,3 @@ def _newest_first(job: JobFolder) -> list[Path]:
 def _step_and_attempt(path: Path) -> tuple[int, int]:
     attempt, step = path.name.split("-")
     return int(step), int(attempt)
-
-
-def _remove(path: Path) -> None:
-    """Rename first, so that a half-removed folder never looks like a checkpoint."""
-    if path.is_dir() and not is_temporary(path):
-        path = path.rename(path.with_name(f".tmp-old-{path.name}"))
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -79,7 +79,10 @@ def train(claim: Claim, config: RunConfig, stop: StopFlag) -> Ending:
             from_step = trainer.step if saved else None
             scribe = Scribe.open(claim.folder, claim.attempt, from_step=from_step, steps=steps)
             stack.enter_context(scribe)
-        return _loop(Run(trainer, images, val_images, placement, scribe, per_epoch, steps), stop)
+        run = Run(trainer, images, val_images, placement, scribe, per_epoch, steps)
+        ending = _loop(run, stop)
+        _keep_weights(run)
+        return ending
 
 
 def _loop(run: Run, stop: StopFlag) -> Ending:
@@ -125,6 +128,15 @@ def _measure(run: Run, pace: "Pace", rate: float) -> None:
     if rest == 0:
         with pace.paused():
             _look(run, epoch)
+            if epoch in run.placement.keep_epochs:  # before the checkpoint that goes on from here
+                _keep_weights(run)
+
+
+def _keep_weights(run: Run) -> None:
+    """Publish the model alone, for good."""
+    if run.scribe:
+        step = run.trainer.step
+        run.scribe.weights(step, step // run.steps_per_epoch, run.trainer.model.state_dict())
 
 
 def _look(run: Run, epoch: int) -> None:

@@ -1,14 +1,16 @@
-"""Rank 0's pen: journal, probe arrays, checkpoints; silent once a later attempt stands."""
+"""Rank 0's pen: journal, probes, checkpoints, weights; silent once a later attempt stands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from torch import Tensor
+
 from orchestrator.jobs.files import publish
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 from orchestrator.jobs.probes import probe_file
-from orchestrator.worker import checkpoint
+from orchestrator.worker import checkpoint, weights
 from orchestrator.worker.records import leave_if_superseded
 
 
@@ -41,6 +43,10 @@ class Scribe:
     def arrays(self, step: int, content: bytes) -> None:
         leave_if_superseded(self.job, self.attempt)
         publish(probe_file(self.job.probes, self.attempt.number, step), content)
+
+    def weights(self, step: int, epoch: int, model: Mapping[str, Tensor]) -> None:
+        leave_if_superseded(self.job, self.attempt)
+        weights.save(self.job, self.attempt, step, epoch, model)
 
     def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
         """Publish the state, after the journal up to it is durable."""

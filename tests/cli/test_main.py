@@ -54,6 +54,7 @@ def test_help_names_every_verb(bench: Bench) -> None:
         "watch s",
         "logs s/a",
         "cancel other --yes",
+        "gc --json",
         "results s",
         "results s --csv",
         "flops {sweep}",

@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.kept import leave_state, leave_weights
 from support.pool_bench import Bench, until
 from support.shown import plant_store, statuses
 
@@ -34,6 +35,21 @@ def test_a_sync_tells_what_it_did_and_a_second_one_does_nothing(kept: Bench) -> 
     )
     assert "0 runs brought up to date" in second.stdout
     assert statuses(kept.root, "s") == {"a": "FINISHED", "b": "FAILED"}
+
+
+def test_a_sync_after_gc_makes_no_run_and_sends_no_point_again(kept: Bench) -> None:
+    kept.script("a", "claim", 'point 10 {"val/top1": 91.5}', "finish")
+    kept.orchestrate("launch", str(kept.sweep("a")), "--wait")
+    job = kept.root.job(kept.id_of("a"))
+    leave_state(job, 1, 100)
+    leave_weights(job, 1, 100)
+    assert kept.orchestrate("gc", "s", "--yes").returncode == 0
+
+    again = kept.orchestrate("sync")
+
+    assert list(job.checkpoints.iterdir()) == []
+    assert "0 of them new, 0 points" in again.stdout
+    assert statuses(kept.root, "s") == {"a": "FINISHED"}
 
 
 def test_a_name_that_nothing_has_is_answered_with_those_there_are(bench: Bench) -> None:

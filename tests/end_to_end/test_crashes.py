@@ -13,6 +13,7 @@ from support.scene import Scene, steps_of
 from support.walks import (
     CANCEL,
     CONTROLLED,
+    GC,
     HEARD_S,
     LAUNCH,
     OVER,
@@ -20,6 +21,9 @@ from support.walks import (
     WATCH,
     Walk,
     comes_right,
+    is_tidy,
+    litter,
+    something_to_free,
     under_way,
 )
 
@@ -112,6 +116,28 @@ def test_a_cancel_that_is_killed_at_any_step_cancels_in_the_end_or_did_nothing(
         leave(scene.root.job(scene.job("a")).attempt(1), Ending.STOPPED)
         assert scene.states() == {"a": "CANCELLED", "b": "CANCELLED", "c": "DONE"}, where
         comes_right(scene, {"a": 2, "b": 2, "c": 1}, WATCH, where)
+
+
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_gc_that_is_killed_at_any_step_costs_nothing_and_the_next_one_ends_it(
+    scene: Scene, every: int
+) -> None:
+    something_to_free(scene)
+    shown = scene.orchestrate("status", "--json").json["jobs"]
+    scene.keep()
+    litter(scene)
+    did = scene.orchestrate(*GC).did
+    assert is_tidy(scene)
+    assert {"open", "os.rename", "os.remove", "os.rmdir"} <= {name.split()[0] for name in did}
+    for number, step in enumerate(steps_of(did, every)):
+        litter(scene)
+        where = f"killed at {step}, {did[step]}"
+        assert scene.orchestrate(*GC, at=step).code == -9, where
+        assert scene.orchestrate("status", "--json").json["jobs"] == shown, where
+        again = scene.orchestrate(*GC)
+        assert again.code == 0, f"{where}: {again.said}"
+        assert is_tidy(scene), where
+        comes_right(scene, {"a": 2, "b": 1, "c": 1}, (LAUNCH, WATCH)[number % 2], where)
 
 
 @pytest.mark.parametrize("every", [16, pytest.param(1, marks=pytest.mark.soak)])

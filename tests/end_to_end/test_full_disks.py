@@ -5,7 +5,20 @@ import subprocess
 import pytest
 from support.scene import Scene, is_one_sentence, steps_of
 from support.strikes import NEEDS_SPACE
-from support.walks import CANCEL, LAUNCH, OVER, WALKS, WATCH, Walk, comes_right, one_of_each
+from support.walks import (
+    CANCEL,
+    GC,
+    LAUNCH,
+    OVER,
+    WALKS,
+    WATCH,
+    Walk,
+    comes_right,
+    is_tidy,
+    litter,
+    one_of_each,
+    something_to_free,
+)
 
 pytestmark = pytest.mark.slow
 DISKS = {"full": "No space left on device", "quota": "Disk quota exceeded"}
@@ -29,6 +42,28 @@ def test_a_disk_that_is_full_from_any_step_on_is_told_in_a_sentence_and_costs_no
         told = is_one_sentence(ran) and DISKS[how] in ran.said and "the output" not in ran.said
         assert told or ran.code in OVER, f"{where}: {ran.said}"
         comes_right(scene, walk.asked, (LAUNCH, WATCH)[number % 2], where)
+
+
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_disk_that_is_full_from_any_step_of_a_gc_on_is_told_and_the_next_one_frees_it(
+    scene: Scene, every: int
+) -> None:
+    something_to_free(scene)
+    shown = scene.orchestrate("status", "--json").json["jobs"]
+    scene.keep()
+    litter(scene)
+    did = scene.orchestrate(*GC).did
+    steps = [n for n in range(len(did)) if did[n].split(" ")[0] in NEEDS_SPACE]
+    for number, step in enumerate(n for n in steps_of(did, 1)[::every] if n in steps):
+        how = list(DISKS)[number % 2]
+        litter(scene)
+        ran = scene.orchestrate(*GC, at=step, how=how)
+        where = f"{how} from {step}, {did[step]}"
+        assert ran.code == 0 or (is_one_sentence(ran) and DISKS[how] in ran.said), ran.said
+        assert scene.orchestrate("status", "--json").json["jobs"] == shown, where
+        assert scene.orchestrate(*GC).code == 0, where
+        assert is_tidy(scene), where
+        comes_right(scene, {"a": 2, "b": 1, "c": 1}, (LAUNCH, WATCH)[number % 2], where)
 
 
 @pytest.mark.parametrize("words", [LAUNCH, WATCH, CANCEL], ids=lambda words: words[0])

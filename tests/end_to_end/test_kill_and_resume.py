@@ -24,6 +24,7 @@ from orchestrator.jobs.facts import Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.state import State
+from orchestrator.jobs.weights import saved_in, still_count
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import Helpers
@@ -72,6 +73,7 @@ class Bench:
             "loader_workers": self.workers,
             "checkpoint_minutes": 0.003,
             "log_every_steps": 4,
+            "keep_epochs": [1, 2],
         }
         sweep.write_text(json.dumps({"name": "tiny", "set": CONFIG, "placement": placement}))
         command = [sys.executable, "-m", "orchestrator.cli", "launch", str(sweep)]
@@ -83,6 +85,10 @@ class Bench:
             text=True,
             check=True,
         )
+
+    def gc(self) -> None:
+        command = [sys.executable, "-m", "orchestrator.cli", "gc", "--yes"]
+        subprocess.run([*command, "--root", str(self.root.path)], check=True)
 
     @property
     def root(self) -> Root:
@@ -110,11 +116,13 @@ class Bench:
         history = read_history(self.job)
         newest = max(self.job.checkpoints.iterdir(), key=lambda p: p.name.split("-")[::-1])
         state = torch.load(newest / "state.pt", weights_only=True)
+        kept = still_count(saved_in(self.job.weights), read_attempts(self.job))
         probes = max(self.job.probes.iterdir(), key=lambda p: p.stem.split("-")[::-1])
         return {
             "points": [(p.step, p.epoch, _lasting(p.metrics)) for p in history.points],
             "state": _plain(state),
             "probes": _plain(dict(np.load(probes))),
+            "weights": [(one.step, _plain(torch.load(one.path / "weights.pt"))) for one in kept],
         }
 
 
@@ -147,6 +155,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Any:
             bench.wait()
             assert [a.ending for a in read_attempts(bench.job)] == [Ending.FINISHED]
             results[ranks] = bench.result()
+            assert [step for step, _ in results[ranks]["weights"]] == [15, 30, 45]
         return results[ranks]
 
     return run
@@ -155,9 +164,12 @@ def calm(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Any:
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
     "moment",
-    ["half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"],
+    [
+        *("half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"),
+        *("half of weights", "weights published", "last weights published"),
+    ],
 )
-def test_a_worker_killed_around_a_checkpoint_ends_with_the_same_bits(
+def test_a_worker_killed_around_what_it_publishes_ends_with_the_same_bits(
     tmp_path: Path, digits: Path, calm: Any, ranks: int, moment: str
 ) -> None:
     bench = Bench(tmp_path / "bench", digits, ranks)
@@ -204,6 +216,7 @@ def test_a_job_asked_to_stop_saves_at_that_step_and_ends_with_the_same_bits(
     (attempt,) = read_attempts(bench.job)
     assert (stopped["exit_code"], attempt.ending) == (75, Ending.STOPPED)
 
+    bench.gc()
     bench.launch()
     bench.wait()
 
@@ -253,6 +266,22 @@ def test_a_job_that_begins_afresh_goes_on_from_nothing_of_its_old_self_even_when
     assert (first.from_step, second.from_step, third.ending) == (-1, -1, Ending.FINISHED)
     assert 0 < (third.from_step or 0) < first.step
     assert bench.result() == calm(ranks)
+
+
+def test_after_gc_a_done_job_has_its_weights_alone_and_is_not_trained_again(
+    tmp_path: Path, digits: Path, calm: Any
+) -> None:
+    bench = Bench(tmp_path / "bench", digits, ranks=1)
+    bench.launch()
+    bench.wait()
+    bench.gc()
+
+    (kept,) = [one for one in saved_in(bench.job.weights) if one.step == 45]
+    model = torch.load(kept.path / "weights.pt", weights_only=True)
+    assert _plain(model) == calm(1)["state"]["model"]
+    assert list(bench.job.checkpoints.iterdir()) == []
+    assert "0 of 1 jobs submitted" in bench.launch().stdout
+    assert read_attempts(bench.job)[-1].ending is Ending.FINISHED
 
 
 def test_helpers_that_read_images_change_no_bit(tmp_path: Path, digits: Path, calm: Any) -> None:

@@ -11,11 +11,14 @@ import pytest
 
 from orchestrator.errors import RootError
 from orchestrator.jobs.files import (
+    discard,
+    is_gone,
     is_temporary,
     publish,
     publish_once,
     publishing_folder,
     read_record,
+    set_aside,
     to_json,
 )
 
@@ -242,3 +245,32 @@ def test_records_take_no_number_that_json_lacks() -> None:
     assert json.loads(to_json({"b": 1, "a": [None]})) == {"a": [None], "b": 1}
     with pytest.raises(ValueError):
         to_json({"loss": float("nan")})
+
+
+def test_what_is_set_aside_is_no_longer_published_and_may_be_removed_by_several_at_once(
+    tmp_path: Path, race: Race
+) -> None:
+    folder = tmp_path / "whole"
+    for number in range(200):
+        publish(folder / f"{number}" / "file", OLD)
+
+    aside = set_aside(folder)
+
+    def work(_: int) -> int:
+        discard(aside)
+        return 0
+
+    assert not folder.exists()
+    assert is_temporary(aside)
+    assert is_gone(aside)
+    assert race(work, 4) == [0] * 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    publish(tmp_path / "kept" / "file", OLD)
+    (tmp_path / ".tmp-link").symlink_to(tmp_path / "kept")
+
+    discard(tmp_path / ".tmp-link")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

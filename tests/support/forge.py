@@ -25,7 +25,7 @@ NEEDED = (
     *("orchestrator.cli.jobs_table", "orchestrator.controller.launch", "submitit"),
     *("orchestrator.controller.cancel", "orchestrator.executors.local", "submitit.slurm.slurm"),
     *("orchestrator.executors.slurm_script", "orchestrator.sweep.profile", "getpass", "pwd"),
-    *("encodings.utf_8_sig",),
+    *("orchestrator.cli.gc", "orchestrator.controller.gc", "encodings.utf_8_sig"),
 )
 PATIENCE_S = 120
 """A verb that takes longer is ended."""

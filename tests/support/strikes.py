@@ -22,6 +22,8 @@ CHANGED = {
     **dict.fromkeys(("os.utime", "os.chmod", "os.truncate"), 0),
 }
 """By audit event, the place among its words of the path that it changes."""
+BELOW_A_FOLDER = ("os.remove", "os.rmdir")
+"""Their second word may be an open folder, to which the path is relative."""
 NEEDS_SPACE = ("open", "write", "fsync", "os.rename", "os.link", "os.symlink", "os.mkdir")
 """Operations that a full disk may refuse."""
 DISKS = {"full": errno.ENOSPC, "quota": errno.EDQUOT}
@@ -79,6 +81,8 @@ class Strikes:
             self.operation(f"start {_command(words[1])}")
         elif event in CHANGED and (event != "open" or words[2] & WRITING):
             path = words[CHANGED[event]]
+            if event in BELOW_A_FOLDER and words[1] != -1:
+                path = Path(f"/proc/self/fd/{words[1]}").readlink() / os.fsdecode(path)
             if self._is_ours(path):
                 self._on_a_path(event, os.fsdecode(path))
 

@@ -7,12 +7,16 @@ from typing import Any
 
 from fakes.arrays import leave
 
-from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.facts import Ending, read_submissions
+from orchestrator.jobs.journal import Header, JournalWriter
+from orchestrator.jobs.weights import is_sound
+from support.kept import OLD_CODE, leave_half, leave_snapshot, leave_state, leave_weights
 from support.scene import Scene, is_one_sentence
 
 HEARD_S = 0.3
 """By then a command has ended whose caller was killed."""
 LAUNCH, WATCH, CANCEL = ("launch", "s.yaml"), ("watch", "--once"), ("cancel", "s", "--yes")
+GC = ("gc", "--yes")
 CONTROLLED = (*LAUNCH, "--controller")
 OVER = (0, 3, 4)
 """Exit codes of a verb that did what it could."""
@@ -54,6 +58,43 @@ def under_way(scene: Scene) -> None:
     scene.launch()
     scene.starts("a")
     scene.is_done("c")
+
+
+def something_to_free(scene: Scene) -> None:
+    """a was preempted, b waits, c is done and left all it can."""
+    scene.launch()
+    scene.is_preempted("a")
+    leave_state(scene.root.job(scene.job("a")), 1, 5)
+    scene.is_done("c")
+    done = scene.root.job(scene.job("c"))
+    with JournalWriter(done.attempt(1).journal, Header(scene.job("c"), 1, None, 10)) as journal:
+        journal.point(10, 10, {"val/top1": 90.0})
+    for step in (5, 10):
+        leave_state(done, 1, step)
+        leave_weights(done, 1, step)
+
+
+def litter(scene: Scene) -> None:
+    """Put back all there is to free, and what is no part of a scene: leftovers, code, the cache."""
+    scene.restore()
+    leave_snapshot(scene.root)
+    leave_half(scene.root.path)
+    leave_half(scene.root.job(scene.job("a")).checkpoints)
+    scene.states()
+    assert scene.root.settled.exists()
+
+
+def is_tidy(scene: Scene) -> bool:
+    """Whether all went that nobody needs, and nothing else."""
+    a, c = (scene.root.job(scene.job(name)) for name in "ac")
+    assert [path.name for path in a.checkpoints.glob("[0-9]*")] == ["001-000000005"]
+    assert [path.name for path in sorted(c.weights.iterdir())] == ["001-000000005", "001-000000010"]
+    assert all(is_sound(path) for path in c.weights.iterdir())
+    codes = {path.name for path in scene.root.snapshots.iterdir()}
+    assert codes >= {one.snapshot for one in read_submissions(scene.root)}
+    left = [*c.checkpoints.iterdir(), *scene.root.path.rglob(".tmp-half")]
+    left += [*scene.root.path.rglob(".tmp-gone-*"), *scene.root.snapshots.glob(".tmp-gone-*")]
+    return not left and OLD_CODE not in codes
 
 
 @dataclass(frozen=True)

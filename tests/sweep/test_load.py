@@ -156,6 +156,33 @@ def test_a_default_that_does_not_fit_is_told_at_what_was_written(refused: Refuse
     ]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "fault"),
+    [
+        ("[5, 11]", "keep_epochs has 11, but a job of train.epochs 10 has only epochs 1 to 10"),
+        ("[0]", "placement.keep_epochs[0] is 0; it must be at least 1"),
+        ("5", "placement.keep_epochs is 5; it must be a list"),
+    ],
+)
+def test_epochs_that_a_job_does_not_have_cannot_be_kept(
+    refused: Refused, epochs: str, fault: str
+) -> None:
+    head = "name: a\nset: {data.name: d, train.epochs: 10}\n"
+
+    (line,) = refused(f"{head}placement: {{keep_epochs: {epochs}}}")
+
+    assert line.startswith("a.yaml:3: ")
+    assert fault in line
+
+
+def test_a_block_may_keep_other_epochs_than_the_sweep_and_no_id_changes(load: Load) -> None:
+    grid = "grid:\n  - {}\n  - model.registers: [4]\n    placement: {keep_epochs: []}"
+    plain, keeping = load(f"{HEAD}{grid}"), load(f"{HEAD}placement: {{keep_epochs: [5]}}\n{grid}")
+
+    assert [point.placement.keep_epochs for point in keeping.points] == [(5,), ()]
+    assert [point.id for point in keeping.points] == [point.id for point in plain.points]
+
+
 def test_a_placement_that_does_not_fit_names_the_point(refused: Refused) -> None:
     text = f"{HEAD}grid:\n  - train.chunk: [64, 128]\n    placement: {{ranks: 4}}"
 

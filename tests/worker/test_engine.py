@@ -1,7 +1,7 @@
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -34,12 +34,17 @@ class Notes:
     points: list[tuple[int, int, Mapping[str, float]]] = field(default_factory=list)
     saved: list[dict[str, Any]] = field(default_factory=list)
     probed: list[tuple[int, bytes]] = field(default_factory=list)
+    kept: list[tuple[int, int, int]] = field(default_factory=list)
+    """Step and epoch of weights that were kept, and how many checkpoints were there by then."""
 
     def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
         self.points.append((step, epoch, metrics))
 
     def arrays(self, step: int, content: bytes) -> None:
         self.probed.append((step, content))
+
+    def weights(self, step: int, epoch: int, _: Mapping[str, torch.Tensor]) -> None:
+        self.kept.append((step, epoch, len(self.saved)))
 
     def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
         assert step == state["step"]
@@ -115,6 +120,22 @@ def test_a_stop_saves_after_the_step_it_came_in_and_not_before_the_epoch_was_loo
 
     assert [state["step"] for state in notes.saved] == [run.steps_per_epoch]
     assert "val/top1" in notes.points[-1][2]
+
+
+def test_weights_are_kept_before_the_checkpoint_from_which_a_run_may_go_on_and_change_no_bit(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages]
+) -> None:
+    plain, keeping = Notes(), Notes()
+    runs = [run_of(tiny(train__epochs=3), images, notes) for notes in (plain, keeping)]
+    often = {"checkpoint_minutes": 0, "keep_epochs": (1, 3)}
+    runs[1] = replace(runs[1], placement=runs[1].placement.model_copy(update=often))
+    for run in runs:
+        engine._loop(run, StopFlag())
+
+    epoch = runs[1].steps_per_epoch
+    assert keeping.kept == [(epoch, 1, epoch - 1), (3 * epoch, 3, 3 * epoch - 1)]
+    last, same = plain.saved[-1]["model"], keeping.saved[-1]["model"]
+    assert all(torch.equal(last[name], same[name]) for name in last)
 
 
 def test_a_probe_leaves_its_pictures_beside_its_arrays_and_one_that_fails_ends_nothing(

@@ -42,6 +42,25 @@ def _after_publishing(source: Any, target: Any, **options: Any) -> None:
         _strike()
 
 
+def _half_of_weights(path: pathlib.Path, data: bytes) -> int:
+    if path.name == "weights.pt":
+        _write_bytes(path, data[: len(data) // 2])
+        _strike()
+    return _write_bytes(path, data)
+
+
+def _after_weights(count: int) -> Any:
+    """After so many were published."""
+
+    def rename(source: Any, target: Any, **options: Any) -> None:
+        _rename(source, target, **options)
+        folder = pathlib.Path(target).parent
+        if folder.name == "weights" and len(list(folder.iterdir())) >= count:
+            _strike()
+
+    return rename
+
+
 def _is_late(path: pathlib.Path) -> bool:
     """Not at the first checkpoint, so that there is one to go back to."""
     folder = next(parent for parent in path.parents if parent.name == "checkpoints")
@@ -56,3 +75,9 @@ if "orchestrator.worker" in sys.orig_argv:
             os.rename = _before_publishing
         case "checkpoint published":
             os.rename = _after_publishing
+        case "half of weights":
+            pathlib.Path.write_bytes = _half_of_weights  # type: ignore[assignment,method-assign]
+        case "weights published":
+            os.rename = _after_weights(1)
+        case "last weights published":
+            os.rename = _after_weights(3)
