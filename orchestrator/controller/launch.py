@@ -29,7 +29,7 @@ from orchestrator.jobs.store import (
     launched_revision,
     newest_revision,
     open_root,
-    write_job,
+    write_jobs,
     write_revision,
 )
 from orchestrator.jobs.summary import codes_of_result
@@ -100,9 +100,12 @@ def launch(
             if found.statuses[point.id].state in SUBMITTED_BY_LAUNCH
         ]
         dropped = _dropped_running(root, sweep)
-        for point in sweep.points:
-            if point.id not in found.settled or not root.job(point.id).record.is_file():
-                write_job(root, point.id, point.config)
+        unsettled = {
+            point.id: point.config
+            for point in sweep.points
+            if point.id not in found.settled or not root.job(point.id).record.is_file()
+        }
+        write_jobs(root, unsettled)
         snapshot = take_snapshot(root)
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         _lift_cancels(root, found, due)

@@ -87,7 +87,8 @@ class _Look:
 def _look(root: Root, job: str, found: Survey, now: float) -> _Look:
     if job in found.settled:
         return _Look(found.settled[job].summary)
-    facts, journals = found.facts[job], read_journals(root.job(job))
+    facts = found.facts[job]
+    journals = read_journals(root.job(job)) if facts.attempts else []
     summary = summarise(root, facts, journals)
     if found.statuses[job].state is not State.RUNNING:
         return _Look(summary)
