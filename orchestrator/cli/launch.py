@@ -59,7 +59,6 @@ def launch(
     """
     from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.report import report_launch
-    from orchestrator.cli.wait import FAILED_JOBS, wait_for
     from orchestrator.controller.launch import launch as run
     from orchestrator.controller.launch import start_controller
     from orchestrator.executors import CLUSTERED, EXECUTORS
@@ -83,6 +82,8 @@ def launch(
         click.echo(start_controller(launched.root, sweep.name, int(every or CONTROLLER_S)))
     if not wait:
         return
+    from orchestrator.cli.wait import FAILED_JOBS, wait_for
+
     try:
         failed = wait_for(launched.root, [sweep.name], every)
     except KeyboardInterrupt:

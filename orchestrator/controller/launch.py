@@ -113,6 +113,7 @@ def launch(
         if due:
             handed = Submitter(root, lease, terms, snapshot, reserved).submit(due, found)
             warnings += handed.unclear
+    taken = set(handed.jobs)
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
         alone[found.statuses[one.id].state] -= 1
@@ -120,7 +121,7 @@ def launch(
         root=root,
         revision=revision,
         submitted=handed.jobs,
-        later=tuple(one.id for one in due if one.id not in set(handed.jobs)),
+        later=tuple(one.id for one in due if one.id not in taken),
         ending=len(being_cancelled(found)),
         left_alone=+alone,
         older_code=_of_older_code(found),
