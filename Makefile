@@ -29,6 +29,8 @@ test: $(VENV)/.test $(if $(SLURM),slurm-packages) $(if $(BROWSER),browser-packag
 
 slurm-packages:
 	slurm/dev_cluster install
+	command -v strace >/dev/null || { apt-get -qq update && \
+	    apt-get -qq install --no-install-recommends strace >/dev/null; }
 
 browser-packages:
 	command -v chromium >/dev/null || { apt-get -qq update && \

@@ -77,7 +77,6 @@ def launch(
     """
     from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.report import report_launch
-    from orchestrator.cli.wait import FAILED_JOBS, wait_for
     from orchestrator.controller.launch import Wishes
     from orchestrator.controller.launch import launch as run
     from orchestrator.executors import CLUSTERED, EXECUTORS
@@ -102,6 +101,8 @@ def launch(
         click.echo(launched.controller)
     if not wait:
         return
+    from orchestrator.cli.wait import FAILED_JOBS, wait_for
+
     try:
         failed = wait_for(launched.root, [sweep.name], every)
     except KeyboardInterrupt:

@@ -115,13 +115,3 @@ def number(value: float | None) -> str:
     if abs(value) >= 1e5:
         return f"{value:,.0f}"
     return f"{value:.4g}"
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    value = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"

@@ -30,7 +30,7 @@ from orchestrator.jobs.store import (
     create_root,
     newest_revision,
     open_root,
-    write_job,
+    write_jobs,
     write_revision,
 )
 from orchestrator.jobs.summary import codes_of_result
@@ -125,11 +125,12 @@ def launch(
         due = [point for point in sweep.points if _is_due(found, point.id)]
         dropped = _dropped_running(root, sweep)
         anew = {one.id for one in due}
-        for point in sweep.points:
-            if point.id in anew or not (
-                _is_damaged(found, point.id) or _has_record(root, point.id)
-            ):
-                write_job(root, point.id, point.config)
+        unwritten = {
+            point.id: point.config
+            for point in sweep.points
+            if point.id in anew or not (_is_damaged(found, point.id) or _has_record(root, point.id))
+        }
+        write_jobs(root, unwritten)
         snapshot = take_snapshot(root)
         behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
@@ -144,6 +145,7 @@ def launch(
     damaged = [point.name for point in sweep.points if _is_damaged(found, point.id)]
     if damaged:
         warnings.append(_told_of(damaged))
+    taken = set(handed.jobs)
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
         alone[found.statuses[one.id].state] -= 1
@@ -151,7 +153,7 @@ def launch(
         root=root,
         revision=revision,
         submitted=handed.jobs,
-        later=tuple(one.id for one in first if one.id not in set(handed.jobs)),
+        later=tuple(one.id for one in first if one.id not in taken),
         behind=tuple(behind),
         why_later=handed.why,
         controller=tender,

@@ -88,7 +88,7 @@ def _look(root: Root, job: str, found: Survey, now: float) -> _Look:
     if job in found.settled:
         return _Look(found.settled[job].summary)
     facts = found.facts[job]
-    journals = read_journals(root.job(job), facts.discarded)
+    journals = read_journals(root.job(job), facts.discarded) if facts.attempts else []
     summary = summarise(root, facts, journals)
     if found.statuses[job].state is not State.RUNNING:
         return _Look(summary)

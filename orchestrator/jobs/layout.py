@@ -31,10 +31,7 @@ class JobFolder:
 
     def saved_steps(self) -> dict[int, int]:
         """The newest step of which a checkpoint is kept, by the attempt that wrote it."""
-        try:
-            names = sorted(path.name.partition("-") for path in self.checkpoints.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
+        names = sorted(entry.name.partition("-") for entry in _entries(self.checkpoints))
         return {int(a): int(step) for a, _, step in names if a.isdecimal() and step.isdecimal()}
 
     def newest_checkpoint(self) -> Path | None:
@@ -59,9 +56,8 @@ class JobFolder:
 
     def attempt_numbers(self) -> list[int]:
         """Numbers of the attempts that were claimed, ascending."""
-        if not self.attempts.is_dir():
-            return []
-        return sorted(int(p.name) for p in self.attempts.iterdir() if p.name.isdecimal())
+        names = (entry.name for entry in _entries(self.attempts))
+        return sorted(int(name) for name in names if name.isdecimal())
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +212,7 @@ class Root:
         return self.path / "sweeps" / name
 
     def job(self, job_id: str) -> JobFolder:
-        return JobFolder(self.path / "jobs" / job_id[:2] / job_id)
+        return JobFolder(self.path / f"jobs/{job_id[:2]}/{job_id}")
 
     def job_ids(self) -> list[str]:
         return sorted(p.parent.name for p in self.path.glob("jobs/??/*/job.json"))

@@ -5,10 +5,10 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.config import RunConfig
 from orchestrator.errors import OrchestrateError, RootError, SpecError
@@ -16,13 +16,16 @@ from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.files import (
     damaged,
     publish,
+    publish_each_once,
     publish_once,
     read_record,
     refuse_newer,
     to_json,
 )
-from orchestrator.jobs.identity import IDENTITY_VERSION, reduced, restored
+from orchestrator.jobs.identity import FROZEN_DEFAULTS, IDENTITY_VERSION, reduced, restored
 from orchestrator.jobs.layout import Root
+
+Made = TypeVar("Made")
 
 SCHEMA = 1
 REVISION_SCHEMA = 2
@@ -103,7 +106,26 @@ def write_job(root: Root, job_id: str, config: RunConfig) -> None:
     Raises:
         OrchestrateError: another configuration stands under this id (a hash collision or damage).
     """
-    record = {
+    write_jobs(root, {job_id: config})
+
+
+def write_jobs(root: Root, configs: Mapping[str, RunConfig]) -> None:
+    """``write_job`` for each, at little more than the time of one.
+
+    Raises:
+        OrchestrateError: as ``write_job``.
+    """
+    new = {}
+    for job_id, config in configs.items():
+        if root.job(job_id).record.is_file():
+            _compare_job(root, job_id, config)
+        else:
+            new[root.job(job_id).record] = to_json(_record_of(job_id, config))
+    publish_each_once(new)
+
+
+def _record_of(job_id: str, config: RunConfig) -> dict[str, Any]:
+    return {
         "schema": SCHEMA,
         "id": job_id,
         "identity_version": IDENTITY_VERSION,
@@ -111,13 +133,17 @@ def write_job(root: Root, job_id: str, config: RunConfig) -> None:
         "config": config.to_plain(),
         "reduced": reduced(config),
     }
-    path = root.job(job_id).record
-    if publish_once(path, to_json(record)):
+
+
+def _compare_job(root: Root, job_id: str, config: RunConfig) -> None:
+    form = reduced(config)
+    if _read_job(root, job_id, dict) == form:
         return
-    if reduced(read_job(root, job_id)) != reduced(config):
+    if reduced(read_job(root, job_id)) != form:  # an older form may say less
         raise OrchestrateError(
-            f"{path} holds another configuration than job {job_id} stands for; it was damaged or "
-            "edited. Restore it from a backup; if the job never started, remove its folder."
+            f"{root.job(job_id).record} holds another configuration than job {job_id} stands for; "
+            "it was damaged or edited. Restore it from a backup; if the job never started, remove "
+            "its folder."
         )
 
 
@@ -127,6 +153,20 @@ def read_job(root: Root, job_id: str) -> RunConfig:
     Raises:
         OrchestrateError: its record is missing or damaged, or was written by a newer program.
     """
+    return _read_job(root, job_id, restored)
+
+
+def read_setting(root: Root, job_id: str, key: str) -> Any:
+    """One setting of a job, by its dotted key; the others are not looked at.
+
+    Raises:
+        OrchestrateError: as ``read_job``.
+    """
+    return _read_job(root, job_id, lambda form: {**FROZEN_DEFAULTS, **form}[key])
+
+
+def _read_job(root: Root, job_id: str, make: Callable[[dict[str, Any]], Made]) -> Made:
+    """What ``make`` makes of a job's reduced form."""
     path = root.job(job_id).record
     try:
         record = read_record(path)
@@ -137,7 +177,7 @@ def read_job(root: Root, job_id: str) -> RunConfig:
                 f"{path} has identity version {version}; this program reads up to "
                 f"{IDENTITY_VERSION}. Use the newer program that wrote it."
             )
-        return restored(record["reduced"])
+        return make(record["reduced"])
     except FileNotFoundError:
         raise OrchestrateError(
             f"{path} is missing. Launch its sweep again: that writes it anew."

@@ -7,7 +7,7 @@ from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.store import read_job
+from orchestrator.jobs.store import read_setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def codes_of_result(facts: JobFacts) -> tuple[str, ...]:
 def _epochs(root: Root, job: str) -> tuple[int, str]:
     """How many a job has; 0 and why, if its record cannot be read: one job hides no other."""
     try:
-        return read_job(root, job).train.epochs, ""
+        return read_setting(root, job, "train.epochs"), ""
     except OrchestrateError as error:
         return 0, str(error)
 
