@@ -26,17 +26,6 @@ def count_params(config: ViTConfig) -> int:
     return sum(params_by_part(config).values())
 
 
-def count_tensors(config: ViTConfig) -> int:
-    """Number of tensors that the trainable scalars are in."""
-    per_block = (
-        *(4, 4, 4),  # attention, MLP, two norms
-        2 if config.layer_scale is not None else 0,
-        1 + config.gate.bias if config.gate else 0,
-    )
-    # Patches and head with their biases, the last norm, class token, positions.
-    return config.depth * sum(per_block) + 2 + 2 + 2 + 1 + 1 + (config.registers > 0)
-
-
 def macs_by_part(config: ViTConfig) -> dict[str, int]:
     """Multiply-adds of one image's forward pass, by part; blocks are summed over depth."""
     tokens, dim, depth = config.tokens, config.dim, config.depth

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.options import (
+    cluster_option,
     every_option,
+    executor_option,
     root_option,
     seeds_option,
     set_option,
+    site_data_option,
     sweep_argument,
 )
 
@@ -22,7 +25,7 @@ CONTROLLER_S = 60
 
 @click.command()
 @sweep_argument
-@click.option("--executor", metavar="NAME", help="Where to run, in place of the sweep's executor.")
+@executor_option
 @click.option("--wait", is_flag=True, help="Watch until everything has ended; exit 3 on failures.")
 @click.option("--controller", is_flag=True, help="Let a small job on the cluster watch instead.")
 @click.option("--canary", is_flag=True, help="Let one job of each shape take steps first.")
@@ -35,20 +38,10 @@ CONTROLLER_S = 60
 )
 @click.option("--yes", is_flag=True, help="Do not ask before anything is discarded.")
 @every_option
-@click.option(
-    "--cluster",
-    "cluster_file",
-    metavar="FILE",
-    help="The cluster's profile [$ORCHESTRATE_CLUSTER, ~/.config/orchestrate/cluster.yaml, "
-    "slurm/cluster.yaml].",
-)
+@cluster_option
 @set_option
 @seeds_option
-@click.option(
-    "--data-root",
-    metavar="DIR",
-    help="Folder of the datasets [$ORCHESTRATE_DATA, the cluster profile's, ./data].",
-)
+@site_data_option
 @root_option
 def launch(
     sweep_file: Path,

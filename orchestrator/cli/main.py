@@ -11,6 +11,7 @@ import click
 from orchestrator.errors import OrchestrateError
 
 VERBS = {
+    "plan": "orchestrator.cli.plan:plan",
     "launch": "orchestrator.cli.launch:launch",
     "status": "orchestrator.cli.status:status",
     "watch": "orchestrator.cli.watch:watch",
@@ -29,6 +30,7 @@ VERBS = {
     "data": "orchestrator.cli.data:data",
 }
 SHORT_HELP = {
+    "plan": "Show what a launch would do, and the disk it needs.",
     "launch": "Run what a sweep file asks for and is not done yet.",
     "status": "Show what runs, waits, failed, is done.",
     "watch": "Tend sweeps: submit again what was preempted, and what waited for room.",

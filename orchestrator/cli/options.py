@@ -47,6 +47,21 @@ seeds_option: Callable[[click.decorators.FC], click.decorators.FC] = click.optio
     callback=lambda _context, _option, value: _integers(value),
     help="Seeds in place of the sweep's.",
 )
+executor_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--executor", metavar="NAME", help="Where to run, in place of the sweep's executor."
+)
+cluster_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--cluster",
+    "cluster_file",
+    metavar="FILE",
+    help="The cluster's profile [$ORCHESTRATE_CLUSTER, ~/.config/orchestrate/cluster.yaml, "
+    "slurm/cluster.yaml].",
+)
+site_data_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--data-root",
+    metavar="DIR",
+    help="Folder of the datasets [$ORCHESTRATE_DATA, the cluster profile's, ./data].",
+)
 sweep_argument: Callable[[click.decorators.FC], click.decorators.FC] = click.argument(
     "sweep_file", metavar="SWEEP.yaml", type=click.Path(path_type=Path)
 )

@@ -4,17 +4,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from model.config import ViTConfig
-from model.flops import count_macs, count_params, count_tensors, vanilla
+from model.flops import count_macs, count_params, vanilla
 from orchestrator.config import Placement, RunConfig
 from orchestrator.sweep.expand import Point, Sweep
 
-FLOAT = 4
-"""Bytes of a parameter, and of each of AdamW's two moments of it."""
+FLOAT, MOMENTS = 4, 2
+"""Bytes of a parameter, and of each of AdamW's moments of it."""
 STATES = 3
 """The newest two checkpoints, and one that is being written."""
-WEIGHTS_RECORD, STATE_RECORDS = 345, 1160
-"""Bytes around a tensor in a file of torch, and around the four that a checkpoint has of it: its
-value, two moments, a count of steps (torch 2.15)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +58,8 @@ class Disk:
 
 
 def disk_of(config: RunConfig, placement: Placement) -> Disk:
-    """What a job's checkpoints take on disk."""
-    params, tensors = count_params(config.model), count_tensors(config.model)
-    state = 3 * FLOAT * params + STATE_RECORDS * tensors
-    weights = FLOAT * params + WEIGHTS_RECORD * tensors
+    """What a job's checkpoints take on disk, but for some hundred bytes around each tensor."""
+    weights = FLOAT * count_params(config.model)
+    state = (1 + MOMENTS) * weights
     kept = len({*placement.keep_epochs} | {config.train.epochs}) * weights
     return Disk(state, weights, peak=STATES * state + kept, after_gc=kept)
-
-
-def disk_of_sweep(sweep: Sweep) -> tuple[int, int]:
-    """Bytes that the checkpoints of all its jobs take at most, and after a gc once all are done."""
-    each = [disk_of(point.config, point.placement) for point in sweep.points]
-    return sum(one.peak for one in each), sum(one.after_gc for one in each)
