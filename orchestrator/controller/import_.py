@@ -8,7 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import OrchestrateError
+from orchestrator.errors import OrchestrateError, RootError
+from orchestrator.executors import EXECUTORS
 from orchestrator.jobs.archive import Archive, Entry
 from orchestrator.jobs.files import read_record, refuse_newer
 from orchestrator.jobs.layout import JobFolder, Root
@@ -116,6 +117,11 @@ def _submissions(archive: Archive) -> dict[str, Handed]:
     found = {}
     for name in _named(archive, "submissions/", "/intent.json"):
         intent = Submission.of(archive.record(name), archive.path / name)
+        if intent.executor not in EXECUTORS:
+            raise RootError(
+                f"{archive.path} has submissions to executor '{intent.executor}', but this program "
+                f"knows only {', '.join(EXECUTORS)}. Use the newer program that exported it."
+            )
         told = name.replace("intent", "outcomes-001")
         ends = archive.record(told) if told in archive.files else {}
         refuse_newer(archive.path / told, ends.get("schema"), SUBMISSION_SCHEMA)

@@ -19,9 +19,9 @@ from orchestrator.controller.merge import import_study
 from orchestrator.controller.survey import survey
 from orchestrator.controller.watch import sweeps_to_tend, tend, tend_all
 from orchestrator.errors import BusyError, OrchestrateError, RootError, SpecError
-from orchestrator.jobs.archive import open_archive
-from orchestrator.jobs.evidence import LIVE_S
-from orchestrator.jobs.facts import Ending, read_attempts
+from orchestrator.jobs.archive import open_archive, packing
+from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
+from orchestrator.jobs.facts import End, Ending, read_attempts
 from orchestrator.jobs.files import to_json
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.journal import Header, JournalWriter
@@ -139,9 +139,6 @@ def test_what_had_ended_is_as_it_was_and_of_what_had_not_nobody_knows(
 def test_an_end_that_only_the_place_knew_is_in_the_file(
     there: Lab, here: Lab, place: FakePlace
 ) -> None:
-    from orchestrator.jobs.evidence import Sight, Sighting
-    from orchestrator.jobs.facts import End
-
     seen = Sighting(Sight.ENDED, End(LONG_AGO + 9, started=True, signal=9))
     place.seen = {(there.submissions[0].token, 2): seen}
     file = there.exported()
@@ -265,23 +262,27 @@ def test_another_dataset_of_the_name_is_refused_before_anything_is_written(
     assert files(here.root) == before
 
 
-def test_a_record_of_a_newer_version_in_it_is_refused_before_a_root_is_made(
-    there: Lab, tmp_path: Path
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"schema_version": SCHEMA + 1}, rf"has version {SCHEMA + 1}; .* up to {SCHEMA}\."),
+        ({"executor": "moon"}, r"executor 'moon', but .* knows only local, slurm"),
+        ({"jobs": 3}, r"intent\.json is damaged: jobs"),
+    ],
+    ids=["a newer version", "an unknown place", "a damaged one"],
+)
+def test_a_record_that_this_program_cannot_read_is_refused_before_a_root_is_made(
+    there: Lab, tmp_path: Path, more: dict[str, Any], words: str
 ) -> None:
-    intent = there.root.submission(there.submissions[0].token).intent
-    file = there.exported()
-    told = json.loads(intent.read_bytes())
-    from orchestrator.jobs.archive import packing
-
-    archive = open_archive(file)
-    newer = tmp_path / "newer.tar.gz"
-    with packing(newer, archive.about) as packer:
+    told = json.loads(there.root.submission(there.submissions[0].token).intent.read_bytes())
+    archive = open_archive(there.exported())
+    strange = tmp_path / "strange.tar.gz"
+    with packing(strange, archive.about) as packer:
         for name, content in archive.records.items():
-            new = to_json({**told, "schema_version": SCHEMA + 1}) if "intent" in name else content
-            packer.add(name, new)
+            packer.add(name, to_json({**told, **more}) if "intent" in name else content)
 
-    with pytest.raises(RootError, match=rf"has version {SCHEMA + 1}; .* up to {SCHEMA}\."):
-        import_study(tmp_path / "new", open_archive(newer))
+    with pytest.raises(RootError, match=words):
+        import_study(tmp_path / "new", open_archive(strange))
     assert not (tmp_path / "new").exists()
 
 

@@ -134,3 +134,23 @@ def test_an_import_that_is_killed_at_any_step_starts_nothing_and_completes_when_
         assert files(new) == wanted, where
     assert not list(new.glob(".tmp-*"))
     assert scene.asked() == asked
+
+
+def test_what_a_cluster_runs_is_shown_on_a_machine_without_one_and_not_started_there(
+    scene: Scene,
+) -> None:
+    scene.launch()
+    scene.is_preempted("a")
+    scene.starts("b")
+    scene.is_done("c")
+    file = str(scene.folder / "s.tar.gz")
+    assert scene.orchestrate("export", "s", file).code == 0
+    laptop = {"ORCHESTRATE_ROOT": str(scene.folder / "new"), "PATH": "/nowhere"}
+    assert scene.orchestrate("import", file, more=laptop).code == 0
+    told = scene.orchestrate("status", "--json", more=laptop).json
+
+    assert {row["name"]: row["state"] for row in told["jobs"]}["c"] == "DONE"
+    assert {row["name"]: row["state"] for row in told["jobs"]}["b"] in ("RUNNING", "UNKNOWN")
+    assert "results" in scene.orchestrate("why", "s/c", more=laptop).said
+    assert scene.orchestrate("watch", "--once", more=laptop).code == 0
+    assert scene.asked() == {"a": 1, "b": 1, "c": 1}
