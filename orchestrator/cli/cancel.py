@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import root_option
+from orchestrator.cli.options import agreed, root_option
 
 
 @click.command()
@@ -31,17 +31,9 @@ def cancel(jobs: str, yes: bool, why: str, root_path: Path) -> None:
         click.echo("Nothing to cancel: none of these jobs runs, waits or would be tried again.")
         return
     click.echo(f"{len(changed)} of {len(named)}: {', '.join(named[job] for job in changed)}")
-    if not yes and not _agreed():
+    if not yes and not agreed("Cancel them?"):
         click.echo("Nothing was cancelled (--yes cancels without asking).")
         sys.exit(1)
     for warning in controller.cancel(root, changed, why):
         click.echo(f"warning: {warning}", err=True)
     click.echo("Cancelled. What runs saves its state first; launch again to go on.")
-
-
-def _agreed() -> bool:
-    try:
-        return click.confirm("Cancel them?")
-    except click.Abort:  # no terminal to answer at
-        click.echo()
-        return False

@@ -50,7 +50,7 @@ def failures(jobs: str | None, as_json: bool, root_path: Path) -> None:
 
 def _print(groups: "Sequence[Group]", shares: "Sequence[Rate]", *, started: int) -> None:
     from orchestrator.cli.render import show, table
-    from orchestrator.jobs.reasons import ADVICE
+    from orchestrator.jobs.rules import ADVICE
     from orchestrator.results.frame import label
 
     failed = sum(group.count for group in groups)

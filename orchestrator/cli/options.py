@@ -59,3 +59,12 @@ def _integers(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise click.BadParameter(f"'{text}' is not a list of integers such as 0,1,2") from None
+
+
+def agreed(question: str) -> bool:
+    """Whether whoever sits there says yes; nobody there says no."""
+    try:
+        return click.confirm(question)
+    except click.Abort:  # no terminal to answer at
+        click.echo()
+        return False

@@ -37,6 +37,11 @@ def report_launch(sweep: Sweep, launched: Launched, *, tended: bool) -> None:
             "submitted as room comes, by "
             f"{'the watch' if tended else f'orchestrate watch {sweep.name}'}"
         )
+    if launched.behind:
+        click.echo(
+            f"  {len(launched.behind)} more wait until these have taken steps; they are submitted "
+            f"then, by {'the watch' if tended else f'orchestrate watch {sweep.name}'}"
+        )
     if launched.dropped_running:
         names = ", ".join(f"{name} ({id_[:8]})" for id_, name in launched.dropped_running.items())
         click.echo(

@@ -40,11 +40,23 @@ def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> i
                 time.sleep(every or look.patience)
         show.tell(rows, replace(look, notes=mirror.trouble))
     missing = [row for row in rows if row.state is not State.DONE]
-    for row in missing:
-        click.echo(f"{row.name} is {row.state}: {row.reason}")
+    for line in _told(missing):
+        click.echo(line)
     if missing:
         click.echo(f"{len(missing)} of {len(rows)} jobs are not done. See: orchestrate why JOB")
     return len(missing)
+
+
+def _told(missing: Sequence[Row]) -> list[str]:
+    """A line for each job that is not done; one for all that are so for the same reason."""
+    alike: dict[tuple[State, str], list[str]] = {}
+    for row in missing:
+        alike.setdefault((row.state, row.reason), []).append(row.name)
+    return [
+        f"{names[0] if len(names) == 1 else f'{len(names)} jobs'} "
+        f"{'is' if len(names) == 1 else 'are'} {state}: {reason}"
+        for (state, reason), names in alike.items()
+    ]
 
 
 def watch_once(root: Root, sweeps: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from orchestrator.config.data import DATASET_NAME
 from orchestrator.config.placement import Placement
 from orchestrator.config.resources import Duration, Resources, minutes, ranks_per_node
+from orchestrator.config.rules import Kind, SiteRule
 from orchestrator.config.section import Section
 
 OWN_OPTIONS = {
@@ -134,6 +135,8 @@ class ClusterProfile(Section):
     """Where the small job runs that tends a sweep; null: the first partition."""
     extra: dict[OptionName, OptionValue] = Field(default_factory=dict)
     """Further options of sbatch; an empty value gives the bare option."""
+    reasons: dict[Kind, SiteRule] = Field(default_factory=dict)
+    """What is done here about jobs that fail, where it is not what is done elsewhere."""
 
     @field_validator("controller_partition")
     @classmethod

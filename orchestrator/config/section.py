@@ -31,6 +31,15 @@ class Section(BaseModel):
         """
         return cls.model_validate_json(json.dumps(plain))
 
+    @classmethod
+    def from_record(cls, plain: Any) -> Self:
+        """``from_plain`` of what a program wrote: a newer one's further keys are passed over.
+
+        Raises:
+            pydantic.ValidationError: with the location of every fault.
+        """
+        return cls.model_validate_json(json.dumps(plain), extra="ignore")
+
     def to_plain(self) -> dict[str, Any]:
         """The inverse of ``from_plain``."""
         return self.model_dump(mode="json")

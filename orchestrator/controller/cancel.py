@@ -58,8 +58,8 @@ def cancel(root: Root, ids: Sequence[str], why: str = "") -> list[str]:
 
 
 def cancel_again(root: Root, found: Survey) -> None:
-    """Ask the places again to stop what was cancelled and still runs or waits there."""
-    members = [m for job in being_cancelled(found) for m in found.facts[job].members]
+    """Ask the places again to end what was cancelled, and to give back what is held and waits."""
+    members = [m for job in leaving(found) for m in found.facts[job].members]
     at_work = _at_work(found)
     _ask(root, [m for m in members if _is_busy(found, m) or (m.token, m.index) in at_work])
 
@@ -67,13 +67,24 @@ def cancel_again(root: Root, found: Survey) -> None:
 def being_cancelled(found: Survey) -> list[str]:
     """Those of the jobs that were cancelled and still run or wait."""
     busy = (State.RUNNING, State.QUEUED)
-    return [j for j, s in found.statuses.items() if j in found.standing and s.state in busy]
+    return [j for j, s in found.statuses.items() if j in found.standing.cancels and s.state in busy]
+
+
+def leaving(found: Survey) -> list[str]:
+    """Those of the jobs that their places should end, or give back."""
+    held = [j for j, s in found.statuses.items() if s.state is State.QUEUED and is_held(found, j)]
+    return [*being_cancelled(found), *held]
+
+
+def is_held(found: Survey, job: str) -> bool:
+    """Whether an order to hold a job stands, and none to cancel it."""
+    return job in found.standing.holds and job not in found.standing.cancels
 
 
 def await_cancelled(root: Root, ids: Sequence[str]) -> None:
     """Let jobs that are being cancelled end, for two minutes at most."""
-    standing = standing_orders(read_orders(root))
-    ids = [job for job in ids if job in standing]
+    cancels = standing_orders(read_orders(root)).cancels
+    ids = [job for job in ids if job in cancels]
     deadline, told = time.monotonic() + CANCEL_S, False
     while ids and (ending := being_cancelled(survey(root, ids))) and time.monotonic() < deadline:
         if not told:

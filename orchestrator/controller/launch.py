@@ -2,24 +2,25 @@
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from orchestrator.config import ClusterProfile
-from orchestrator.controller.cancel import await_cancelled, being_cancelled
+from orchestrator.controller.cancel import await_cancelled, being_cancelled, is_held
 from orchestrator.controller.checks import check_data, check_placements
-from orchestrator.controller.snapshot import take_snapshot
+from orchestrator.controller.decide import begin_afresh, free
+from orchestrator.controller.secrecy import check_settings
+from orchestrator.controller.snapshot import check_code, take_snapshot
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.controller.trial import hold_back
 from orchestrator.errors import SpecError
 from orchestrator.executors.slurm_tender import PLACES, Tender
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
-from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import (
     REVISION_SCHEMA,
@@ -34,6 +35,7 @@ from orchestrator.jobs.store import (
 from orchestrator.jobs.summary import codes_of_result
 from orchestrator.sweep.expand import Sweep
 
+UNDER_WAY = (State.RUNNING, State.QUEUED)
 SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
 
 
@@ -46,6 +48,8 @@ class Launched:
     submitted: tuple[str, ...]
     later: tuple[str, ...]
     """Due too, but more than the place takes now: a watch submits them as room comes."""
+    behind: tuple[str, ...]
+    """Due too, and held until the trial jobs have got on: a watch submits them then."""
     why_later: str
     """What the place said of that, if it did."""
     controller: str | None
@@ -62,23 +66,37 @@ class Launched:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a launch may be asked for beside the sweep."""
+
+    controller_s: int | None = None
+    """How often a small job on the cluster tends the sweep; null: none does. It comes first: where
+    nobody knows how much the cluster takes, the jobs would leave it no place."""
+    fresh: Collection[str] = ()
+    """Ids of jobs that are to begin afresh."""
+    canary: bool = False
+    """Whether one job of each shape goes first."""
+
+
+AS_USUAL = Wishes()
+
+
 def launch(
     sweep: Sweep,
     *,
     root_path: Path,
     data_root: Path,
     cluster: ClusterProfile | None = None,
-    controller_s: int | None = None,
+    wishes: Wishes = AS_USUAL,
 ) -> Launched:
     """Submit the jobs of ``sweep`` that are neither done nor under way.
 
-    With ``controller_s`` a small job on the cluster tends the sweep every so many seconds. It comes
-    first: where nobody knows how much the cluster takes, the jobs would leave it no place.
     Jobs that are being cancelled are waited for. Nothing is created before the sweep, its data and
     its placements have been checked.
 
     Raises:
-        SpecError: the sweep does not fit its data or its place.
+        SpecError: the sweep does not fit its data or its place, or something holds a secret.
         DataError: a dataset is missing or damaged.
         RootError, BusyError: the root cannot be written, or somebody else is writing it.
         Refused: the place did not take it.
@@ -86,9 +104,11 @@ def launch(
     """
     manifests = check_data(sweep, data_root)
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
-    if controller_s is not None:
+    if wishes.controller_s is not None:
         _check_room(sweep, cluster)
     check_placements(sweep, terms, root_path)
+    check_settings(sweep, cluster)
+    check_code(Root(root_path))
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
             compare_dataset(open_root(root_path), manifest)
@@ -97,25 +117,21 @@ def launch(
     with leased(root.lease, f"launch {sweep.name}") as lease:
         warnings = [w for m in manifests.values() if (w := bind_dataset(root, m))]
         settle(root)
-        found = survey(root, [point.id for point in sweep.points])
-        store_ends(root, found)
-        due = [
-            Due(point.id, point.name, point.placement, point.resources)
-            for point in sweep.points
-            if found.statuses[point.id].state in SUBMITTED_BY_LAUNCH
-        ]
+        found = _decide(root, sweep, wishes.fresh)
+        due = [point for point in sweep.points if _is_due(found, point.id)]
         dropped = _dropped_running(root, sweep)
         for point in sweep.points:
             if point.id not in found.settled or not root.job(point.id).record.is_file():
                 write_job(root, point.id, point.config)
         snapshot = take_snapshot(root)
+        behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
-        _lift_cancels(root, found, due)
+        first = [Due.of(point) for point in due if point.id not in set(behind)]
         handed, tender, reserved = Handed((), ()), None, 0
-        if controller_s is not None:
-            tender, reserved = _start_controller(root, sweep.name, terms, snapshot, controller_s)
-        if due:
-            handed = Submitter(root, lease, terms, snapshot, reserved).submit(due, found)
+        if (every_s := wishes.controller_s) is not None:
+            tender, reserved = _start_controller(root, sweep.name, terms, snapshot, every_s)
+        if first:
+            handed = Submitter(root, lease, terms, snapshot, reserved).submit(first, found)
             warnings += handed.unclear
     alone = Counter(found.statuses[p.id].state for p in sweep.points)
     for one in due:
@@ -124,7 +140,8 @@ def launch(
         root=root,
         revision=revision,
         submitted=handed.jobs,
-        later=tuple(one.id for one in due if one.id not in set(handed.jobs)),
+        later=tuple(one.id for one in first if one.id not in set(handed.jobs)),
+        behind=tuple(behind),
         why_later=handed.why,
         controller=tender,
         ending=len(being_cancelled(found)),
@@ -134,6 +151,26 @@ def launch(
         dropped_running=dropped,
         warnings=warnings,
     )
+
+
+def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
+    """Lift what keeps the sweep's jobs, renew what was given up, discard what is to begin afresh.
+
+    A launch is a person's word that they are to run. Returns how things are then.
+    """
+    ids = [point.id for point in sweep.points]
+    found = survey(root, ids)
+    store_ends(root, found)
+    held = [job for job in ids if is_held(found, job)]
+    freed = free(root, found, {*held, *(job for job in ids if _is_due(found, job))}, "launched")
+    discarded = [job for job in fresh if found.statuses[job].state not in UNDER_WAY]
+    if discarded:
+        begin_afresh(root, found, discarded)
+    return survey(root, ids) if freed or discarded else found
+
+
+def _is_due(found: Survey, job: str) -> bool:
+    return found.statuses[job].state in SUBMITTED_BY_LAUNCH
 
 
 def _check_room(sweep: Sweep, cluster: ClusterProfile | None) -> None:
@@ -175,6 +212,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
         "overrides": list(sweep.overrides),
         "executor": terms.executor,
         "max_parallel": terms.max_parallel,
+        "max_failures": sweep.max_failures,
         "data_root": str(terms.data_root),
         "cluster": terms.cluster.to_plain() if terms.cluster else None,
         "snapshot": snapshot,
@@ -192,10 +230,14 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
 
 
 def _of_older_code(found: Survey) -> int:
-    today = code_hash()
-    settled = (known.summary.codes for known in found.settled.values())
-    left = (codes_of_result(found.facts[job]) for job in found.facts if job not in found.settled)
-    return sum(not {*codes} <= {today} for codes in chain(settled, left))
+    return sum(not codes_of(found, job) <= {code_hash()} for job in found.statuses)
+
+
+def codes_of(found: Survey, job: str) -> set[str]:
+    """Hashes of the code that made a job's result."""
+    if job in found.settled:
+        return {*found.settled[job].summary.codes}
+    return {*codes_of_result(found.facts[job])}
 
 
 def _of_other_placement(sweep: Sweep, found: Survey) -> int:
@@ -217,12 +259,4 @@ def _dropped_running(root: Root, sweep: Sweep) -> dict[str, str]:
     if not names:
         return {}
     statuses = survey(root, list(names)).statuses
-    busy = (State.RUNNING, State.QUEUED)
-    return {job: name for job, name in names.items() if statuses[job].state in busy}
-
-
-def _lift_cancels(root: Root, found: Survey, due: list[Due]) -> None:
-    lifted = {one.id: found.standing[one.id] for one in due if one.id in found.standing}
-    if lifted:
-        orders = sorted({order.id for orders in lifted.values() for order in orders})
-        write_order(root, Order(what="lift", jobs=sorted(lifted), lifts=orders, why="launched"))
+    return {job: name for job, name in names.items() if statuses[job].state in UNDER_WAY}

@@ -5,26 +5,51 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator.controller.origin import Origin, find_origin
+from orchestrator.controller.secrecy import secrets_in_code
 from orchestrator.errors import BusyError
 from orchestrator.jobs.code import hash_files, package_files
-from orchestrator.jobs.files import publishing_folder
+from orchestrator.jobs.files import publishing_folder, to_json
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.secrets import refuse_secrets
 
 
 def take_snapshot(root: Root) -> str:
     """Copy our packages as imported to ``snapshots/<hash>/`` unless they are there; the hash.
 
+    The hash is that of the sources alone; ``origin.json`` beside them says where they came from.
+
     Raises:
         BusyError: a source file was edited meanwhile, so that the copy is of no one state.
+        SpecError: a source file holds a secret.
     """
     files = package_files()
     name = hash_files(files.items())
     target = root.snapshots / name
     if target.is_dir():
         return name
+    origin = _harmless_origin(files)
     with suppress(FileExistsError), publishing_folder(target) as folder:
         _copy(files, folder, name)
+        (folder / root.origin(name).name).write_bytes(to_json(origin.to_plain()))
     return name
+
+
+def check_code(root: Root) -> None:
+    """Make sure that a snapshot could be taken, before anything is created.
+
+    Raises:
+        SpecError: a source file, or how it differs from its commit, holds a secret.
+    """
+    files = package_files()
+    if not (root.snapshots / hash_files(files.items())).is_dir():
+        _harmless_origin(files)
+
+
+def _harmless_origin(files: Mapping[str, Path]) -> Origin:
+    origin = find_origin(files)
+    refuse_secrets(secrets_in_code(files, origin.diff))
+    return origin
 
 
 def _copy(files: Mapping[str, Path], folder: Path, name: str) -> None:

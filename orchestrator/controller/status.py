@@ -52,10 +52,10 @@ def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
     now, today = file_time(root.path), code_hash()
     looks = {job.id: _look(root, job.id, found, now) for job in jobs}
     if found.memory is not None:
-        left = {job: look for job, look in looks.items() if job not in found.settled}
         done = {
             job: done_for_good(found.facts[job], found.seen, look.summary)
-            for job, look in left.items()
+            for job, look in looks.items()
+            if job not in found.settled
         }
         remember(root, found.memory, {job: known for job, known in done.items() if known})
     return [_row(root, job, found.statuses[job.id], looks[job.id], today) for job in jobs]
@@ -87,7 +87,8 @@ class _Look:
 def _look(root: Root, job: str, found: Survey, now: float) -> _Look:
     if job in found.settled:
         return _Look(found.settled[job].summary)
-    facts, journals = found.facts[job], read_journals(root.job(job))
+    facts = found.facts[job]
+    journals = read_journals(root.job(job), facts.discarded)
     summary = summarise(root, facts, journals)
     if found.statuses[job].state is not State.RUNNING:
         return _Look(summary)

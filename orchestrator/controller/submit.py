@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +19,8 @@ from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
 from orchestrator.jobs.processes import user_name
-from orchestrator.jobs.state import State
+from orchestrator.jobs.rules import with_more
+from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.submissions import (
     Submission,
     write_full,
@@ -27,6 +28,10 @@ from orchestrator.jobs.submissions import (
     write_refused,
     write_submitted,
 )
+from orchestrator.sweep.expand import Point
+
+EXCLUDE = "exclude"
+"""sbatch's option for nodes that a job must not get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,19 @@ class Due:
     name: str
     placement: Placement
     resources: Resources
+    avoid: tuple[str, ...] = ()
+    """Nodes of a cluster that it should not get."""
+
+    @classmethod
+    def of(cls, point: Point) -> Self:
+        """A point of a sweep, as it stands there."""
+        return cls(point.id, point.name, point.placement, point.resources)
 
     @property
     def shape(self) -> str:
         """What jobs of one submission have in common."""
-        return self.placement.model_dump_json() + self.resources.model_dump_json()
+        asked = self.placement.model_dump_json() + self.resources.model_dump_json()
+        return asked + ",".join(self.avoid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class Terms:
             revision["executor"],
             revision["max_parallel"],
             Path(revision["data_root"]),
-            None if cluster is None else ClusterProfile.from_plain(cluster),
+            None if cluster is None else ClusterProfile.from_record(cluster),
         )
 
 
@@ -71,8 +84,8 @@ def due_of_revision(revision: dict[str, Any]) -> list[Due]:
         Due(
             job["id"],
             job["name"],
-            Placement.from_plain(job["placement"]),
-            Resources.from_plain(job.get("resources", {})),
+            Placement.from_record(job["placement"]),
+            Resources.from_record(job.get("resources", {})),
         )
         for job in revision["jobs"]
     ]
@@ -80,7 +93,7 @@ def due_of_revision(revision: dict[str, Any]) -> list[Due]:
 
 def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
     """The submission of jobs of one shape."""
-    cluster = terms.cluster
+    cluster = terms.cluster and avoiding(terms.cluster, due[0].avoid)
     return Submission(
         executor=terms.executor,
         jobs=[one.id for one in due],
@@ -94,6 +107,21 @@ def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
         data_root=str(terms.data_root),
         owner=user_name(),
     )
+
+
+def avoiding(cluster: ClusterProfile, nodes: Sequence[str]) -> ClusterProfile:
+    """The profile with these nodes among those that sbatch is told to leave out."""
+    if not nodes:
+        return cluster
+    others = [own] if (own := cluster.extra.get(EXCLUDE)) else []
+    left_out = ",".join([*others, *nodes])
+    return cluster.model_copy(update={"extra": {**cluster.extra, EXCLUDE: left_out}})
+
+
+def remedied(due: Due, status: JobStatus, cluster: ClusterProfile | None) -> Due:
+    """The job with more of what its last starts lacked, and away from where they failed."""
+    resources = with_more(due.resources, status.remedies, cluster)
+    return replace(due, resources=resources, avoid=status.avoid if cluster else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +165,8 @@ class Submitter:
         """
         executor = executor_named(self.terms.executor, self.root)
         groups: dict[tuple[str, str], list[Due]] = {}
-        for one in due:
+        for asked in due:
+            one = remedied(asked, found.statuses[asked.id], self.terms.cluster)
             code = _code_to_go_on_with(self.root, one.id, found) or self.snapshot
             groups.setdefault((code, one.shape), []).append(one)
         drafts = [draft(members, self.terms, code) for (code, _), members in groups.items()]

@@ -75,13 +75,18 @@ class Facts(Mapping[str, JobFacts]):
 def survey(root: Root, ids: Collection[str]) -> Survey:
     """Look at the jobs named by ``ids``; writes nothing."""
     memory = recall(root)
-    settled = {job: known for job in ids if (known := memory.settled(job))}
+    standing = standing_orders(read_orders(root))
+    discarded = standing.discarded
+    settled = {
+        job: known
+        for job in ids
+        if (known := memory.settled(job)) and known.summary.attempts > discarded.get(job, 0)
+    }
     left = [job for job in ids if job not in settled]
     tokens = {token for job in left for token in memory.tokens.get(job, ())}
     submissions = _read_submissions(root, tokens, memory.recent)
-    standing = standing_orders(read_orders(root))
     seen, troubles = _observe(root, submissions)
-    facts = gather(root, left, submissions)
+    facts = gather(root, left, submissions, discarded)
     now = file_time(root.path)
     statuses = {
         job: JobStatus(job, State.DONE, settled[job].outcome)

@@ -1,19 +1,22 @@
 """The verb watch: observe, store what was seen, submit again what is due; repeated."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.controller.cancel import being_cancelled, cancel_again
+from orchestrator.controller.breaker import stop_fan_out, would_stop
+from orchestrator.controller.cancel import cancel_again, leaving
 from orchestrator.controller.select import Named, select
 from orchestrator.controller.submit import Due, Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.controller.trial import let_follow, passed
 from orchestrator.errors import BusyError, Unclear
 from orchestrator.executors import executor_named
 from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import MAY_BE_DUE, State
 from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import is_open, read_outcomes
 
@@ -22,8 +25,10 @@ SETTLED = (State.DONE, State.CANCELLED)
 
 def tend(root: Root, sweep: str) -> Survey:
     """One round over a launched sweep; takes the lease only if there is something to write."""
-    found = survey(root, list(_jobs_of(launched_revision(root, sweep))))
-    if not _has_work(root, found):
+    revision = launched_revision(root, sweep)
+    found = survey(root, list(_jobs_of(revision)))
+    most = revision.get("max_failures")
+    if not (_has_work(root, found) or passed(root, found) or would_stop(found, most)):
         return found
     with leased(root.lease, f"watch {sweep}") as lease:
         revision = launched_revision(root, sweep)  # a launch may have had the lease before
@@ -31,6 +36,7 @@ def tend(root: Root, sweep: str) -> Survey:
         settle(root)
         found = survey(root, list(jobs))
         store_ends(root, found)
+        found = _decide(root, sweep, found, revision.get("max_failures"))
         cancel_again(root, found)
         due = [jobs[job] for job, status in found.statuses.items() if status.due]
         if due:
@@ -40,6 +46,16 @@ def tend(root: Root, sweep: str) -> Survey:
             notes = (*handed.unclear, *handed.lacking(len(due)))
             found = replace(found, notes=notes)
     return found
+
+
+def _decide(root: Root, sweep: str, found: Survey, most: int | None) -> Survey:
+    """Let follow what waited for trial jobs, and hold what would only fail as others have."""
+    followed = passed(root, found)
+    if followed:
+        let_follow(root, followed)
+        found = survey(root, list(found.statuses))
+    stopped = stop_fan_out(root, sweep, found, most)
+    return survey(root, list(found.statuses)) if stopped else found
 
 
 def _jobs_of(revision: dict[str, Any]) -> dict[str, Due]:
@@ -86,8 +102,18 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
         found=found,
         settled=not notes and is_settled(found),
         patience=patience(root, found),
-        notes=tuple(dict.fromkeys([*notes, *told, *found.troubles])),
+        notes=tuple(dict.fromkeys([*notes, *told, *found.troubles, *_held(found)])),
     )
+
+
+def _held(found: Survey) -> list[str]:
+    """Why jobs are held, and how many."""
+    whys = Counter(
+        orders[-1].why
+        for job, orders in found.standing.holds.items()
+        if job in found.statuses and found.statuses[job].state in (*MAY_BE_DUE, State.QUEUED)
+    )
+    return [f"{count} job(s) held: {why}" for why, count in whys.items()]
 
 
 def patience(root: Root, found: Survey) -> float:
@@ -120,7 +146,7 @@ def _has_work(root: Root, found: Survey) -> bool:
     folders = [root.submission(s.token) for s in found.submissions]
     if any(is_open(folder) for folder in folders):
         return True
-    if being_cancelled(found):
+    if leaving(found):
         return True
     over = (Sight.ENDED, Sight.ABSENT)
     ends = {name for name, sighting in found.seen.items() if sighting.sight in over}

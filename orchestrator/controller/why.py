@@ -1,17 +1,20 @@
 """The verb why: what a job waits for, or how it ended, in a sentence, and what to do next."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from orchestrator.controller.origin import read_origin
 from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey, survey
+from orchestrator.errors import RootError
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sighting
 from orchestrator.jobs.facts import Attempt, Member
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.reasons import ADVICE, RULES
+from orchestrator.jobs.rules import ADVICE, RULES, rule_of
 from orchestrator.jobs.state import JobStatus, State
+from orchestrator.jobs.submissions import Submission
 
 NEXT = {
     State.DONE: "See: orchestrate results SWEEP",
@@ -34,7 +37,9 @@ def explain(root: Root, job: Named) -> list[str]:
     words = _WORDS.get(status.state, _plainly)(root, job, found)
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
-    return [*told, *_rule(status), *notes, _next(status).format(id=job.id[:8])]
+    start = _last_start(root, found.facts[job.id].attempts)
+    told += [*rule_in_words(found, job.id), *start, *notes]
+    return [*told, _next(status).format(id=job.id[:8])]
 
 
 def _next(status: JobStatus) -> str:
@@ -43,16 +48,32 @@ def _next(status: JobStatus) -> str:
     return NEXT[status.state]
 
 
-def _rule(status: JobStatus) -> list[str]:
+def _last_start(root: Root, attempts: Sequence[Attempt]) -> list[str]:
+    """Where the last start was and from which code, if that was recorded."""
+    if not attempts:
+        return []
+    last = attempts[-1]
+    try:
+        snapshot = Submission.read(root.submission(last.start.token)).snapshot
+        origin = read_origin(root, snapshot)
+    except (FileNotFoundError, RootError):
+        return []
+    return [f"Start {last.number}: on {last.start.host}, {origin}."] if origin else []
+
+
+def rule_in_words(found: Survey, job: str) -> list[str]:
     """What is done about this kind of end, how much of it is spent, and what a person can do."""
+    status = found.statuses[job]
     if status.kind not in RULES:
         return []
-    rule = RULES[status.kind]
+    members = found.facts[job].members
+    rule = rule_of(status.kind, members[-1].cluster if members else None)
     told = [f"{status.kind}: {rule.meaning}"]
     if status.state is State.FAILED:
         tries = f"{status.tries} of {rule.retries + 1} tries spent"
         told.append(tries if rule.retries else "a watch does not try such a job again")
-    return [f"{'; '.join(told)}.", f"Action: {rule.action}; {ADVICE[status.kind]}."]
+    waits = f", after {rule.back_off_s:g} s, then twice as long" if rule.back_off_s else ""
+    return [f"{'; '.join(told)}.", f"Action: {rule.action}{waits}; {ADVICE[status.kind]}."]
 
 
 def _plainly(root: Root, job: Named, found: Survey) -> str:

@@ -137,14 +137,13 @@ class Pool:
 
     def _obey(self, now: float) -> None:
         standing = standing_orders(read_orders(self.root))
-        cancelled = {i for i, job in enumerate(self.submission.jobs) if job in standing}
-        gone = list(self.waiting) if self.stopping else [i for i in self.waiting if i in cancelled]
-        for index in gone:
+        jobs = self.submission.jobs
+        for index in [i for i in self.waiting if self.stopping or standing.keeps(jobs[i])]:
             self.waiting.remove(index)
-            detail = "the pool was stopped" if self.stopping else "cancelled before it started"
+            detail = "the pool was stopped" if self.stopping else "withdrawn before it started"
             self.log.end(index, End(time.time(), started=False, detail=detail))
         for member in self.running:
-            if self.stopping or member.index in cancelled:
+            if self.stopping or jobs[member.index] in standing.cancels:
                 member.ask(now)
 
     def _free_place(self) -> tuple[str, ...] | None:

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("orchestrator", "model")
+SOURCES = (".py", ".typed")
+"""Endings of the files that count."""
 DECIDES_RESULTS = ("model", "orchestrator/worker")
 """Folders whose files can change what a job's result is."""
 
@@ -20,7 +22,7 @@ def package_files() -> dict[str, Path]:
         assert spec.submodule_search_locations is not None
         folder = Path(next(iter(spec.submodule_search_locations)))
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix in (".py", ".typed"):
+            if path.is_file() and path.suffix in SOURCES:
                 files[f"{package}/{path.relative_to(folder).as_posix()}"] = path
     return files
 

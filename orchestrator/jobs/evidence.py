@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import takewhile
 
 from orchestrator.jobs.facts import STOP_CODES, Attempt, End, Ending, JobFacts, Member
-from orchestrator.jobs.orders import Standing
+from orchestrator.jobs.orders import Order, Standing
 
 LIVE_S = 300.0
 """A heartbeat older than this no longer shows life."""
@@ -14,8 +14,6 @@ LATE_S = 60.0
 """So long what a worker wrote last may not be visible here, on a file system shared by machines."""
 IN_ORDER = (0, *STOP_CODES.values())
 """Exit codes of a worker that has said how it ended."""
-FRUITLESS_LIMIT = 5
-"""So many starts in a row from one and the same step are ended too early to be of use."""
 
 
 class Sight(StrEnum):
@@ -94,6 +92,19 @@ class Evidence:
         sighting = self.seen.get((member.token, member.index))
         return member.end or (sighting.end if sighting else None)
 
+    @property
+    def held(self) -> tuple[Order, ...]:
+        """The orders that hold it back without ending it."""
+        return self.standing.holds.get(self.job.id, ())
+
+    def counts(self, token: str) -> bool:
+        """Whether what became of a submission still counts against the job."""
+        return token not in self.standing.written_off.get(self.job.id, ())
+
+    def counted(self) -> list[SeenStart]:
+        """The starts that count against the job, oldest submission first."""
+        return [start for (token, _), start in self.starts().items() if self.counts(token)]
+
     def starts(self) -> dict[tuple[str, int], SeenStart]:
         """By token and index: every member, and attempts of members that nobody knows."""
         attempts = {(a.start.token, a.start.index): a for a in self.job.attempts}
@@ -143,7 +154,7 @@ class Evidence:
             start.attempt is None
             and start.end is not None
             and (start.end.by_place or (start.end.started and start.end.exit_code == 0))
-            for start in self.starts().values()
+            for start in self.counted()
         )
 
     def refusals(self) -> list[str]:
@@ -152,7 +163,8 @@ class Evidence:
         That a place was full says nothing of the job, and does not count.
         """
         newest = takewhile(lambda member: member.refused, reversed(self.job.members))
-        return [member.why_refused for member in newest if not member.full]
+        counted = (member for member in newest if self.counts(member.token))
+        return [member.why_refused for member in counted if not member.full]
 
     def late(self) -> Member | None:
         """A member that left in order on another machine a moment ago, and no file says so yet."""
@@ -171,10 +183,10 @@ class Evidence:
         members = self.job.members
         return members[-1].why_refused if members and members[-1].full else ""
 
-    def progresses(self) -> bool:
-        """Whether one of the last starts resumed beyond the one before it, or may have."""
-        starts = [attempt.from_step for attempt in self.job.attempts[-FRUITLESS_LIMIT:]]
-        return len(starts) < FRUITLESS_LIMIT or len(set(starts)) > 1
+    def progresses(self, starts: int) -> bool:
+        """Whether one of so many last starts resumed beyond the one before it, or may have."""
+        counted = [a.from_step for a in self.job.attempts if self.counts(a.start.token)]
+        return len(counted) < starts or len(set(counted[-starts:])) > 1
 
     def gained(self, start: SeenStart) -> bool:
         """Whether a start left a checkpoint beyond the step from which it went on."""
@@ -189,13 +201,18 @@ class Evidence:
         return next((m for m in reversed(self.job.members) if not m.refused), None)
 
     def last_start(self) -> SeenStart:
-        """The newest member's, if it failed before it claimed the job; else the last attempt."""
+        """The newest member's, if it failed before it claimed the job; else the last attempt.
+
+        None of it if the job is to begin afresh and has not done so.
+        """
         newest = self.newest_member()
-        if newest is not None:
+        afresh = self.job.id in self.standing.discarded
+        if newest is not None and (self.counts(newest.token) or not afresh):
             start = self.starts()[newest.token, newest.index]
             if start.attempt is None and start.failed:
                 return start
-        return self.last_attempt()
+        last = self.last_attempt()
+        return SeenStart() if last.attempt is not None and last.attempt.discarded else last
 
 
 def is_live(attempt: Attempt, end: End | None, now: float) -> bool:

@@ -6,8 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from orchestrator.config import ClusterProfile, Resources
 from orchestrator.errors import RootError
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.journal import History, Journal, fold, read_journal, read_start
@@ -19,6 +21,7 @@ STOP_CODES = {"SIGTERM": 75, "SIGUSR2": 79}
 """Exit codes of a worker that stopped neatly, by the signal that asked for it: 75 is EX_TEMPFAIL of
 sysexits.h; 79, beyond its range, says that the time given to the worker was about to end."""
 
+NONE_ASKED = Resources()
 _NEIGHBOUR = re.compile(
     r"connection (was |has been )?(closed|reset|refused|aborted)|by peer|peer closed|broken pipe"
     r"|gloo.*(timed out|timeout)|nccl (error|communicator)",
@@ -84,6 +87,8 @@ class Attempt:
     running: bool | None
     saved: int = -1
     """The step of the newest checkpoint that it left and that is still kept; -1: none is."""
+    discarded: bool = False
+    """Whether the job was ordered to begin afresh since: only its life counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,8 @@ class Member:
     restarts: bool = False
     """Whether its place may start it again by itself (requeue)."""
     why_refused: str = ""
+    resources: Resources = NONE_ASKED
+    cluster: ClusterProfile | None = None
     full: bool = False
     """Whether it was refused only because its place took no more at that time."""
 
@@ -134,6 +141,11 @@ class JobFacts:
     attempts: tuple[Attempt, ...] = ()
     members: tuple[Member, ...] = ()
 
+    @property
+    def discarded(self) -> int:
+        """The number of the last attempt of which nothing but its life counts; 0: all do."""
+        return max((one.number for one in self.attempts if one.discarded), default=0)
+
 
 def read_submissions(root: Root) -> list[Submission]:
     """Every submission, oldest first."""
@@ -142,9 +154,12 @@ def read_submissions(root: Root) -> list[Submission]:
 
 
 def gather(
-    root: Root, ids: Collection[str], submissions: Sequence[Submission]
+    root: Root,
+    ids: Collection[str],
+    submissions: Sequence[Submission],
+    discarded: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, JobFacts]:
-    """The facts of the jobs named by ``ids``."""
+    """The facts of the jobs named by ``ids``; ``discarded``: their last discarded attempts."""
     members: dict[str, list[Member]] = {job: [] for job in ids}
     for submission in submissions:
         if not members.keys() & set(submission.jobs):
@@ -153,32 +168,36 @@ def gather(
             if job in members:
                 members[job].append(member)
     return {
-        job: JobFacts(job, read_attempts(root.job(job)), tuple(found))
+        job: JobFacts(job, read_attempts(root.job(job), discarded.get(job, 0)), tuple(found))
         for job, found in members.items()
     }
 
 
-def read_attempts(folder: JobFolder) -> tuple[Attempt, ...]:
-    """The attempts on a job, oldest first.
+def read_attempts(folder: JobFolder, discarded: int = 0) -> tuple[Attempt, ...]:
+    """The attempts on a job, oldest first, those up to number ``discarded`` marked so.
 
     A file of an attempt that cannot be read counts as not there: one damaged job hides no other.
     """
     saved = folder.saved_steps()
-    found = (_attempt(folder.attempt(n), saved.get(n, -1)) for n in folder.attempt_numbers())
+    numbers = folder.attempt_numbers()
+    found = (
+        _attempt(folder.attempt(n), saved.get(n, -1), discarded=n <= discarded) for n in numbers
+    )
     return tuple(attempt for attempt in found if attempt is not None)
 
 
 def final_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
     """The attempt that made a job DONE: it finished or diverged, and no later one resumed below.
 
+    It was not discarded either.
+
     An attempt that was believed dead may say that it finished while its successor, which resumed
     lower, is still at it; then the successor's word counts, as it does in the fold.
     """
     for place, attempt in reversed(list(enumerate(attempts))):
         later = [one.from_step for one in attempts[place + 1 :] if one.from_step is not None]
-        if attempt.ending in (Ending.FINISHED, Ending.DIVERGED) and all(
-            start >= attempt.step for start in later
-        ):
+        over = attempt.ending in (Ending.FINISHED, Ending.DIVERGED) and not attempt.discarded
+        if over and all(start >= attempt.step for start in later):
             return attempt
     return None
 
@@ -188,7 +207,7 @@ def contributors(attempts: Sequence[Attempt]) -> list[Attempt]:
     last = final_attempt(attempts)
     found: list[Attempt] = []
     for attempt in reversed(attempts):
-        if last is None or attempt.number > last.number:
+        if last is None or attempt.number > last.number or attempt.discarded:
             continue
         if attempt is last or attempt.from_step is not None:
             found.append(attempt)
@@ -197,14 +216,18 @@ def contributors(attempts: Sequence[Attempt]) -> list[Attempt]:
     return found
 
 
-def read_history(folder: JobFolder) -> History:
+def read_history(folder: JobFolder, discarded: int = 0) -> History:
     """The folded journals of a job's attempts."""
-    return fold(read_journals(folder))
+    return fold(read_journals(folder, discarded))
 
 
-def read_journals(folder: JobFolder) -> list[Journal]:
-    """The journals of a job's attempts, oldest first; attempts without one are left out."""
-    found = (read_journal(folder.attempt(n).journal, n) for n in folder.attempt_numbers())
+def read_journals(folder: JobFolder, discarded: int = 0) -> list[Journal]:
+    """The journals of a job's attempts, oldest first; attempts without one are left out.
+
+    So are those up to number ``discarded``.
+    """
+    numbers = [number for number in folder.attempt_numbers() if number > discarded]
+    found = (read_journal(folder.attempt(n).journal, n) for n in numbers)
     return [journal for journal in found if journal is not None]
 
 
@@ -233,12 +256,14 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             restarts=submission.cluster is not None,
             why_refused=answer.get("why", ""),
             full=answer.get("full", False),
+            resources=submission.resources,
+            cluster=submission.cluster,
         )
         for index in range(len(submission.jobs))
     ]
 
 
-def _attempt(folder: AttemptFolder, saved: int) -> Attempt | None:
+def _attempt(folder: AttemptFolder, saved: int, *, discarded: bool) -> Attempt | None:
     """An attempt as its files tell; None when its folder was removed meanwhile."""
     heartbeat = _heartbeat(folder)
     if heartbeat is None:
@@ -257,6 +282,7 @@ def _attempt(folder: AttemptFolder, saved: int) -> Attempt | None:
         heartbeat=heartbeat,
         running=running,
         saved=saved,
+        discarded=discarded,
     )
 
 

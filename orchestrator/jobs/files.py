@@ -46,7 +46,7 @@ def checked(kind: type[Record], plain: dict[str, Any], path: Path) -> Record:
         RootError: it is damaged; its first fault is named.
     """
     try:
-        return kind.from_plain(plain)
+        return kind.from_record(plain)
     except ValidationError as error:
         first = error.errors()[0]
         raise damaged(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -66,6 +66,10 @@ class AttemptFolder:
         return self.path / STARTED
 
     @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
     def journal(self) -> Path:
         return self.path / JOURNAL
 
@@ -187,6 +191,10 @@ class Root:
     @property
     def snapshots(self) -> Path:
         return self.path / "snapshots"
+
+    def origin(self, snapshot: str) -> Path:
+        """Where the code of a snapshot came from; those of older programs lack it."""
+        return self.snapshots / snapshot / "origin.json"
 
     def dataset(self, name: str) -> Path:
         return self.path / "datasets" / f"{name}.json"

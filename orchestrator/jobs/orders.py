@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,7 +15,7 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import user_name
 
 SCHEMA = 1
-Kind = Literal["cancel", "lift"]
+Kind = Literal["cancel", "hold", "retry", "afresh", "lift"]
 
 
 class Order(Section):
@@ -29,10 +30,29 @@ class Order(Section):
     lifts: list[str] = Field(default_factory=list)
     """Ids of the orders that this one ends, for its jobs."""
     why: str = ""
+    tokens: list[str] = Field(default_factory=list)
+    """Of ``retry`` and ``afresh``: submissions whose starts count no more against their jobs."""
+    last: dict[str, int] = Field(default_factory=dict)
+    """Of ``afresh``: by job, the last attempt that is discarded; up to it only life counts."""
+    behind: list[str] = Field(default_factory=list)
+    """Of ``hold``: jobs that have to get somewhere first; then a watch lifts it by itself."""
 
 
-Standing = Mapping[str, tuple[Order, ...]]
-"""The orders that stand, by job."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the orders come to, by job. None of them is undone by being older than another."""
+
+    cancels: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)
+    """The cancel orders that no order lifted."""
+    holds: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)
+    written_off: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Tokens of the submissions whose starts spend no budget any more."""
+    discarded: Mapping[str, int] = field(default_factory=dict)
+    """Number of the last attempt whose results do not count."""
+
+    def keeps(self, job: str) -> tuple[Order, ...]:
+        """The orders that keep a job from being started."""
+        return (*self.cancels.get(job, ()), *self.holds.get(job, ()))
 
 
 def write_order(root: Root, order: Order) -> None:
@@ -62,12 +82,18 @@ def _read_order(path: Path) -> Order | None:
 
 
 def standing_orders(orders: Iterable[Order]) -> Standing:
-    """The cancel orders that no order lifted, by job."""
+    """What stands of all orders of a root."""
     orders = list(orders)
     lifted = {(job, gone) for order in orders for gone in order.lifts for job in order.jobs}
-    standing: dict[str, tuple[Order, ...]] = {}
+    found: dict[str, dict[str, tuple[Order, ...]]] = {"cancel": {}, "hold": {}}
+    written_off: dict[str, frozenset[str]] = {}
+    discarded: dict[str, int] = {}
     for order in orders:
         for job in order.jobs:
-            if order.what == "cancel" and (job, order.id) not in lifted:
-                standing[job] = (*standing.get(job, ()), order)
-    return standing
+            if order.what in found and (job, order.id) not in lifted:
+                found[order.what][job] = (*found[order.what].get(job, ()), order)
+            if order.tokens:
+                written_off[job] = written_off.get(job, frozenset()).union(order.tokens)
+            if job in order.last:
+                discarded[job] = max(discarded.get(job, 0), order.last[job])
+    return Standing(found["cancel"], found["hold"], written_off, discarded)

@@ -1,69 +1,11 @@
-"""Why a start failed, by the precedence of evidence, and what is done about it: two tables."""
+"""Why a start failed, by the precedence of evidence; a table makes kinds of words."""
 
 import re
 import signal
 from dataclasses import dataclass
 
 from orchestrator.jobs.facts import Attempt, End, RankError
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What is done about a class of failures.
-
-    ``retries``: so many further starts by ``watch``, those not counted that gained a checkpoint;
-    ``back_off_s``: how long it waits before the first, and twice as long before each one after;
-    ``action``: what would help; ``meaning``: what happened.
-    """
-
-    retries: int
-    back_off_s: float
-    action: str
-    meaning: str
-
-
-AGAIN, NODE, MEMORY, TIME, STOP = "again", "another node", "more memory", "more time", "stop"
-
-RULES = {
-    "gpu_memory": Rule(0, 0, MEMORY, "the memory of its GPU is too small for it"),
-    "memory": Rule(0, 0, MEMORY, "its node ended it for using more memory than it asked for"),
-    "gpu": Rule(2, 60, NODE, "a GPU, or the way between GPUs, failed"),
-    "neighbour": Rule(2, 60, AGAIN, "its ranks lost touch with each other"),
-    "files": Rule(3, 60, AGAIN, "its file system did not answer as it should"),
-    "disk": Rule(2, 600, AGAIN, "a file system is full, or a quota on it is used up"),
-    "import": Rule(0, 0, STOP, "what it needs is not installed, or does not fit its machine"),
-    "config": Rule(0, 0, STOP, "what it was asked to do makes no sense"),
-    "data": Rule(0, 0, STOP, "its dataset is missing, damaged, or another one"),
-    "exception": Rule(0, 0, STOP, "the worker raised an exception"),
-    "killed": Rule(2, 30, MEMORY, "killed with signal 9: out of memory, or by hand"),
-    "crashed": Rule(1, 10, AGAIN, "ended by a signal of its own making"),
-    "exit": Rule(0, 0, STOP, "ended with an exit code and no word"),
-    "vanished": Rule(2, 30, AGAIN, "its process is gone and left no record"),
-    # What places do is no failure: a job goes on until five starts in a row have gained nothing.
-    "time": Rule(4, 0, TIME, "its time was over"),
-    "node": Rule(4, 0, NODE, "its node or its pool was lost"),
-    "preempted": Rule(4, 0, AGAIN, "its place was given to others, or taken back"),
-}
-ADVICE = {
-    "gpu_memory": "set a smaller placement.micro_batch, or more placement.ranks",
-    "memory": "ask for more: resources.mem_gb_per_node; or set fewer placement.loader_workers",
-    "gpu": "if it comes back on one node, have that node looked at",
-    "neighbour": "if it comes back, look into the logs of the other ranks",
-    "files": "if it comes back, have the file system looked at",
-    "disk": "make room where the run root and the data lie",
-    "import": "mend the environment that the workers run in",
-    "config": "mend the sweep file",
-    "data": "mend the dataset; see: orchestrate data verify NAME",
-    "exception": "mend what its log shows",
-    "killed": "if nobody killed it, ask for more memory: resources.mem_gb_per_node",
-    "crashed": "if it comes back, mend what its log shows",
-    "exit": "mend what its log shows",
-    "vanished": "if it comes back, see what became of its node",
-    "time": "ask for more time: resources.time; or set fewer placement.checkpoint_minutes",
-    "node": "if it comes back on one node, have that node looked at",
-    "preempted": "set fewer placement.checkpoint_minutes, or ask for another resources.partition",
-}
-"""What a person can do about each kind of ``RULES``."""
+from orchestrator.jobs.rules import RULES
 
 RAISED, EXIT, SIGNAL, PLACE = "raised", "exit", "signal", "place"
 """How a start ended: a rank wrote its error; with a code; by a signal; by its place."""

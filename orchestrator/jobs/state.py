@@ -1,13 +1,15 @@
 """The state table: what a job is, from files, orders, one look at the places, and file time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from orchestrator.jobs.evidence import FRUITLESS_LIMIT, Evidence, Sight, Sightings, is_live
+from orchestrator.config.rules import Action
+from orchestrator.jobs.evidence import Evidence, SeenStart, Sight, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, Ending, JobFacts, Member, final_attempt
 from orchestrator.jobs.orders import Standing
-from orchestrator.jobs.reasons import RULES, reason_of, reason_of_place
+from orchestrator.jobs.reasons import reason_of, reason_of_place
+from orchestrator.jobs.rules import MEMORY, NODE, TIME, Rule, can_help, rule_of
 
 UNSTARTED_LIMIT = 3
 """So many places that ended before a worker claimed the job are no accident."""
@@ -42,7 +44,8 @@ class JobStatus:
 
     ``due_at``: when it will be due by itself, UTC epoch seconds, if that is not yet. ``kind``: the
     class of ``RULES`` that its last start fell under, and ``tries`` how many of that class's tries
-    are spent, where they are counted.
+    are spent, where they are counted. ``remedies``: what its next start needs more of than it was
+    launched with, once for each start that lacked it; ``avoid``: nodes that it should not get.
     """
 
     id: str
@@ -53,6 +56,8 @@ class JobStatus:
     due_at: float | None = None
     kind: str = ""
     tries: int = 0
+    remedies: tuple[Action, ...] = ()
+    avoid: tuple[str, ...] = ()
 
     @property
     def given_up(self) -> bool:
@@ -70,18 +75,18 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
         now: file time, UTC epoch seconds.
     """
     evidence = Evidence(job, standing, seen, now)
-    for row in _ROWS:
-        status = row(evidence)
-        if status is not None:
-            return status
-    lost, refusals = evidence.lost_places(), evidence.refusals()
-    reason = f"{lost} place(s) ended before a worker claimed it" if lost else ""
-    if refusals:
-        reason = f"refused: {refusals[0]}"
-    if words := evidence.lacks_room():
-        reason = f"waits to be submitted: {words}"
-    due = lost < UNSTARTED_LIMIT and len(refusals) < REFUSED_LIMIT
-    return JobStatus(job.id, State.PLANNED, reason=reason, due=due)
+    status = next(status for row in _ROWS if (status := row(evidence)) is not None)
+    if status.state not in MAY_BE_DUE:
+        return status
+    if evidence.held:
+        reason = "; ".join(word for word in (status.reason, evidence.held[-1].why) if word)
+        return replace(status, due=False, due_at=None, reason=f"held: {reason}")
+    lacked = [_lacked(evidence, start) for start in evidence.counted()]
+    return replace(
+        status,
+        remedies=tuple(action for action, _ in lacked if action in (MEMORY, TIME)),
+        avoid=tuple(dict.fromkeys(node for action, node in lacked if action is NODE and node)),
+    )
 
 
 def _done(e: Evidence) -> JobStatus | None:
@@ -113,7 +118,8 @@ def _meanwhile(attempt: Attempt | None) -> str:
 def _queued(e: Evidence) -> JobStatus | None:
     if e.sighted(Sight.WAITING):
         words = e.detail(Sight.WAITING) or "waits for a free place"
-        return JobStatus(e.job.id, State.QUEUED, reason=_stopping(e) or words)
+        leaving = _stopping(e) or ("is being withdrawn" if e.held else "")
+        return JobStatus(e.job.id, State.QUEUED, reason=leaving or words)
     return None
 
 
@@ -147,11 +153,13 @@ def _said_so_itself(member: Member, attempt: Attempt | None) -> bool:
 
 
 def _cancelled(e: Evidence) -> JobStatus | None:
-    orders = e.standing.get(e.job.id)
+    orders = e.standing.cancels.get(e.job.id)
     if orders:
         return JobStatus(e.job.id, State.CANCELLED, reason=f"by {orders[-1].who}")
     newest = e.newest_member()
-    end = e.end(newest) if newest is not None else None
+    if newest is None or e.held or not e.counts(newest.token):
+        return None
+    end = e.end(newest)
     if end is None or not end.cancelled:
         return None
     return JobStatus(e.job.id, State.CANCELLED, reason=end.detail)
@@ -163,9 +171,10 @@ def _preempted(e: Evidence) -> JobStatus | None:
         return None
     why = reason_of_place(start.end)
     reason = "stopped by a signal" if start.attempt.ending is Ending.STOPPED else why.text
-    if not e.progresses():
-        reason = f"{reason}; {FRUITLESS_LIMIT} starts in a row gained no checkpoint"
-    due = e.progresses()
+    starts = _rule(e, why.kind).retries + 1
+    due = e.progresses(starts)
+    if not due:
+        reason = f"{reason}; {starts} starts in a row gained no checkpoint"
     return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=due, kind=why.kind)
 
 
@@ -174,31 +183,63 @@ def _failed(e: Evidence) -> JobStatus | None:
     if not start.failed:
         return None
     reason = reason_of(start.attempt, start.end)
-    rule, tries = RULES[reason.kind], _tries(e, reason.kind)
-    wait = rule.back_off_s * 2 ** max(0, tries - 1)
-    again = rule.retries > 0 and tries <= rule.retries
-    due_at = start.over_since(e.now) + wait
-    return JobStatus(
-        e.job.id,
-        State.FAILED,
-        reason=reason.text,
+    failed = JobStatus(e.job.id, State.FAILED, reason=reason.text, kind=reason.kind)
+    if start not in e.counted():
+        return replace(failed, due=True)
+    rule, tries = _rule(e, reason.kind), _tries(e, reason.kind)
+    due_at = start.over_since(e.now) + rule.back_off_s * 2 ** max(0, tries - 1)
+    again = rule.retries > 0 and tries <= rule.retries and _can_help(e, rule)
+    return replace(
+        failed,
         due=again and e.now >= due_at,
         due_at=due_at if again and e.now < due_at else None,
-        kind=reason.kind,
         tries=tries,
     )
 
 
+def _planned(e: Evidence) -> JobStatus:
+    lost, refusals = e.lost_places(), e.refusals()
+    reason = f"{lost} place(s) ended before a worker claimed it" if lost else ""
+    if refusals:
+        reason = f"refused: {refusals[0]}"
+    if words := e.lacks_room():
+        reason = f"waits to be submitted: {words}"
+    due = lost < UNSTARTED_LIMIT and len(refusals) < REFUSED_LIMIT
+    return JobStatus(e.job.id, State.PLANNED, reason=reason, due=due)
+
+
 def _stopping(e: Evidence) -> str:
-    return "is being cancelled" if e.standing.get(e.job.id) else ""
+    if e.standing.cancels.get(e.job.id):
+        return "is being cancelled"
+    return ""
+
+
+def _rule(e: Evidence, kind: str) -> Rule:
+    """The rule where the job ran last."""
+    newest = e.newest_member()
+    return rule_of(kind, newest.cluster if newest else None)
+
+
+def _can_help(e: Evidence, rule: Rule) -> bool:
+    newest = e.newest_member()
+    return newest is None or can_help(rule.action, newest.resources, newest.cluster)
 
 
 def _tries(e: Evidence, kind: str) -> int:
     """Starts that failed for this kind of reason and gained no checkpoint, the newest included."""
     return sum(
         start.failed and not e.gained(start) and reason_of(start.attempt, start.end).kind == kind
-        for start in e.starts().values()
+        for start in e.counted()
     )
+
+
+def _lacked(e: Evidence, start: SeenStart) -> tuple[Action | None, str]:
+    """What would have helped a start that gained nothing, and the node on which it was."""
+    if e.gained(start) or not (start.failed or start.by_place):
+        return None, ""
+    failed = reason_of(start.attempt, start.end) if start.failed else None
+    reason = failed or reason_of_place(start.end)
+    return _rule(e, reason.kind).action, start.end.node if start.end else ""
 
 
 _ROWS: tuple[Callable[[Evidence], JobStatus | None], ...] = (
@@ -209,4 +250,5 @@ _ROWS: tuple[Callable[[Evidence], JobStatus | None], ...] = (
     _cancelled,
     _preempted,
     _failed,
+    _planned,
 )

@@ -17,8 +17,8 @@ from orchestrator.jobs.identity import IDENTITY_VERSION, reduced, restored
 from orchestrator.jobs.layout import Root
 
 SCHEMA = 1
-REVISION_SCHEMA = 2
-"""Of a sweep's revision; 1 had no cluster and no resources, which are then read as none."""
+REVISION_SCHEMA = 3
+"""Of a sweep's revision; 1 had no cluster and no resources, 2 no max_failures: read as none."""
 
 
 def locate_root(asked: str | None) -> Path:

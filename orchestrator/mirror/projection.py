@@ -66,7 +66,8 @@ class Subject:
     @property
     def saved(self) -> int:
         """The step of its newest checkpoint; -1 for none."""
-        return max((attempt.saved for attempt in self.facts.attempts), default=-1)
+        kept = (attempt.saved for attempt in self.facts.attempts if not attempt.discarded)
+        return max(kept, default=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,10 @@ class StudyMirror:
         if known is not None and known.mark.seen == seen:
             return known
         self._begin()
-        config, points = read_job(self._root, subject.facts.id), read_history(folder).points
+        config, points = (
+            read_job(self._root, subject.facts.id),
+            read_history(folder, subject.facts.discarded).points,
+        )
         one = project(subject, config, points)
         if known is not None and not known.mark.begins(one.points):
             self._remove(known.run)

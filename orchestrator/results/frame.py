@@ -11,6 +11,7 @@ from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending, final_attempt, read_attempts, read_history
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.store import read_job
 
 SCHEMA = 1
@@ -70,11 +71,12 @@ class Group:
 def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
     """The results of the jobs of a sweep's revision, in its order."""
     results = []
+    discarded = standing_orders(read_orders(root)).discarded
     for job in revision["jobs"]:
-        folder = root.job(job["id"])
-        final = final_attempt(read_attempts(folder))
+        folder, gone = root.job(job["id"]), discarded.get(job["id"], 0)
+        final = final_attempt(read_attempts(folder, gone))
         config = read_job(root, job["id"]).to_plain()
-        metrics = read_history(folder).last()
+        metrics = read_history(folder, gone).last()
         results.append(
             Result(job["id"], job["axes"], final.ending if final else None, metrics, config)
         )

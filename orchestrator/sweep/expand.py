@@ -68,6 +68,7 @@ class Sweep:
     question: str
     executor: str
     max_parallel: int | None
+    max_failures: int | None
     points: tuple[Point, ...]
     sources: tuple[Source, ...]
     overrides: tuple[str, ...]

@@ -58,6 +58,7 @@ def load_sweep(
         question=chain.owner("question")[0].question,
         executor=executor or chain.owner("executor")[0].executor,
         max_parallel=chain.owner("max_parallel")[0].max_parallel,
+        max_failures=chain.owner("max_failures")[0].max_failures,
         points=expand(Blueprint(base, blocks, layers, file)),
         sources=tuple(Source(document.name, document.text) for document in documents),
         overrides=tuple(overrides),

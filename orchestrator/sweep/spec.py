@@ -70,6 +70,9 @@ class SweepSpec(Section):
     here and there."""
     max_parallel: int | None = Field(default=None, ge=1)
     """Jobs of this sweep that may run at once; null leaves it to the place."""
+    max_failures: int | None = Field(default=5, ge=1)
+    """Jobs that may be given up for one kind of failure, if they are more than are done, before a
+    watch starts no further ones; null: any number."""
 
 
 def read_spec(document: Document, faults: Faults) -> SweepSpec | None:

@@ -42,16 +42,18 @@ def save(job: JobFolder, attempt: AttemptFolder, step: int, state: Mapping[str, 
             _remove(path)
 
 
-def load_newest(job: JobFolder) -> dict[str, Any] | None:
+def load_newest(job: JobFolder, discarded: int = 0) -> dict[str, Any] | None:
     """The newest sound checkpoint's state, on the CPU; damaged ones are passed over, aloud.
 
     Like a journal's points, a checkpoint counts only if no later attempt resumed below its step: an
-    attempt that was believed dead may have published it late.
+    attempt that was believed dead may have published it late. Those of attempts up to number
+    ``discarded`` do not count.
     """
     journals = read_journals(job)
     for folder in _newest_first(job):
         step, attempt = _step_and_attempt(folder)
-        if any(later.attempt > attempt and step > later.start for later in journals):
+        left = any(later.attempt > attempt and step > later.start for later in journals)
+        if left or attempt <= discarded:
             continue
         try:
             wanted = json.loads((folder / META).read_bytes())["sha256"]

@@ -15,15 +15,18 @@ from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.evidence import is_live
 from orchestrator.jobs.facts import Attempt, final_attempt, read_attempts, recorded_ends
-from orchestrator.jobs.files import publishing_folder, to_json
+from orchestrator.jobs.files import publishing_folder, read_record, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
-from orchestrator.jobs.orders import read_orders, standing_orders
+from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
 from orchestrator.jobs.store import read_job
 from orchestrator.jobs.submissions import Submission
+from orchestrator.worker.environment import read_environment
 from orchestrator.worker.place import Place
 
 WAIT_S = 120.0
+DISCARDED = "discarded"
+"""What ``started.json`` calls the last attempt that was discarded before this one."""
 RECORDED_PACKAGES = ("torch", "timm", "numpy", "pillow")
 RECORDED_VARIABLES = (
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
@@ -62,32 +65,45 @@ class Claim:
     def folder(self) -> JobFolder:
         return self.me.root.job(self.me.job)
 
+    @property
+    def discarded(self) -> int:
+        """The last attempt of which nothing counts, as rank 0 knew it when it claimed the job."""
+        found: int = read_record(self.attempt.started).get(DISCARDED, 0)
+        return found
+
 
 def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
     """Rank 0 takes the job; returns the attempt's folder, or why it leaves instead."""
     folder = me.root.job(me.job)
+    environment = to_json(read_environment())  # takes longest, so that it comes before the look
     while True:
-        attempts = read_attempts(folder)
-        why = reason_to_leave(me, place, attempts)
+        standing = standing_orders(read_orders(me.root))
+        discarded = standing.discarded.get(me.job, 0)
+        attempts = read_attempts(folder, discarded)
+        why = reason_to_leave(me, place, attempts, standing)
         if why:
             return why
         attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
         try:
             with publishing_folder(attempt.path) as draft:
-                (draft / attempt.started.name).write_bytes(to_json(_started(me, place, port)))
+                started = {**_started(me, place, port), DISCARDED: discarded}
+                (draft / attempt.environment.name).write_bytes(environment)
+                (draft / attempt.started.name).write_bytes(to_json(started))
         except FileExistsError:  # somebody was first: look again
             continue
         return attempt
 
 
-def reason_to_leave(me: Membership, place: Place, attempts: tuple[Attempt, ...]) -> str | None:
+def reason_to_leave(
+    me: Membership, place: Place, attempts: tuple[Attempt, ...], standing: Standing
+) -> str | None:
     """Why this worker must not start, or None."""
     if final_attempt(attempts):
         return "the job is done"
     if me.root.submission(me.submission.token).refused.exists():
         return "the submission counts as refused"
-    if standing_orders(read_orders(me.root)).get(me.job):
-        return "the job was cancelled"
+    if orders := standing.keeps(me.job):
+        return "the job was cancelled" if orders[0].what == "cancel" else "the job is held"
     if attempts and not me.began(attempts[-1], place.restart):
         last = attempts[-1]
         end = recorded_ends(me.root, last.start.token).get(last.start.index)

@@ -66,7 +66,7 @@ def train(claim: Claim, config: RunConfig, stop: StopFlag) -> Ending:
         trainer = Trainer.fresh(config, ranks, placement.micro_batch)
         per_epoch = steps_per_epoch(len(images), config.train)
         steps = per_epoch * config.train.epochs
-        saved = checkpoint.load_newest(claim.folder)
+        saved = checkpoint.load_newest(claim.folder, claim.discarded)
         if saved is not None:
             trainer.resume(saved)
         if not ranks.agree(trainer.step):

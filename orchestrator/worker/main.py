@@ -92,7 +92,9 @@ def _check_data(share: Claim, config: RunConfig) -> None:
     warning = compare_dataset(share.me.root, manifest)
     if warning:
         print(f"warning: {warning}")
-    for attempt in read_attempts(share.folder):
+    for attempt in read_attempts(share.folder, share.discarded):
+        if attempt.discarded:
+            continue
         before = attempt.start.facts.get("layout_hash", manifest.layout_hash)
         if before != manifest.layout_hash and share.folder.checkpoints.is_dir():
             raise DataError(

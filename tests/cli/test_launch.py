@@ -74,3 +74,48 @@ def test_a_launch_right_after_a_cancel_waits_for_it_and_goes_on(bench: Bench) ->
     bench.go("a")
     until(lambda: "1 DONE" in bench.orchestrate("status").stdout)
     assert len(bench.attempts_on(bench.id_of("a"))) == 2
+
+
+@pytest.mark.slow
+def test_fresh_tells_what_it_discards_and_asks_first(bench: Bench) -> None:
+    run_to_its_end(bench)
+    sweep = str(bench.folder / "s.yaml")
+
+    unasked = bench.orchestrate("launch", sweep, "--fresh", "older")
+    unknown = bench.orchestrate("launch", sweep, "--fresh", "zebra", "--yes")
+    attempts = len(bench.attempts_on(bench.id_of("a")))
+    agreed = bench.orchestrate("launch", sweep, "--fresh", "a", "--yes")
+    nothing = bench.orchestrate("launch", str(bench.sweep("d", name="t")), "--fresh", "all")
+
+    assert (unasked.returncode, unknown.returncode, attempts) == (1, 1, 1)
+    assert unasked.stdout.splitlines() == [
+        "2 of 3 begin afresh: a, c",
+        "Discard what they measured and saved? [y/N]: ",
+        "Nothing was discarded or launched (--yes discards without asking).",
+    ]
+    assert unknown.stderr.startswith("error: --fresh zebra: s has no such point. Write all")
+    assert "1 of 3 begin afresh: a\ns: 2 of 3 jobs submitted" in agreed.stdout
+    assert nothing.stdout.startswith("Nothing to discard: none of these jobs has measured")
+    until(lambda: len(bench.attempts_on(bench.id_of("a"))) == 2)
+
+
+@pytest.mark.slow
+def test_a_canary_says_who_waits_for_whom(bench: Bench) -> None:
+    told = bench.orchestrate("launch", str(bench.sweep("a", "b", "c")), "--canary").stdout
+
+    assert told.splitlines()[0].startswith("s: 1 of 3 jobs submitted")
+    assert "2 more wait until these have taken steps" in told
+    assert "by orchestrate watch s" in told
+
+
+@pytest.mark.slow
+def test_many_jobs_that_are_not_done_for_one_reason_are_one_line(bench: Bench) -> None:
+    for name in "abc":
+        bench.script(name, "claim", "fail no such layer")
+
+    told = bench.orchestrate("launch", str(bench.sweep("a", "b", "c")), "--wait").stdout
+
+    assert told.splitlines()[-2:] == [
+        "3 jobs are FAILED: ValueError: no such layer",
+        "3 of 3 jobs are not done. See: orchestrate why JOB",
+    ]

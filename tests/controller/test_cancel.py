@@ -63,7 +63,7 @@ def test_a_job_whose_place_did_not_hear_the_cancel_is_not_given_up_and_the_order
 
     found = survey(root, ["j"])
     assert found.statuses["j"].state is State.UNKNOWN
-    assert [order.what for order in found.standing["j"]] == ["cancel"]
+    assert [order.what for order in found.standing.cancels["j"]] == ["cancel"]
 
 
 def test_a_known_end_is_kept_when_its_job_is_cancelled(root: Root, place: FakePlace) -> None:

@@ -23,7 +23,7 @@ from orchestrator.controller.watch import is_settled, tend
 from orchestrator.errors import DataError, OrchestrateError, Refused, RootError, SpecError
 from orchestrator.executors import EXECUTORS
 from orchestrator.jobs.facts import JobFacts
-from orchestrator.jobs.reasons import RULES
+from orchestrator.jobs.rules import RULES
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.submissions import Submission
 from orchestrator.sweep.expand import Sweep

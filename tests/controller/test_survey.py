@@ -11,7 +11,7 @@ from orchestrator.controller.survey import ABSENT_S, ORPHAN_S, settle, store_end
 from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
 from orchestrator.jobs.facts import End, Ending, recorded_ends
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.reasons import RULES
+from orchestrator.jobs.rules import RULES
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.store import create_root
 from orchestrator.jobs.submissions import (

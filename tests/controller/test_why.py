@@ -8,6 +8,7 @@ import pytest
 from fakes.place import FakePlace, attempt
 from fakes.slurm import FakeSlurm, queue_line, submission, submitted
 
+from orchestrator.controller.origin import Origin
 from orchestrator.controller.select import Named
 from orchestrator.controller.why import NEXT, explain
 from orchestrator.jobs.evidence import Sight, Sighting
@@ -15,7 +16,7 @@ from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
-from orchestrator.jobs.reasons import ADVICE, RULES
+from orchestrator.jobs.rules import ADVICE, RULES
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import create_root
 
@@ -142,7 +143,33 @@ def test_a_failure_that_is_tried_again_tells_its_rule_and_when(
     pattern = rf"registers-8 .* is FAILED: {meaning}; a watch tries it again by itself{when}\."
     assert re.fullmatch(pattern, said)
     assert rule == f"killed: {meaning}; 1 of 3 tries spent."
-    assert action == f"Action: more memory; {ADVICE['killed']}."
+    assert action == f"Action: again, after 30 s, then twice as long; {ADVICE['killed']}."
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        (Origin(commit="3f2a" * 10), "commit 3f2a3f2a3f2a"),
+        (Origin(commit="3f2a" * 10, diff="-a"), "commit 3f2a3f2a3f2a with changes"),
+        (Origin(version="0.1.0"), "version 0.1.0"),
+        (Origin(why="no git"), "code of no known commit"),
+    ],
+)
+def test_where_the_last_start_was_and_what_code_it_ran_is_told_where_it_is_known(
+    root: Root, monkeypatch: pytest.MonkeyPatch, origin: Origin, words: str
+) -> None:
+    FakePlace(monkeypatch)
+    one = submission(JOB, executor="fake")
+    submitted(root, one, "h")
+    attempt(root, JOB, one, 1, Ending.STOPPED)
+    attempt(root, JOB, one, 2, Ending.FINISHED)
+    without = explain(root, NAME)
+    publish(root.origin(one.snapshot), to_json(origin.to_plain()))
+
+    said, start, step = explain(root, NAME)
+
+    assert start == f"Start 2: on node7, {words}."
+    assert [said, step] == without
 
 
 def test_a_new_job_is_planned_without_a_reason(root: Root) -> None:

@@ -15,6 +15,7 @@ from support.walks import (
     CONTROLLED,
     HEARD_S,
     LAUNCH,
+    OVER,
     WALKS,
     WATCH,
     Walk,
@@ -59,6 +60,35 @@ def test_a_launch_with_a_controller_that_is_killed_at_any_step_ends_in_one_contr
         assert scene.orchestrate(*CONTROLLED).code == 0, where
 
         assert (set(scene.asked().values()), scene.site.tenders()) == ({1}, 1), where
+
+
+@PACES
+def test_a_fresh_start_that_is_killed_at_any_step_discards_what_it_said_once_or_nothing(
+    scene: Scene, every: int
+) -> None:
+    scene.launch()
+    scene.works()
+    scene.states()
+    scene.keep()
+    fresh = (*LAUNCH, "--fresh", "a", "--fresh", "b", "--yes")
+    did = scene.orchestrate(*fresh).did
+    for number, step in enumerate(steps_of(did, every)):
+        scene.restore()
+        where = f"killed at {step}, {did[step]}"
+        assert scene.orchestrate(*fresh, at=step).code == -9, where
+        ordered = any(scene.root.orders.glob("[0-9]*.json"))
+        again = 2 if ordered else 1
+
+        for _ in range(2):
+            assert scene.orchestrate(*(LAUNCH, WATCH)[number % 2]).code in OVER, where
+            time.sleep(HEARD_S if "started" in where else 0)
+            scene.age_intents()
+        assert scene.launch().code == 0, where
+        scene.works()
+
+        assert set(scene.states().values()) == {"DONE"}, where
+        assert scene.asked() == {"a": again, "b": again, "c": 1}, where
+        assert scene.finished()[scene.job("a")] == again, where
 
 
 @pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.soak)])

@@ -64,7 +64,7 @@ class Bench:
     ranks: int
     workers: int = 0
 
-    def launch(self, **environment: str) -> subprocess.CompletedProcess[str]:
+    def launch(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         self.folder.mkdir(exist_ok=True)
         sweep = self.folder / "tiny.yaml"
         placement = {
@@ -77,7 +77,7 @@ class Bench:
         command = [sys.executable, "-m", "orchestrator.cli", "launch", str(sweep)]
         options = ["--root", str(self.root.path), "--data-root", str(self.data)]
         return subprocess.run(
-            [*command, *options],
+            [*command, *options, *words],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
@@ -230,6 +230,28 @@ def test_ranks_killed_again_and_again_at_random_end_with_the_same_bits(
     bench.launch()
     bench.wait()
 
+    assert bench.result() == calm(ranks)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_job_that_begins_afresh_goes_on_from_nothing_of_its_old_self_even_when_killed(
+    tmp_path: Path, digits: Path, calm: Any, ranks: int
+) -> None:
+    bench = Bench(tmp_path / "bench", digits, ranks)
+    bench.launch()
+    bench.wait()
+    moment = {"KILL_AT": "checkpoint published", "KILLED_ONCE": str(tmp_path / "killed")}
+
+    bench.launch("--fresh", "all", "--yes", PYTHONPATH=str(FAULTS), **moment)
+    bench.wait()
+    killed = [attempt.ending for attempt in read_attempts(bench.job)]
+    bench.launch()
+    bench.wait()
+
+    first, second, third = read_attempts(bench.job)
+    assert killed == [Ending.FINISHED, None]
+    assert (first.from_step, second.from_step, third.ending) == (-1, -1, Ending.FINISHED)
+    assert 0 < (third.from_step or 0) < first.step
     assert bench.result() == calm(ranks)
 
 

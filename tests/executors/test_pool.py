@@ -88,7 +88,7 @@ def test_a_cancel_order_withdraws_who_waits_and_stops_who_runs(bench: Bench) -> 
     log = bench.over(submission)
 
     assert (log.ended[0].exit_code, log.ended[0].by_place) == (75, True)
-    assert (log.ended[1].started, log.ended[1].detail) == (False, "cancelled before it started")
+    assert (log.ended[1].started, log.ended[1].detail) == (False, "withdrawn before it started")
     assert log.ended[2].exit_code == 0
     assert json.loads(bench.attempts("a")[0].exit.read_text())["end"] == "stopped"
     assert bench.attempts("b") == []

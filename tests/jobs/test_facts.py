@@ -23,6 +23,7 @@ from orchestrator.jobs.facts import (
 from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
+from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.processes import this_process
 from orchestrator.jobs.state import State, status_of
 from orchestrator.jobs.submissions import (
@@ -261,10 +262,10 @@ def test_a_damaged_job_has_a_state_and_hides_no_other(root: Root) -> None:
 
     facts = gather(root, ["damaged", "sound"], [submission])
     now = time.time()
-    states = {job: status_of(facts[job], {}, {}, now).state for job in facts}
+    states = {job: status_of(facts[job], Standing(), {}, now).state for job in facts}
 
     assert states == {"damaged": State.RUNNING, "sound": State.DONE}
-    late = status_of(facts["damaged"], {}, {}, now + 1000)
+    late = status_of(facts["damaged"], Standing(), {}, now + 1000)
     assert (late.state, late.due) == (State.UNKNOWN, False)
     assert read_history(root.job("damaged")).points == ()
 

@@ -18,7 +18,10 @@ def lift(order: Order, *jobs: str, time: float = 200.0) -> Order:
 def standing(root: Root, *orders: Order) -> dict[str, list[str]]:
     for order in orders:
         write_order(root, order)
-    return {job: [o.id for o in found] for job, found in standing_orders(read_orders(root)).items()}
+    return {
+        job: [o.id for o in found]
+        for job, found in standing_orders(read_orders(root)).cancels.items()
+    }
 
 
 def test_a_cancel_order_stands_for_its_jobs(root: Root) -> None:

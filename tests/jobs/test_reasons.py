@@ -7,7 +7,8 @@ import pytest
 from orchestrator.executors.last_words import last_line
 from orchestrator.executors.slurm_words import NOISE
 from orchestrator.jobs.facts import Attempt, End, RankError, Start
-from orchestrator.jobs.reasons import ADVICE, PATTERNS, RULES, STOP, Reason, reason_of
+from orchestrator.jobs.reasons import PATTERNS, Reason, reason_of
+from orchestrator.jobs.rules import ADVICE, RULES, STOP
 from orchestrator.worker.records import MESSAGE
 
 START = Start("t", 0, 0, 1.0, "h:b:1:1", "h", "c", {})

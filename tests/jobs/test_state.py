@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.jobs.evidence import FRUITLESS_LIMIT, LIVE_S, Sight, Sighting, Sightings, is_live
+from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, RankError, Start
-from orchestrator.jobs.orders import Order
-from orchestrator.jobs.reasons import RULES
+from orchestrator.jobs.orders import Order, Standing, standing_orders
+from orchestrator.jobs.rules import RULES
 from orchestrator.jobs.state import JobStatus, State, status_of
 
 NOW = 100_000.0
@@ -75,6 +75,9 @@ BY_SCANCEL = end(cancelled=True, detail="by bob with scancel")
 WITHDRAWN = end(started=False, cancelled=True)
 
 
+HOLD = Order(what="hold", jobs=["j"], why="trial jobs come first")
+RETRY = Order(what="retry", jobs=["j"], tokens=[FIRST])
+AFRESH = Order(what="afresh", jobs=["j"], tokens=[FIRST], last={"j": 1})
 REFUSED_FOR = Member(
     "t1", 0, "slurm", BEGAN, None, refused=True, end=None, why_refused="no such QOS"
 )
@@ -91,6 +94,7 @@ class Case:
     seen: Sighting | None = None
     """Of the newest member."""
     cancelled: bool = False
+    orders: Sequence[Order] = ()
     due: bool = False
     later: bool = False
     """Whether it will be due by itself, but not yet."""
@@ -98,11 +102,14 @@ class Case:
     outcome: str | None = None
 
     def status(self) -> JobStatus:
-        orders = {"j": (Order(who="ann", what="cancel", jobs=["j"]),)} if self.cancelled else {}
+        cancels = [Order(who="ann", what="cancel", jobs=["j"])] * self.cancelled
+        orders = standing_orders([*cancels, *self.orders])
         seen: Sightings = {}
         if self.seen:
             seen = {(self.members[-1].token, self.members[-1].index): self.seen}
-        facts = JobFacts("j", tuple(self.attempts), tuple(self.members))
+        gone = orders.discarded.get("j", 0)
+        marked = (replace(one, discarded=one.number <= gone) for one in self.attempts)
+        facts = JobFacts("j", tuple(marked), tuple(self.members))
         return status_of(facts, orders, seen, NOW)
 
 
@@ -476,6 +483,107 @@ def test_the_table_walks_every_state_in_the_order_of_the_rows() -> None:
     assert walked == list(State)
 
 
+ORDERED = [
+    Case("held", S.PLANNED, orders=[HOLD], reason="held: trial jobs come first"),
+    Case("held, its member withdrawn", S.PLANNED, [], [member(end=WITHDRAWN)], orders=[HOLD]),
+    Case("held while it waits", S.QUEUED, [], [member()], WAITS, orders=[HOLD], reason="withdrawn"),
+    Case("held while it runs", S.RUNNING, [LIVE], [member()], RUNS, orders=[HOLD]),
+    Case("held when done", S.DONE, [FINISHED], [member()], orders=[HOLD], outcome="finished"),
+    Case(
+        "held after a preemption",
+        S.PREEMPTED,
+        [STOPPED],
+        [member(end=LEFT)],
+        orders=[HOLD],
+        reason="held: stopped by a signal",
+    ),
+    Case("held and cancelled", S.CANCELLED, cancelled=True, orders=[HOLD], reason="by ann"),
+    Case("retried", S.FAILED, [WRONG], [member(end=EXIT_1)], orders=[RETRY], due=True),
+    Case(
+        "retried, and failed again",
+        S.FAILED,
+        twice(WRONG, WRONG),
+        [member(end=EXIT_1), member(SECOND, EXIT_1)],
+        orders=[RETRY],
+    ),
+    Case("retried before it claimed", S.FAILED, [], [member(end=EXIT_1)], orders=[RETRY], due=True),
+    Case("retried after a refusal", S.PLANNED, [], [REFUSED] * 5, orders=[RETRY], due=True),
+    Case("retried after scancel", S.PLANNED, [], [member(end=WITHDRAWN)], orders=[RETRY], due=True),
+    Case("retried while it runs", S.RUNNING, [LIVE], [member()], RUNS, orders=[RETRY]),
+    Case(
+        "retried when done",
+        S.DONE,
+        [FINISHED],
+        [member(end=LEFT)],
+        orders=[RETRY],
+        outcome="finished",
+    ),
+    Case("afresh", S.PLANNED, [FINISHED], [member(end=LEFT)], orders=[AFRESH], due=True),
+    Case(
+        "afresh after a failure",
+        S.PLANNED,
+        [WRONG],
+        [member(end=EXIT_1)],
+        orders=[AFRESH],
+        due=True,
+    ),
+    Case(
+        "afresh, its failure before a claim",
+        S.PLANNED,
+        [],
+        [member(end=EXIT_1)],
+        orders=[AFRESH],
+        due=True,
+    ),
+    Case("afresh, and alive after all", S.RUNNING, [LIVE], [member()], RUNS, orders=[AFRESH]),
+    Case("afresh, of unknown fate", S.UNKNOWN, [SILENT], [member()], orders=[AFRESH]),
+    Case(
+        "afresh, and done again",
+        S.DONE,
+        twice(FINISHED, FINISHED),
+        [member(end=LEFT), member(SECOND, LEFT)],
+        orders=[AFRESH],
+        outcome="finished",
+    ),
+    Case(
+        "afresh, and failed then",
+        S.FAILED,
+        twice(FINISHED, replace(WRONG, from_step=-1)),
+        [member(end=LEFT), member(SECOND, EXIT_1)],
+        orders=[AFRESH],
+    ),
+    Case(
+        "afresh, and stopped then",
+        S.PREEMPTED,
+        twice(FINISHED, STOPPED),
+        [member(end=LEFT), member(SECOND, LEFT)],
+        orders=[AFRESH],
+        due=True,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", ORDERED, ids=lambda case: case.fact)
+def test_orders_decide_what_is_due_and_what_counts(case: Case) -> None:
+    status = case.status()
+
+    assert (status.state, status.due, status.outcome) == (case.state, case.due, case.outcome)
+    assert case.reason in status.reason
+    assert not (case.orders == [HOLD] and (status.due or status.due_at))
+
+
+def test_what_a_retried_job_was_given_up_for_spends_no_budget_of_its_next_starts() -> None:
+    members = tuple(member(name, BY_9) for name in ("t1", "t2", "t3", "t4"))
+
+    def status(*spent: str) -> JobStatus:
+        standing = standing_orders([Order(what="retry", jobs=["j"], tokens=[*spent])])
+        return status_of(JobFacts("j", (), members), standing, {}, NOW + 10_000)
+
+    assert (status().tries, status().given_up) == (4, True)
+    assert (status("t1", "t2").tries, status("t1", "t2").due) == (2, True)
+    assert (status("t1", "t2", "t3", "t4").tries, status("t1", "t2", "t3", "t4").due) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("kind", "one"),
     [
@@ -504,7 +612,7 @@ def test_a_failure_is_due_until_the_budget_of_its_kind_is_spent(
         ]
         members = [member(name, one[1]) for name in names if one[1]]
         facts = JobFacts("j", tuple(attempts), tuple(members))
-        status = status_of(facts, {}, seen, NOW + 10_000)
+        status = status_of(facts, Standing(), seen, NOW + 10_000)
         assert (status.state, status.kind, status.tries) == (State.FAILED, kind, times)
         assert status.given_up is not status.due
         due.append(status.due)
@@ -517,7 +625,7 @@ def test_a_failure_is_due_after_a_while_that_doubles_with_each_of_its_kind() -> 
     names, ended = ("t1", "t2", "t3"), NOW - 5
     for times, wait in ((1, 30), (2, 60)):
         facts = JobFacts("j", (), tuple(member(name, BY_9) for name in names[:times]))
-        before, after = (status_of(facts, {}, {}, ended + wait + late) for late in (-1, 0))
+        before, after = (status_of(facts, Standing(), {}, ended + wait + late) for late in (-1, 0))
 
         assert (before.due, before.due_at, before.given_up) == (False, ended + wait, False)
         assert (after.due, after.due_at) == (True, None)
@@ -526,7 +634,7 @@ def test_a_failure_is_due_after_a_while_that_doubles_with_each_of_its_kind() -> 
 def test_an_end_in_the_future_by_a_clock_that_is_ahead_is_waited_for_no_longer() -> None:
     facts = JobFacts("j", (), (member("t1", end(signal=9, time=NOW + 3600)),))
 
-    assert status_of(facts, {}, {}, NOW).due_at == NOW + RULES["killed"].back_off_s
+    assert status_of(facts, Standing(), {}, NOW).due_at == NOW + RULES["killed"].back_off_s
 
 
 def test_a_start_that_gained_a_checkpoint_spends_no_budget() -> None:
@@ -536,7 +644,7 @@ def test_a_start_that_gained_a_checkpoint_spends_no_budget() -> None:
 
     def tries(attempts: Sequence[Attempt]) -> tuple[int, bool]:
         members = tuple(member(one.start.token, BY_9) for one in attempts)
-        status = status_of(JobFacts("j", tuple(attempts), members), {}, {}, NOW + 10_000)
+        status = status_of(JobFacts("j", tuple(attempts), members), Standing(), {}, NOW + 10_000)
         return status.tries, status.due
 
     assert tries(fruitful) == (1, True)
@@ -548,7 +656,9 @@ def test_a_start_that_gained_a_checkpoint_spends_no_budget() -> None:
 def test_what_says_stop_stops_whatever_was_gained() -> None:
     gained = replace(RAISED, from_step=10, saved=20)
 
-    status = status_of(JobFacts("j", (gained,), (member("t1", EXIT_1),)), {}, {}, NOW + 10_000)
+    status = status_of(
+        JobFacts("j", (gained,), (member("t1", EXIT_1),)), Standing(), {}, NOW + 10_000
+    )
 
     assert (status.kind, status.tries, status.given_up) == ("gpu_memory", 0, True)
 
@@ -563,7 +673,7 @@ def test_neither_preemptions_nor_failures_of_another_kind_spend_a_budget() -> No
 
     facts = JobFacts("j", tuple(attempts), tuple(members))
 
-    assert status_of(facts, {}, seen, NOW + 60) == JobStatus(
+    assert status_of(facts, Standing(), seen, NOW + 60) == JobStatus(
         "j",
         State.FAILED,
         reason=RULES["vanished"].meaning,
@@ -591,10 +701,10 @@ def test_neither_preemptions_nor_failures_of_another_kind_spend_a_budget() -> No
 def test_why_a_place_ended_a_start_has_a_kind_too(how: dict[str, Any], kind: str) -> None:
     facts = JobFacts("j", (STOPPED,), (member("t1", end(by_place=True, **how)),))
 
-    status = status_of(facts, {}, {}, NOW)
+    status = status_of(facts, Standing(), {}, NOW)
 
     assert (status.state, status.kind, status.due) == (State.PREEMPTED, kind, True)
-    assert RULES[kind].retries + 1 == FRUITLESS_LIMIT
+    assert RULES[kind].retries
 
 
 def test_an_attempt_is_live_until_something_proves_that_it_is_not() -> None:
@@ -652,12 +762,21 @@ sightings = st.dictionaries(
     st.tuples(tokens, st.just(0)),
     st.one_of(st.just(WAITS), st.just(RUNS), st.builds(Sighting, st.just(Sight.ENDED), ends)),
 )
-standings = st.sampled_from([{}, {"j": (Order(who="ann", what="cancel", jobs=["j"]),)}])
+standings = st.lists(
+    st.builds(
+        Order,
+        who=st.just("ann"),
+        what=st.sampled_from(["cancel", "hold", "retry", "afresh"]),
+        jobs=st.just(["j"]),
+        tokens=st.lists(st.sampled_from([FIRST, SECOND]), max_size=2),
+    ),
+    max_size=2,
+).map(standing_orders)
 
 
 @given(some_attempts, some_members, sightings, standings)
 def test_a_live_attempt_is_never_anything_but_done_or_running(
-    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Standing
 ) -> None:
     facts = JobFacts("j", (*attempts, attempt("t9", len(attempts) + 1)), tuple(members))
 
@@ -669,7 +788,7 @@ def test_a_live_attempt_is_never_anything_but_done_or_running(
 
 @given(some_attempts, some_members, sightings, standings)
 def test_an_unanswered_member_never_becomes_due(
-    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Standing
 ) -> None:
     facts = JobFacts("j", tuple(attempts), (member("t9"), *members))
 
@@ -681,14 +800,14 @@ def test_an_unanswered_member_never_becomes_due(
 
 @given(some_attempts, some_members, sightings, standings)
 def test_nothing_is_due_against_a_standing_order_or_beside_a_start_under_way(
-    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Any
+    attempts: list[Attempt], members: list[Member], seen: Sightings, standing: Standing
 ) -> None:
     facts = JobFacts("j", tuple(attempts), tuple(members))
 
     status = status_of(facts, standing, seen, NOW)
 
     if status.due:
-        assert not standing
+        assert not standing.keeps("j")
         assert status.state in (State.PREEMPTED, State.FAILED, State.PLANNED)
         sights = {
             seen[m.token, m.index].sight
@@ -702,7 +821,7 @@ def test_what_keeps_ending_well_before_its_worker_claims_the_job_is_given_up() -
     for times, due in ((2, True), (3, False)):
         members = tuple(member(f"t{n}", LEFT) for n in range(times))
 
-        status = status_of(JobFacts("j", (), members), {}, {}, NOW)
+        status = status_of(JobFacts("j", (), members), Standing(), {}, NOW)
 
         assert (status.state, status.due) == (State.PLANNED, due)
         assert status.reason == f"{times} place(s) ended before a worker claimed it"
@@ -710,9 +829,9 @@ def test_what_keeps_ending_well_before_its_worker_claims_the_job_is_given_up() -
 
 def test_what_is_refused_again_and_again_is_given_up_with_the_places_words() -> None:
     for times, due in ((1, True), (4, True), (5, False)):
-        status = status_of(JobFacts("j", (), (REFUSED_FOR,) * times), {}, {}, NOW)
+        status = status_of(JobFacts("j", (), (REFUSED_FOR,) * times), Standing(), {}, NOW)
 
         assert (status.state, status.due) == (State.PLANNED, due)
         assert status.reason == "refused: no such QOS"
     taken = (*(REFUSED_FOR,) * 5, member("t9", NEVER_STARTED))
-    assert status_of(JobFacts("j", (), taken), {}, {}, NOW).due
+    assert status_of(JobFacts("j", (), taken), Standing(), {}, NOW).due

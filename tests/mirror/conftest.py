@@ -17,6 +17,7 @@ from orchestrator.jobs.facts import Ending, gather, read_submissions
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.probes import probe_file
 from orchestrator.jobs.state import status_of
 from orchestrator.jobs.store import create_root, write_job
@@ -100,7 +101,9 @@ class Lab:
     def subjects(self) -> list[Subject]:
         facts = gather(self.root, self.jobs.values(), read_submissions(self.root))
         return [
-            Subject(name, self.study, ("s",), 0, facts[job], status_of(facts[job], {}, {}, 0.0))
+            Subject(
+                name, self.study, ("s",), 0, facts[job], status_of(facts[job], Standing(), {}, 0.0)
+            )
             for name, job in self.jobs.items()
         ]
 

@@ -69,6 +69,8 @@ WALKS = {
     "a first launch": Walk(nothing_yet, LAUNCH, {"a": 1, "b": 1, "c": 1}),
     "a launch after others": Walk(one_of_each, LAUNCH, {"a": 2, "b": 2, "c": 1, "d": 1, "e": 1}),
     "a launch of what was cancelled": Walk(cancelled_and_failed, LAUNCH, {"a": 2, "b": 2, "c": 1}),
+    "a launch with trial jobs": Walk(nothing_yet, (*LAUNCH, "--canary"), {"a": 1, "b": 1, "c": 1}),
+    "a retry": Walk(cancelled_and_failed, ("retry", "s"), {"a": 2, "b": 2, "c": 1}),
     "a watch": Walk(one_of_each, WATCH, {"a": 2, "b": 2, "c": 1, "d": 1, "e": 1}),
 }
 

@@ -67,6 +67,19 @@ def test_what_an_attempt_published_after_a_later_one_resumed_below_it_does_not_c
     assert checkpoint.load_newest(job)["step"] == 50
 
 
+def test_what_a_discarded_attempt_saved_is_not_resumed_and_goes_with_the_first_save_after_it(
+    job: JobFolder,
+) -> None:
+    for attempt, step in ((1, 50), (1, 60), (2, 70)):
+        save(job, attempt, step)
+
+    assert checkpoint.load_newest(job, discarded=2) is None
+    assert checkpoint.load_newest(job, discarded=1)["step"] == 70
+    save(job, 3, 10)
+    assert checkpoint.load_newest(job, discarded=2)["step"] == 10
+    assert [p.name for p in job.checkpoints.iterdir()] == ["003-000000010"]
+
+
 def test_only_the_newest_two_are_kept(job: JobFolder) -> None:
     for step in (5, 10, 15, 20):
         save(job, 1, step)

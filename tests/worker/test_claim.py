@@ -11,7 +11,7 @@ from orchestrator.jobs.layout import AttemptFolder
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.submissions import write_refused
 from orchestrator.worker import claim as claiming
-from orchestrator.worker.claim import Membership, claim, wait_for_claim
+from orchestrator.worker.claim import Claim, Membership, claim, wait_for_claim
 from orchestrator.worker.place import Place
 from orchestrator.worker.records import write_exit
 
@@ -97,6 +97,36 @@ def test_a_cancelled_job_is_not_claimed_until_the_order_is_lifted(member: Submit
     assert claim(me, ALONE, 1) == "the job was cancelled"
     write_order(me.root, Order(what="lift", jobs=[me.job], lifts=[order.id]))
     assert claim(me, ALONE, 1).number == 1
+
+
+def test_a_held_job_is_not_claimed(member: Submit) -> None:
+    me = member()
+    write_order(me.root, Order(what="hold", jobs=[me.job]))
+
+    assert claim(me, ALONE, 1) == "the job is held"
+
+
+def test_a_job_that_is_done_and_to_begin_afresh_is_claimed_once_and_knows_what_to_discard(
+    member: Submit,
+) -> None:
+    write_exit(claim(member(), ALONE, 1), Ending.FINISHED)
+    me = member()
+    write_order(me.root, Order(what="afresh", jobs=[me.job], last={me.job: 1}))
+
+    second = claim(me, ALONE, 2)
+
+    assert isinstance(second, AttemptFolder)
+    assert Claim(me, ALONE, second, None).discarded == 1
+    write_exit(second, Ending.FINISHED)
+    assert claim(member(), ALONE, 3) == "the job is done"
+
+
+def test_a_job_that_is_alive_is_not_claimed_because_it_is_to_begin_afresh(member: Submit) -> None:
+    me = member()
+    claim(me, ALONE, 1)
+    write_order(me.root, Order(what="afresh", jobs=[me.job], last={me.job: 1}))
+
+    assert "attempt 1 is running" in claim(member(), ALONE, 2)
 
 
 def test_a_worker_of_a_refused_submission_leaves(member: Submit) -> None:

@@ -1,0 +1,57 @@
+"""Which jobs of a sweep are to begin afresh, by what a user types."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.controller.launch import UNDER_WAY, codes_of
+from orchestrator.controller.survey import Survey, survey
+from orchestrator.errors import SpecError
+from orchestrator.jobs.code import code_hash
+from orchestrator.jobs.state import State
+from orchestrator.jobs.store import open_root
+from orchestrator.sweep.expand import Point, Sweep
+
+ALL, OLDER = "all", "older"
+SHORTEST_PREFIX = 4
+
+
+def to_begin_afresh(sweep: Sweep, root_path: Path, words: Sequence[str]) -> dict[str, str]:
+    """Names by id of the sweep's jobs that ``words`` mean and that have something to discard.
+
+    Raises:
+        SpecError: a word means no point of the sweep, or a job that runs or waits.
+    """
+    if not (root_path / "root.json").is_file():
+        return {}
+    found = survey(open_root(root_path), [point.id for point in sweep.points])
+    chosen: dict[str, str] = {}
+    for word in words:
+        points = [point for point in sweep.points if _is_meant(word, point, found)]
+        if not points and word not in (ALL, OLDER):
+            raise SpecError(
+                f"--fresh {word}: {sweep.name} has no such point. Write {ALL}, {OLDER}, the name "
+                f"of a point such as {sweep.points[0].name}, or the beginning of a job's id."
+            )
+        chosen |= {point.id: point.name for point in points}
+    busy = [name for job, name in chosen.items() if found.statuses[job].state in UNDER_WAY]
+    if busy and not {ALL, OLDER} & {*words}:
+        raise SpecError(
+            f"--fresh: {', '.join(busy)} runs or waits. Cancel first: orchestrate cancel "
+            f"{sweep.name}/{busy[0]}"
+        )
+    return {job: name for job, name in chosen.items() if _has_something(found, job)}
+
+
+def _is_meant(word: str, point: Point, found: Survey) -> bool:
+    if word == ALL:
+        return True
+    if word == OLDER:
+        done = found.statuses[point.id].state is State.DONE
+        return done and not codes_of(found, point.id) <= {code_hash()}
+    return word == point.name or (len(word) >= SHORTEST_PREFIX and point.id.startswith(word))
+
+
+def _has_something(found: Survey, job: str) -> bool:
+    """Whether it has started, and is not at it now."""
+    idle = found.statuses[job].state not in UNDER_WAY
+    return idle and any(not attempt.discarded for attempt in found.facts[job].attempts)
