@@ -53,14 +53,18 @@ def mishaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mishaps:
     return made
 
 
-FAULTS = [(command, fault) for command, faults in ERRORS.items() for fault in faults]
+FAULTS = [
+    *(((command,), fault) for command, faults in ERRORS.items() for fault in faults),
+    *((("squeue", "sacct"), fault) for fault in ("down", "slow", "half and failing", "cut")),
+]
 
 
-@pytest.mark.parametrize(("command", "fault"), FAULTS)
+@pytest.mark.parametrize(("commands", "fault"), FAULTS, ids=lambda what: f"{what}")
 def test_a_command_that_errs_changes_nothing_about_what_lives_and_starts_nothing_twice(
-    mishaps: Mishaps, command: str, fault: str
+    mishaps: Mishaps, commands: tuple[str, ...], fault: str
 ) -> None:
-    mishaps.rounds.site.errs(command, fault)
+    for command in commands:
+        mishaps.rounds.site.errs(command, fault)
     for _ in range(3):
         mishaps.is_told_truly()
         mishaps.somebody_watches()

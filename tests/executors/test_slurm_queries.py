@@ -242,6 +242,6 @@ def test_sacct_is_told_since_when_and_of_which_arrays_or_names(slurm: FakeSlurm)
 
 
 def test_every_member_of_this_user_counts_against_its_limit(slurm: FakeSlurm) -> None:
-    slurm.answer("squeue.me", "1_0", "1_1", "44")
+    slurm.answer("squeue.me", "o-abc", "o-abc", "my other job")
 
-    assert my_members() == 3
+    assert my_members() == ["o-abc", "o-abc", "my other job"]

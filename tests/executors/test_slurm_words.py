@@ -14,7 +14,7 @@ from orchestrator.executors.slurm_words import (
     limit_in,
     reason_in_words,
 )
-from orchestrator.jobs.evidence import Sightings
+from orchestrator.jobs.evidence import LATE_S, Sightings
 from orchestrator.jobs.facts import Attempt, Ending, JobFacts, Member, Start
 from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.rules import RULES
@@ -73,7 +73,7 @@ def _status(
     start = Start(token, index, 0, BEGAN + 5, ELSEWHERE, "node1", "c0de", {})
     attempts = (Attempt(1, start, -1, ending, 7, (), ENDED - 10, None),) if attempt else ()
     member = Member(token, index, "slurm", BEGAN, "7@alpha", refused=False, end=None, restarts=True)
-    return status_of(JobFacts(job, attempts, (member,)), Standing(), seen, ENDED)
+    return status_of(JobFacts(job, attempts, (member,)), Standing(), seen, ENDED + LATE_S)
 
 
 def test_every_state_of_the_manual_has_a_meaning_and_the_table_here_walks_them_all() -> None:

@@ -131,6 +131,12 @@ class Mishaps:
         self.rounds.site.errs(command, fault)
         return f"{command} is {fault}"
 
+    def everything_breaks(self) -> str:
+        for command in ERRORS:
+            self.wrong[command] = "down"
+            self.rounds.site.errs(command, "down")
+        return "SLURM is down"
+
     def all_is_mended(self) -> str:
         self.wrong.clear()
         self.rounds.site.mended()
@@ -281,6 +287,7 @@ ACTS: dict[Callable[[Mishaps], str], int] = {
     Mishaps.one_is_cancelled: 1,
     Mishaps.one_is_forgotten: 2,
     Mishaps.something_breaks: 4,
+    Mishaps.everything_breaks: 1,
     Mishaps.all_is_mended: 2,
     Mishaps.time_passes: 5,
     Mishaps.somebody_watches: 5,
