@@ -8,8 +8,8 @@ same stub scheduler, whose every answer takes ``--delay`` seconds. A story has t
 status, unchanged relaunch, end of all jobs, status, relaunch; stories are told ``--repeats`` times,
 competitors alternating, after one of a few jobs that counts for nothing. Prints for each step the
 best and the median time, processor seconds, calls of the scheduler and members submitted; the files
-that a launch left per job; and ratios of the peers to ours. Then what ours costs by itself in a
-root of ended jobs, with strace, where there is one, down to system calls.
+that a launch left per job; ratios of the peers to ours; and where a peer is ahead. Then what ours
+costs by itself in a root of ended jobs, with strace, where there is one, down to system calls.
 
 The peers live in an environment of their own; without ``--peers-python`` one is made and removed.
 A peer that is not there, or cannot do a step, is told with the reason.
@@ -31,7 +31,7 @@ from peers.measure import Competitor
 from peers.ours import Ours
 from peers.story import Told, tell, together
 from peers.submitit_ import Submitit, SubmititInALoop
-from peers.table import lines, plain
+from peers.table import bars, behind, lines, plain
 
 from orchestrator.worker.data.digits import prepare_digits
 
@@ -53,6 +53,8 @@ def main() -> None:
         competitors = [ours, *_peers(python, found)]
         by = _measure(competitors, folder / "stories", asked)
         print(f"peers: {found}\n" + "\n".join(lines(by)))
+        print("bars of ours\n" + "\n".join(bars(by)))
+        print("where a peer is ahead of ours\n" + ("\n".join(behind(by)) or "  nowhere"))
         alone = measure_alone(ours, folder / "alone", jobs=asked.many, new=asked.jobs)
         print("ours by itself\n" + json.dumps(alone, indent=1))
     if asked.json:

@@ -82,3 +82,48 @@ def _plain(one: Measured | Missing) -> dict[str, object]:
     if one.files:
         found["files"] = asdict(one.files)
     return found
+
+
+def bars(by: By) -> Iterator[str]:
+    """Whether ours keeps within what it promises, at the numbers of jobs that were measured."""
+    fewer, more = min(by), max(by)
+    for jobs, step, most_s in (
+        (fewer, "launch", 5.0),
+        (more, "relaunch while waiting", 3.0),
+        (more, "relaunch when ended", 3.0),
+        (more, "status while waiting", 1.0),
+        (more, "status when ended", 1.0),
+    ):
+        one = by[jobs][OURS][step]
+        assert isinstance(one, Measured), "ours can do every step"
+        again = one.last.submitted if "relaunch" in step else 0
+        kept = "kept" if one.seconds < most_s and not again else "MISSED"
+        submitted = f", {again} submitted" if "relaunch" in step else ""
+        yield f"  {kept:<6} {step}, {jobs:,} jobs: {one.seconds:.2f} of {most_s:g} s{submitted}"
+
+
+def behind(by: By) -> Iterator[str]:
+    """In what a competitor did better than ours, of time, calls and files."""
+    for jobs, competitors in by.items():
+        for name, told in competitors.items():
+            for step in STEPS:
+                ours, one = competitors[OURS][step], told[step]
+                if isinstance(ours, Measured) and isinstance(one, Measured):
+                    for words in _better(one, ours):
+                        yield f"  {name}, {step}, {jobs:,} jobs: {words}"
+
+
+def _better(one: Measured, ours: Measured) -> Iterator[str]:
+    if one.last.submitted != ours.last.submitted:
+        return  # it did other work
+    pairs = {
+        "seconds": (one.seconds, ours.seconds),
+        "calls": (sum(one.last.calls.values()), sum(ours.last.calls.values())),
+    }
+    if one.files and ours.files:
+        pairs["files"] = (one.files.files, ours.files.files)
+        pairs["inodes"] = (one.files.inodes, ours.files.inodes)
+        pairs["bytes"] = (one.files.bytes, ours.files.bytes)
+    for what, (theirs, own) in pairs.items():
+        if theirs < own:
+            yield f"{theirs:,.5g} {what}, ours {own:,.5g}"
