@@ -10,7 +10,7 @@ from orchestrator.cli.options import root_option
 @click.command()
 @click.argument("name", metavar="STUDY|SWEEP")
 @click.argument("file", metavar="FILE.tar.gz", type=click.Path(path_type=Path))
-@click.option("--checkpoints", is_flag=True, help="With each job's newest checkpoint.")
+@click.option("--checkpoints", is_flag=True, help="With each job's newest checkpoint and weights.")
 @root_option
 def export(name: str, file: Path, checkpoints: bool, root_path: Path) -> None:
     """Write all that was asked and measured in a study to one file, for another run root.

@@ -21,6 +21,7 @@ from orchestrator.jobs.probes import probes_by_step
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import read_job, revisions_of, sweep_names
 from orchestrator.jobs.submissions import Submission, is_open, outcomes_record
+from orchestrator.jobs.weights import saved_in
 
 LOG_KEPT = 256 * 1024
 """Bytes of each rank's log: the last ones."""
@@ -132,15 +133,17 @@ def _add_job(packer: Packer, name: str, folder: JobFolder, *, checkpoints: bool)
     for number in folder.attempt_numbers():
         attempt, inside = folder.attempt(number), f"{name}/attempts/{number:03d}"
         # The journal last: it then has all that the exit speaks of.
-        for path in (attempt.started, attempt.exit, *attempt.errors(), attempt.journal):
+        records = (attempt.started, attempt.environment, attempt.exit, *attempt.errors())
+        for path in (*records, attempt.journal):
             packer.add_file(f"{inside}/{path.name}", path)
         for path in sorted(attempt.path.glob("rank*.log")):
             packer.add_file(f"{inside}/{path.name}", path, last=LOG_KEPT)
     for path in probes_by_step(folder.probes).values():
         packer.add_file(f"{name}/probes/{path.name}", path)
-    if checkpoints and (newest := folder.newest_checkpoint()):
-        for path in sorted(newest.iterdir()):
-            packer.add_file(f"{name}/checkpoints/{newest.name}/{path.name}", path)
+    for kept in (folder.checkpoints, folder.weights) if checkpoints else ():
+        for newest in saved_in(kept)[-1:]:
+            for path in sorted(newest.path.iterdir()):
+                packer.add_file(f"{name}/{kept.name}/{newest.path.name}/{path.name}", path)
 
 
 def _add_submission(packer: Packer, root: Root, one: Submission, ends: Ends) -> None:

@@ -40,10 +40,12 @@ NAMES = tuple(
         rf"{_SUBMISSION}/(intent|submitted|refused|outcomes-001)\.json",
         rf"{_SUBMISSION}/logs/{_NAME}\.log",
         rf"{_JOB}/job\.json",
-        rf"{_JOB}/attempts/[0-9]+/(started\.json|exit\.json|journal\.jsonl)",
+        rf"{_JOB}/attempts/[0-9]+/(started|environment|exit)\.json",
+        rf"{_JOB}/attempts/[0-9]+/journal\.jsonl",
         rf"{_JOB}/attempts/[0-9]+/rank[0-9]+\.(error\.json|log)",
         rf"{_JOB}/probes/[0-9]+-[0-9]+\.npz",
         rf"{_JOB}/checkpoints/[0-9]+-[0-9]+/(state\.pt|meta\.json)",
+        rf"{_JOB}/weights/[0-9]+-[0-9]+/(weights\.pt|meta\.json)",
     )
 )
 """All that may be in one: names of `layout`, so that nothing is ever written elsewhere."""

@@ -34,14 +34,6 @@ class JobFolder:
         names = sorted(entry.name.partition("-") for entry in _entries(self.checkpoints))
         return {int(a): int(step) for a, _, step in names if a.isdecimal() and step.isdecimal()}
 
-    def newest_checkpoint(self) -> Path | None:
-        """The folder of the one with the most steps, of two the later attempt's."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            named = [(path.name.partition("-"), path) for path in self.checkpoints.iterdir()]
-            found = {(int(n[2]), int(n[0])): path for n, path in named if path.name[:1].isdecimal()}
-            return found[max(found)] if found else None
-        return None
-
     @property
     def weights(self) -> Path:
         """The model alone: after the epochs that are kept, and after the last step."""

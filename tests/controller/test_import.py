@@ -71,6 +71,7 @@ class Lab:
         one = next(s for s in reversed(self.submissions) if IDS[name] in s.jobs)
         number = len(self.root.job(IDS[name]).attempt_numbers()) + 1
         folder = attempt(self.root, IDS[name], one, number, ending)
+        folder.environment.write_text("{}")
         with JournalWriter(folder.journal, Header(IDS[name], number, None, 10)) as journal:
             journal.point(10, 1, {"val/top1": float(number)})
         for path in folder.path.iterdir():
@@ -131,6 +132,7 @@ def test_what_had_ended_is_as_it_was_and_of_what_had_not_nobody_knows(
 
     assert there.states()["b"] == "FAILED"
     assert here.states() == {"a": "DONE", "b": "FAILED", "c": "UNKNOWN", "d": "UNKNOWN"}
+    assert here.root.job(IDS["a"]).attempt(1).environment.read_text() == "{}"
     assert plan.open == {IDS["c"]: "UNKNOWN", IDS["d"]: "UNKNOWN"}
     assert read_attempts(here.root.job(IDS["c"]))[0].heartbeat == pytest.approx(LONG_AGO, abs=1)
     assert plan.counts == {Fate.NEW: 4}
@@ -302,14 +304,18 @@ def test_checkpoints_come_only_if_asked_for_and_only_the_newest(there: Lab, here
     for name in ("001-000000010", "002-000000005", ".tmp-x"):
         (saved / name).mkdir(parents=True)
         (saved / name / "state.pt").write_bytes(name.encode())
+    weights = there.root.job(IDS["b"]).weights / "001-000000010"
+    weights.mkdir(parents=True)
+    (weights / "weights.pt").write_bytes(b"w")
     here.take(there.exported())
     assert not here.root.job(IDS["b"]).checkpoints.exists()
+    assert not here.root.job(IDS["b"]).weights.exists()
     shutil.rmtree(here.root.path)
     here.take(there.exported(checkpoints=True))
 
-    assert [path.name for path in here.root.job(IDS["b"]).checkpoints.iterdir()] == [
-        "001-000000010"
-    ]
+    job = here.root.job(IDS["b"])
+    assert [path.name for path in job.checkpoints.iterdir()] == ["001-000000010"]
+    assert (job.weights / "001-000000010" / "weights.pt").read_bytes() == b"w"
 
 
 def test_a_submission_that_is_just_being_handed_over_is_waited_for(there: Lab) -> None:

@@ -43,7 +43,7 @@ AT_LEAST = 20
 """Steps that a job measures before it is ended."""
 KEPT_POINTS = 12
 """Of each journal: the first ones."""
-LEFT_OUT = ("snapshots", "cache", "lease", "mirror", "mlflow")
+LEFT_OUT = ("snapshots", "cache", "lease", "mirror", "mlflow", "environment.json")
 
 
 def main(name: str) -> None:
