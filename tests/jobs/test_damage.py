@@ -18,7 +18,7 @@ from orchestrator.jobs.facts import End, Ending, JobFacts
 from orchestrator.jobs.gather import gather
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.orders import Order
+from orchestrator.jobs.orders import NO_ORDERS, Order, standing_orders
 from orchestrator.jobs.state import RESTORE, State, status_of
 from orchestrator.jobs.store import write_job
 from orchestrator.jobs.submissions import Submission, write_intent, write_outcomes, write_submitted
@@ -81,7 +81,7 @@ def test_a_job_that_failed_and_whose_record_is_not_its_own_any_more_has_a_fault(
     assert facts(root, one).fault == ""
     DAMAGES[fault](root.job(JOB))
 
-    status = status_of(facts(root, one), {}, {}, time.time())
+    status = status_of(facts(root, one), NO_ORDERS, {}, time.time())
     assert (status.state, status.due) == (State.UNKNOWN, False)
     assert status.reason == f"{fault}; {RESTORE}"
 
@@ -93,7 +93,7 @@ def test_a_result_that_may_be_another_jobs_is_none(
     attempt(root, JOB, one, ending=Ending.FINISHED)
     spoil(root.job(JOB))
 
-    assert status_of(facts(root, one), {}, {}, time.time()).state is State.UNKNOWN
+    assert status_of(facts(root, one), NO_ORDERS, {}, time.time()).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("damage", ["its job.json is gone", "its job.json is damaged"])
@@ -101,7 +101,7 @@ def test_a_done_job_stays_so_without_its_record(root: Root, one: Submission, dam
     attempt(root, JOB, one, ending=Ending.FINISHED)
     DAMAGES[damage](root.job(JOB))
 
-    assert status_of(facts(root, one), {}, {}, time.time()).state is State.DONE
+    assert status_of(facts(root, one), NO_ORDERS, {}, time.time()).state is State.DONE
 
 
 @pytest.mark.parametrize("stored", [True, False], ids=["a stored end", "a seen end"])
@@ -167,7 +167,7 @@ def test_a_damaged_job_that_runs_or_waits_is_shown_so_and_one_that_was_cancelled
     attempt(root, JOB, one, ending=Ending.STOPPED)
     root.job(JOB).record.unlink()
     found, now = facts(root, one), time.time()
-    cancelled = {JOB: (Order(what="cancel", jobs=[JOB]),)}
+    cancelled = standing_orders([Order(what="cancel", jobs=[JOB])])
 
     def state(*sight: Sight) -> State:
         seen = dict.fromkeys([(one.token, 0)], Sighting(*sight)) if sight else {}
