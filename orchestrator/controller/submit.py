@@ -233,7 +233,10 @@ class Submitter:
             write_submitted(folder, executor.submit(submission))
         except Refused as error:
             write_refused(folder, str(error))
-            raise
+            if submission.cluster == self.terms.cluster:
+                raise
+            # The nodes to avoid are all there are, or one of them is no more: then any will do.
+            return self._hand_over(executor, submission.under(self.terms.cluster))
         except Full as error:
             write_full(folder, str(error))
             raise

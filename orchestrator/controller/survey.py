@@ -90,7 +90,7 @@ def survey(root: Root, ids: Collection[str]) -> Survey:
     submissions = _read_submissions(root, tokens, memory.recent)
     seen, troubles = _observe(root, submissions)
     ends = {name: one.end for name, one in seen.items() if one.end}
-    facts = gather(root, left, submissions, standing, ends)
+    facts = gather(root, left, submissions, ends, standing)
     now = file_time(root.path)
     statuses = {
         job: JobStatus(job, State.DONE, settled[job].outcome)

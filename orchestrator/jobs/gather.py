@@ -20,8 +20,8 @@ def gather(
     root: Root,
     ids: Collection[str],
     submissions: Sequence[Submission],
-    standing: Standing = NO_ORDERS,
     seen: Mapping[tuple[str, int], End] | None = None,
+    standing: Standing = NO_ORDERS,
 ) -> dict[str, JobFacts]:
     """The facts of the jobs named by ``ids``; ``seen``: ends that are not stored yet."""
     members: dict[str, list[Member]] = {job: [] for job in ids}

@@ -125,7 +125,7 @@ def _queued(e: Evidence) -> JobStatus | None:
 
 
 def _damaged(e: Evidence) -> JobStatus | None:
-    if not e.job.fault:
+    if not e.job.fault or e.late():
         return None
     return JobStatus(e.job.id, State.UNKNOWN, reason=f"{e.job.fault}; {RESTORE}")
 

@@ -59,6 +59,10 @@ class Submission(Section):
         jobs, names = self.jobs[first:end], self.names[first:end]
         return self.model_copy(update={"token": _new_token(), "jobs": jobs, "names": names})
 
+    def under(self, cluster: ClusterProfile | None) -> Self:
+        """The same jobs once more, under other facts of their site."""
+        return self.model_copy(update={"token": _new_token(), "cluster": cluster})
+
     @classmethod
     def read(cls, folder: SubmissionFolder) -> Self:
         """What was to be submitted.

@@ -78,7 +78,7 @@ class Group:
 def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
     """The results of the jobs of a sweep's revision, in its order; a damaged one hides no other."""
     ids, standing = [job["id"] for job in revision["jobs"]], standing_orders(read_orders(root))
-    facts = gather(root, ids, read_submissions(root), standing)
+    facts = gather(root, ids, read_submissions(root), standing=standing)
     return [_result(root, job, facts[job["id"]]) for job in revision["jobs"]]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes.place import FakePlace
+from fakes.place import CONFIG, FakePlace
 from support.kept import (
     OLD_CODE,
     WEIGHTS,
@@ -15,7 +15,7 @@ from support.kept import (
     leave_state,
     leave_weights,
 )
-from support.world import CONFIG, World
+from support.world import World
 
 from orchestrator.controller.garbage import (
     MAY_GO_ON,
@@ -29,7 +29,7 @@ from orchestrator.controller.gc import DAMAGED, Freed, as_json, free
 from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.survey import survey
 from orchestrator.errors import BusyError
-from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.lease import Lease
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import write_job, write_revision
@@ -149,7 +149,8 @@ def test_a_job_that_is_not_done_keeps_its_states_and_the_code_that_wrote_them(
     leave_weights(world.root.job(DONE), 1, 5)
     write_intent(world.root, first.model_copy(update={"token": "t", "snapshot": OLD_CODE}), "")
     write_submitted(world.root.submission("t"), "h")
-    world.store_end(first.model_copy(update={"token": "t"}), DONE)
+    lost = End(2e9, started=False, by_place=True)
+    world.store_end(first.model_copy(update={"token": "t"}), DONE, lost)
     leave_snapshot(world.root)
     assert survey(world.root, [DONE]).statuses[DONE].state is state
 

@@ -107,7 +107,9 @@ def test_a_job_whose_last_file_is_late_is_not_dead_and_the_watch_waits_for_it(
     attempt.exit.unlink()
     mishaps.passes(61)
 
-    assert mishaps.rounds.states("a") == {"a": State.FAILED}, "it never came"
+    lost = mishaps.rounds.round().found.statuses["a"]
+    assert lost.state is State.UNKNOWN, "it never came, and is not trained again unasked"
+    assert "its exit.json is missing or damaged" in lost.reason
 
 
 def test_a_worker_whose_first_file_is_late_as_well_is_not_submitted_again(mishaps: Mishaps) -> None:
@@ -116,8 +118,11 @@ def test_a_worker_whose_first_file_is_late_as_well_is_not_submitted_again(mishap
     mishaps.rounds.round()
     assert mishaps.rounds.states("b") == {"b": State.UNKNOWN}
     mishaps.passes(61)
+    lost = mishaps.rounds.round().found.statuses["b"]
 
-    assert mishaps.rounds.states("b") == {"b": State.PLANNED}
+    assert lost.state is State.UNKNOWN
+    assert "nothing that it measured is there" in lost.reason
+    assert mishaps.rounds.site.asked(mishaps.rounds.root)["b"] == 1
 
 
 def test_a_member_that_a_site_takes_away_before_it_started_is_cancelled_and_left_alone(

@@ -9,7 +9,7 @@ from support.rounds import Rounds
 
 from orchestrator.controller.watch import tend
 from orchestrator.errors import Refused
-from orchestrator.jobs.facts import read_submissions
+from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.state import REFUSED_LIMIT, State
 
 POLICY = (

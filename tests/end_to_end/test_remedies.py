@@ -12,6 +12,14 @@ from orchestrator.jobs.files import publish, to_json
 
 pytestmark = pytest.mark.slow
 WATCH = ("watch", "--once")
+REFUSING = """#!/bin/sh
+for script; do :; done
+if grep -q 'exclude=.*node1' "$script"; then
+    echo 'sbatch: error: Batch job submission failed: Requested node configuration is not available'
+    exit 1
+fi >&2
+exec "${0%/*}/../real/sbatch" "$@"
+"""
 LIMITS = {"time": "12h", "mem_gb_per_node": 24}
 
 
@@ -74,8 +82,8 @@ def test_a_job_that_gains_nothing_in_its_time_gets_twice_as_much(scene: Scene) -
     assert asked(scene, "a", "time") == ["300", "600", "720", "720"]
 
 
-def test_a_job_whose_gpu_failed_goes_to_another_node(scene: Scene) -> None:
-    asking(scene)
+def with_a_broken_gpu(scene: Scene) -> None:
+    """a fails on node1 because of its GPU, and a watch need not wait."""
     profile = yaml.safe_load(scene.site.profile.read_text())
     profile |= {"reasons": {"gpu": {"back_off_s": 0}}, "extra": {"exclude": "old[1-4]"}}
     scene.site.profile.write_text(yaml.safe_dump(profile))
@@ -89,7 +97,28 @@ def test_a_job_whose_gpu_failed_goes_to_another_node(scene: Scene) -> None:
     leave(attempt, Ending.ERROR)
     scene.ends("a", "FAILED", 1 << 8)
 
+
+def test_a_job_whose_gpu_failed_goes_to_another_node(scene: Scene) -> None:
+    asking(scene)
+    with_a_broken_gpu(scene)
+
     scene.orchestrate(*WATCH)
 
     assert asked(scene, "a", "exclude") == ["old[1-4]", "old[1-4],node1"]
     assert asked(scene, "b", "exclude") == ["old[1-4]"]
+
+
+def test_a_job_goes_to_any_node_where_no_other_is_left(scene: Scene) -> None:
+    asking(scene)
+    with_a_broken_gpu(scene)
+    sbatch = scene.site.folder / "bin" / "sbatch"
+    (scene.site.folder / "real").mkdir()
+    sbatch.rename(scene.site.folder / "real" / "sbatch")
+    sbatch.write_text(REFUSING)
+    sbatch.chmod(0o755)
+
+    watched = scene.orchestrate(*WATCH)
+
+    assert watched.code == 4, watched.said
+    assert asked(scene, "a", "exclude") == ["old[1-4]", "old[1-4]"]
+    assert scene.states()["a"] == "QUEUED"

@@ -18,7 +18,7 @@ from orchestrator.jobs.facts import End, Ending, JobFacts
 from orchestrator.jobs.gather import gather
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.orders import NO_ORDERS, Order, Standing
+from orchestrator.jobs.orders import NO_ORDERS, Order, standing_orders
 from orchestrator.jobs.state import RESTORE, State, status_of
 from orchestrator.jobs.store import write_job
 from orchestrator.jobs.submissions import Submission, write_intent, write_outcomes, write_submitted
@@ -39,7 +39,7 @@ def one(root: Root) -> Submission:
 
 def facts(root: Root, one: Submission, *, seen: End | None = None) -> JobFacts:
     ends = {(one.token, 0): seen} if seen else {}
-    return gather(root, [JOB], [one], seen=ends)[JOB]
+    return gather(root, [JOB], [one], ends)[JOB]
 
 
 def ends(root: Root, one: Submission, **how: Any) -> None:
@@ -167,7 +167,7 @@ def test_a_damaged_job_that_runs_or_waits_is_shown_so_and_one_that_was_cancelled
     attempt(root, JOB, one, ending=Ending.STOPPED)
     root.job(JOB).record.unlink()
     found, now = facts(root, one), time.time()
-    cancelled = Standing(cancels={JOB: (Order(what="cancel", jobs=[JOB]),)})
+    cancelled = standing_orders([Order(what="cancel", jobs=[JOB])])
 
     def state(*sight: Sight) -> State:
         seen = dict.fromkeys([(one.token, 0)], Sighting(*sight)) if sight else {}

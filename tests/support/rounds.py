@@ -12,6 +12,7 @@ from orchestrator.config import RunConfig
 from orchestrator.controller.survey import survey
 from orchestrator.controller.watch import Round, tend_all
 from orchestrator.executors import slurm_queries
+from orchestrator.jobs import damage
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import REVISION_SCHEMA, create_root, write_job, write_revision
 
@@ -26,6 +27,7 @@ class Rounds:
         self.site = Arrays(folder / "site")
         self.profile = {**ALPHA, **profile}
         monkeypatch.setenv("PATH", f"{self.site.folder / 'bin'}:{os.environ['PATH']}")
+        monkeypatch.setattr(damage, "is_of", lambda job, record: record["id"] == job)
         slurm_queries.cluster.cache_clear()
 
     def launched(self, sweep: str, *jobs: str, **changes: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from fakes.arrays import leave
 
-from orchestrator.jobs.facts import Ending, read_submissions
+from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.weights import is_sound
 from support.kept import OLD_CODE, leave_half, leave_snapshot, leave_state, leave_weights

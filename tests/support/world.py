@@ -60,8 +60,8 @@ class World:
     def end(self, folder: AttemptFolder, ending: Ending = Ending.FINISHED) -> None:
         publish(folder.exit, to_json({"end": ending.value, "time": time.time(), "step": 10}))
 
-    def store_end(self, one: Submission, job: str) -> None:
-        plain = {name: getattr(OVER, name) for name in End.__slots__}
+    def store_end(self, one: Submission, job: str, end: End = OVER) -> None:
+        plain = {name: getattr(end, name) for name in End.__slots__}
         folder = self.root.submission(one.token)
         write_outcomes(folder, [{"index": one.jobs.index(job), **plain}])
 
