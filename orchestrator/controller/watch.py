@@ -152,11 +152,11 @@ def _is_settled(found: Survey, job: str) -> bool:
             return found.now - max(ends, default=0.0) > LIVE_S
         # What a place may say later is waited for; that a place can never speak is not.
         members = found.facts[job].members
-        # If none is left, what one wrote last is awaited.
         left = [m for m in members if not (m.end or m.refused)]
+        late = bool(members) and not left  # what one wrote last is awaited
         silent = not any((m.token, m.index) in found.seen for m in left)
         settled = all(member.handle or member.refused for member in members)
-        return settled and silent and bool(left) and not found.troubles
+        return settled and silent and not late and not found.troubles
     return status.state in SETTLED or status.given_up
 
 

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +180,9 @@ OPEN = Member("t", 0, "fake", 5.0, handle="h", refused=False, end=None)
         ((OPEN,), {}, ("SLURM did not answer",), False),
         ((OPEN,), {("t", 0): Sighting(Sight.ABSENT)}, (), False),
         ((Member("t", 0, "fake", 5.0, handle=None, refused=False, end=None),), {}, (), False),
+        ((replace(OPEN, end=End(5.0, started=True)),), {}, (), False),
     ],
-    ids=["can never speak", "may speak later", "missed for the first time", "open intent"],
+    ids=["can never speak", "may speak later", "missed for the first time", "open intent", "late"],
 )
 def test_an_unknown_job_is_waited_for_while_its_place_may_still_speak(
     members: tuple[Member, ...],
