@@ -219,10 +219,10 @@ def is_live(attempt: Attempt, end: End | None, now: float) -> bool:
     """No exit, a recent heartbeat, and no proof of death.
 
     Proof is an end that its place recorded after the attempt had started, or a process seen gone.
-    A place that says it never started it knows nothing of it.
+    A place that says it never started it knows nothing of it. (SLURM tells whole seconds.)
     """
     if attempt.ending is not None or now - attempt.heartbeat > LIVE_S:
         return False
-    if end is not None and end.started and end.time >= attempt.start.time:
+    if end is not None and end.started and end.time >= int(attempt.start.time):
         return False
     return attempt.running is not False

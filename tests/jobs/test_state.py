@@ -721,6 +721,7 @@ def test_an_attempt_is_live_until_something_proves_that_it_is_not() -> None:
         (SILENT, None),
         (LIVE, EXIT_1),
         (LIVE, end(time=BEGAN)),
+        (replace(LIVE, start=replace(LIVE.start, time=BEGAN + 0.7)), end(time=BEGAN)),
     )
 
     assert all(is_live(one, how, NOW) for one, how in alive)
