@@ -10,7 +10,7 @@ LEFT_ALONE = {
     State.DONE: "done already",
     State.RUNNING: "running already",
     State.QUEUED: "waiting already",
-    State.UNKNOWN: "of unknown fate: left alone until their place answers (see status)",
+    State.UNKNOWN: "of unknown fate, or not whole: left alone (see orchestrate why JOB)",
 }
 
 

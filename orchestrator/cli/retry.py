@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @click.option("--why", is_flag=True, help="Only tell the rules that these failures fall under.")
 @root_option
 def retry(jobs: str, why: bool, root_path: "Path") -> None:
-    """Try jobs again that failed or were given up, with new budgets and today's code.
+    """Try jobs again that failed or were given up, with new budgets.
+
+    They run today's code, but for preempted ones, which go on with that of their checkpoint.
+    What is only held waits on: launch its sweep.
 
     \b
     orchestrate retry quickstart --why
@@ -42,7 +45,7 @@ def retry(jobs: str, why: bool, root_path: "Path") -> None:
     if why:
         _tell_rules([job for job in named if job.id in again], found)
         return
-    retried = run(root, named)
+    retried = run(root, named, jobs.partition("/")[0])
     for warning in retried.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{len(retried.submitted)} of {len(named)} jobs submitted again.")

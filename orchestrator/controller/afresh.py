@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.controller.decide import can_begin_afresh
 from orchestrator.controller.launch import UNDER_WAY, codes_of
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import SpecError
@@ -33,13 +34,13 @@ def to_begin_afresh(sweep: Sweep, root_path: Path, words: Sequence[str]) -> dict
                 f"of a point such as {sweep.points[0].name}, or the beginning of a job's id."
             )
         chosen |= {point.id: point.name for point in points}
-    busy = [name for job, name in chosen.items() if found.statuses[job].state in UNDER_WAY]
+    busy = [name for job, name in chosen.items() if _may_be_under_way(found, job)]
     if busy and not {ALL, OLDER} & {*words}:
         raise SpecError(
-            f"--fresh: {', '.join(busy)} runs or waits. Cancel first: orchestrate cancel "
-            f"{sweep.name}/{busy[0]}"
+            f"--fresh: {', '.join(busy)} runs or waits, or may do so. Cancel first: orchestrate "
+            f"cancel {sweep.name}/{busy[0]}"
         )
-    return {job: name for job, name in chosen.items() if _has_something(found, job)}
+    return {job: name for job, name in chosen.items() if can_begin_afresh(found, job)}
 
 
 def _is_meant(word: str, point: Point, found: Survey) -> bool:
@@ -51,7 +52,6 @@ def _is_meant(word: str, point: Point, found: Survey) -> bool:
     return word == point.name or (len(word) >= SHORTEST_PREFIX and point.id.startswith(word))
 
 
-def _has_something(found: Survey, job: str) -> bool:
-    """Whether it has started, and is not at it now."""
-    facts, idle = found.facts[job], found.statuses[job].state not in UNDER_WAY
-    return idle and (bool(facts.fault) or any(not one.discarded for one in facts.attempts))
+def _may_be_under_way(found: Survey, job: str) -> bool:
+    state, whole = found.statuses[job].state, not found.facts[job].fault
+    return state in UNDER_WAY or (state is State.UNKNOWN and whole)

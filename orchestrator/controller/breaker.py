@@ -31,12 +31,12 @@ def common_failure(statuses: Mapping[str, JobStatus], most: int | None) -> str |
 
 def would_stop(found: Survey, most: int | None) -> bool:
     """Whether there are jobs to be held because others fail alike."""
-    return common_failure(found.statuses, most) is not None and bool(_to_come(found))
+    return common_failure(_free(found), most) is not None and bool(_to_come(found))
 
 
 def stop_fan_out(root: Root, sweep: str, found: Survey, most: int | None) -> bool:
     """Hold the jobs that have not started, if those that have fail alike; whether it did."""
-    kind, waiting = common_failure(found.statuses, most), _to_come(found)
+    kind, waiting = common_failure(_free(found), most), _to_come(found)
     if kind is None or not waiting:
         return False
     failed = [s for s in found.statuses.values() if s.kind == kind and s.state is State.FAILED]
@@ -48,8 +48,12 @@ def stop_fan_out(root: Root, sweep: str, found: Survey, most: int | None) -> boo
     return True
 
 
+def _free(found: Survey) -> dict[str, JobStatus]:
+    """Without those that are held or cancelled: they count again when they are freed."""
+    return {j: s for j, s in found.statuses.items() if not found.standing.keeps(j)}
+
+
 def _to_come(found: Survey) -> list[str]:
     """The jobs that would be started for the first time."""
-    states = ((job, status.state) for job, status in found.statuses.items())
-    unstarted = [job for job, state in states if state in UNSTARTED]
-    return [j for j in unstarted if not found.facts[j].attempts and not found.standing.keeps(j)]
+    unstarted = [job for job, status in _free(found).items() if status.state in UNSTARTED]
+    return [job for job in unstarted if not found.facts[job].attempts]

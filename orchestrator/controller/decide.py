@@ -1,6 +1,7 @@
 """Decisions about jobs of one look, as orders: to free, to hold, to begin afresh."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from orchestrator.controller.survey import Survey
 from orchestrator.jobs.layout import Root
@@ -17,15 +18,22 @@ def free(root: Root, found: Survey, jobs: Collection[str], why: str) -> bool:
     if kept:
         lifted = sorted({order.id for orders in kept.values() for order in orders})
         write_order(root, Order(what="lift", jobs=sorted(kept), lifts=lifted, why=why))
-    spent = sorted(job for job in jobs if _is_left_to_people(found, job))
+    held = found.standing.holds  # what was withdrawn for it may be told as cancelled later
+    spent = sorted(job for job in jobs if job in held or _is_left_to_people(found, job))
     if spent:
         write_order(root, Order(what="retry", jobs=spent, tokens=_tokens(found, spent), why=why))
     return bool(kept or spent)
 
 
-def hold(root: Root, jobs: Collection[str], why: str, behind: Collection[str] = ()) -> None:
-    """Let the jobs not be started; with ``behind`` only until those have got somewhere."""
-    write_order(root, Order(what="hold", jobs=sorted(jobs), why=why, behind=sorted(behind)))
+def hold(
+    root: Root, jobs: Collection[str], why: str, behind: Mapping[str, int] = MappingProxyType({})
+) -> None:
+    """Let the jobs not be started.
+
+    With ``behind``, jobs and their last attempts, only until those have got on in a later one.
+    """
+    order = Order(what="hold", jobs=sorted(jobs), why=why, behind=sorted(behind), last=dict(behind))
+    write_order(root, order)
 
 
 def begin_afresh(root: Root, found: Survey, jobs: Collection[str]) -> None:
@@ -49,3 +57,11 @@ def _is_left_to_people(found: Survey, job: str) -> bool:
 def _tokens(found: Survey, jobs: Collection[str]) -> list[str]:
     """Of every submission that has one of the jobs."""
     return sorted({member.token for job in jobs for member in found.facts[job].members})
+
+
+def can_begin_afresh(found: Survey, job: str) -> bool:
+    """Whether a job has something to discard, and nobody may be at it."""
+    facts, state = found.facts[job], found.statuses[job].state
+    if state in (State.RUNNING, State.QUEUED) or (state is State.UNKNOWN and not facts.fault):
+        return False
+    return bool(facts.fault) or any(not one.discarded for one in facts.attempts)

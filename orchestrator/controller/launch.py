@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.config import ClusterProfile
 from orchestrator.controller.cancel import await_cancelled, being_cancelled, is_held
 from orchestrator.controller.checks import check_data, check_placements
-from orchestrator.controller.decide import begin_afresh, free
+from orchestrator.controller.decide import begin_afresh, can_begin_afresh, free
 from orchestrator.controller.secrecy import check_settings
 from orchestrator.controller.snapshot import check_code, take_snapshot
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
@@ -30,6 +30,7 @@ from orchestrator.jobs.store import (
     create_root,
     newest_revision,
     open_root,
+    replace_jobs,
     write_jobs,
     write_revision,
 )
@@ -176,10 +177,11 @@ def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
     store_ends(root, found)
     held = [job for job in ids if is_held(found, job)]
     freed = free(root, found, {*held, *(job for job in ids if _is_due(found, job))}, "launched")
-    discarded = [job for job in fresh if found.statuses[job].state not in UNDER_WAY]
-    if discarded:
-        begin_afresh(root, found, discarded)
-    return survey(root, ids) if freed or discarded else found
+    anew = {p.id: p.config for p in sweep.points if p.id in fresh and can_begin_afresh(found, p.id)}
+    if anew:
+        replace_jobs(root, anew)  # what is there may be damaged, and was agreed to be discarded
+        begin_afresh(root, found, anew)
+    return survey(root, ids) if freed or anew else found
 
 
 def _is_due(found: Survey, job: str) -> bool:
@@ -272,10 +274,11 @@ def codes_of(found: Survey, job: str) -> set[str]:
 
 def _of_other_placement(sweep: Sweep, found: Survey) -> int:
     shapes = {s.token: (s.placement, s.resources) for s in found.submissions}
+    queued = (p for p in sweep.points if found.statuses[p.id].state is State.QUEUED)
+    newest = ((point, found.facts[point.id].newest) for point in queued)
     return sum(
-        found.statuses[point.id].state is State.QUEUED
-        and shapes[found.facts[point.id].members[-1].token] != (point.placement, point.resources)
-        for point in sweep.points
+        member is not None and shapes[member.token] != (point.placement, point.resources)
+        for point, member in newest
     )
 
 

@@ -39,10 +39,9 @@ def find_log(root: Root, job: Named, *, attempt: int | None, rank: int) -> Path:
 
 def _unclaimed_start(found: Survey, job: str) -> Member | None:
     """The newest member, if it was started and ended without claiming the job."""
-    facts = found.facts[job]
-    if not facts.members:
+    facts, newest = found.facts[job], found.facts[job].newest
+    if newest is None:
         return None
-    newest = facts.members[-1]
     name = (newest.token, newest.index)
     if name in {(one.start.token, one.start.index) for one in facts.attempts}:
         return None

@@ -11,7 +11,7 @@ from orchestrator.config import ClusterProfile
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH, UNDER_WAY
 from orchestrator.controller.secrecy import check_settings
-from orchestrator.controller.submit import Due, Terms, draft
+from orchestrator.controller.submit import Due, Terms, draft, remedied
 from orchestrator.controller.survey import survey
 from orchestrator.executors import executor_named
 from orchestrator.jobs.code import code_hash
@@ -116,7 +116,7 @@ def _shapes(
     groups: dict[str, list[Due]] = {}
     for point in sweep.points:
         if statuses[point.id].state in SUBMITTED_BY_LAUNCH:
-            one = Due.of(point)
+            one = _as_launched(Due.of(point), statuses[point.id], terms.cluster)
             groups.setdefault(one.shape, []).append(one)
     executor = executor_named(sweep.executor, Root(root_path))
     drafts = [draft(group, terms, code_hash()) for group in groups.values()]
@@ -124,6 +124,11 @@ def _shapes(
         Shape(jobs=len(one.jobs), example=one.names[0], script=executor.render(one))
         for one in drafts
     ]
+
+
+def _as_launched(due: Due, status: JobStatus, cluster: ClusterProfile | None) -> Due:
+    """With what its last starts lacked, unless they would be forgotten."""
+    return due if status.given_up else remedied(due, status, cluster)
 
 
 def _existing(path: Path) -> Path:

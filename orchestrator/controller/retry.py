@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.controller.decide import free
+from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH
 from orchestrator.controller.select import Named
 from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.submit import Handed, Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.controller.watch import sweeps_to_tend
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import launched_revision, sweep_names
+from orchestrator.jobs.store import launched_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,19 @@ class Retried:
 
 
 def to_retry(found: Survey) -> list[str]:
-    """The jobs of a look that failed, or that a watch would leave to people; none cancelled."""
+    """The jobs of a look that failed, or that a watch gave up; none cancelled or only held."""
     return [
         job
         for job, status in found.statuses.items()
-        if status.state is State.FAILED or status.given_up
+        if status.state is State.FAILED or (status.given_up and job not in found.standing.holds)
     ]
 
 
-def retry(root: Root, jobs: Sequence[Named]) -> Retried:
-    """Submit those of the jobs that failed or were given up, each as its newest sweep has it.
+def retry(root: Root, jobs: Sequence[Named], sweep: str | None = None) -> Retried:
+    """Submit those of the jobs that failed or were given up.
 
-    They run today's code. What they were given up for is forgotten.
+    Each goes as ``sweep`` has it, if that does, else as the first that was launched here and does.
+    What they were given up for is forgotten.
 
     Raises:
         Refused: a place did not take them.
@@ -44,29 +47,36 @@ def retry(root: Root, jobs: Sequence[Named]) -> Retried:
         BusyError: somebody else is writing the root.
     """
     left = [job.id for job in jobs]
-    submitted: list[str] = []
+    handed: list[Handed] = []
     due: list[str] = []
-    warnings: list[str] = []
     with leased(root.lease, "retry") as lease:
         settle(root)
-        for name in sweep_names(root):
+        for name in sorted(sweeps_to_tend(root, ()), key=lambda name: name != sweep):
             revision = launched_revision(root, name)
             listed = {one.id: one for one in due_of_revision(revision)}
             mine = [job for job in left if job in listed]
-            if not mine:
-                continue
             left = [job for job in left if job not in listed]
-            found = survey(root, mine)
-            store_ends(root, found)
-            again = to_retry(found)
-            if not again:
-                continue
-            free(root, found, again, "retried")
-            found = survey(root, mine)
-            submitter = Submitter(root, lease, Terms.of_revision(revision), take_snapshot(root))
-            handed: Handed = submitter.submit([listed[job] for job in again], found)
-            submitted += handed.jobs
-            warnings += handed.unclear
-            due += again
-    later = tuple(job for job in due if job not in set(submitted))
-    return Retried(tuple(submitted), later, tuple(left), tuple(warnings))
+            again = _freed(root, mine)
+            if again:
+                submitter = Submitter(root, lease, Terms.of_revision(revision), take_snapshot(root))
+                handed.append(submitter.submit([listed[job] for job in again], survey(root, mine)))
+                due += again
+    submitted = tuple(job for one in handed for job in one.jobs)
+    return Retried(
+        submitted,
+        later=tuple(job for job in due if job not in {*submitted}),
+        orphans=tuple(left),
+        warnings=tuple(words for one in handed for words in one.unclear),
+    )
+
+
+def _freed(root: Root, jobs: Sequence[str]) -> list[str]:
+    """Those of the jobs that are to be tried again, once nothing keeps them."""
+    found = survey(root, jobs)
+    store_ends(root, found)
+    again = to_retry(found)
+    if again:
+        free(root, found, again, "retried")
+        states = survey(root, again).statuses
+        again = [job for job in again if states[job].state in SUBMITTED_BY_LAUNCH]
+    return again

@@ -120,7 +120,7 @@ def avoiding(cluster: ClusterProfile, nodes: Sequence[str]) -> ClusterProfile:
 
 def remedied(due: Due, status: JobStatus, cluster: ClusterProfile | None) -> Due:
     """The job with more of what its last starts lacked, and away from where they failed."""
-    resources = with_more(due.resources, status.remedies, cluster)
+    resources = with_more(due.resources, status.lacked, cluster)
     return replace(due, resources=resources, avoid=status.avoid if cluster else ())
 
 

@@ -24,10 +24,12 @@ NEXT = {
     State.UNKNOWN: "It is left alone until that is known; to look again: orchestrate watch",
     State.CANCELLED: "To go on with it: orchestrate launch its sweep again",
     State.PREEMPTED: "To go on with it: orchestrate watch, or launch its sweep again",
-    State.FAILED: "See: orchestrate logs {id}; when it is mended, launch its sweep again",
+    State.FAILED: "See: orchestrate logs {id}; when it is mended: orchestrate retry {id}",
     State.PLANNED: "To submit it: orchestrate watch, or launch its sweep again",
 }
-DAMAGED = "It is left alone until it is whole again, or launched with --fresh"
+DAMAGED = "It is left alone until it is whole again, or launched with --fresh {id}"
+HELD = "To let it go: launch its sweep again"
+GIVEN_UP = "A watch leaves it alone; when it is mended: orchestrate retry {id}"
 STUCK = ("held", "release", "cancel it")
 """In the reason of a job that will not start by itself."""
 
@@ -52,6 +54,10 @@ def _is_damaged(found: Survey, job: Named) -> bool:
 def _next(status: JobStatus) -> str:
     if status.state is State.QUEUED and any(word in status.reason for word in STUCK):
         return "To withdraw it: orchestrate cancel {id}"
+    if status.held:
+        return HELD
+    if status.given_up and status.state is not State.FAILED:
+        return GIVEN_UP
     return NEXT[status.state]
 
 
@@ -73,8 +79,8 @@ def rule_in_words(found: Survey, job: str) -> list[str]:
     status = found.statuses[job]
     if status.kind not in RULES:
         return []
-    members = found.facts[job].members
-    rule = rule_of(status.kind, members[-1].cluster if members else None)
+    newest = found.facts[job].newest
+    rule = rule_of(status.kind, newest.cluster if newest else None)
     told = [f"{status.kind}: {rule.meaning}"]
     if status.state is State.FAILED:
         tries = f"{status.tries} of {rule.retries + 1} tries spent"
@@ -104,7 +110,7 @@ def _running(root: Root, job: Named, found: Survey) -> str:
     parts = [found.statuses[job.id].reason]
     if facts.attempts:
         parts.append(_life(facts.attempts[-1], file_time(root.path)))
-    parts.append(_handle(root, facts.members[-1] if facts.members else None))
+    parts.append(_handle(root, facts.newest))
     return "; ".join(part for part in parts if part)
 
 
@@ -117,7 +123,7 @@ def _queued(root: Root, job: Named, found: Survey) -> str:
             parts += [_expected(seen), _handle(root, member)]
             break
     else:
-        parts.append(_handle(root, found.facts[job.id].members[-1]))
+        parts.append(_handle(root, found.facts[job.id].newest))
     return "; ".join(part for part in parts if part)
 
 

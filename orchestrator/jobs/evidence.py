@@ -183,10 +183,20 @@ class Evidence:
         members = self.job.members
         return members[-1].why_refused if members and members[-1].full else ""
 
-    def progresses(self, starts: int) -> bool:
-        """Whether one of so many last starts resumed beyond the one before it, or may have."""
-        counted = [a.from_step for a in self.job.attempts if self.counts(a.start.token)]
-        return len(counted) < starts or len(set(counted[-starts:])) > 1
+    def fruitless(self) -> int:
+        """How many starts in a row, up to the last, their places ended before they gained any.
+
+        A start that its member's next one followed was ended by its place, too.
+        """
+        starts = {id(one.attempt): one for one in self.starts().values()}
+        counted = [a for a in self.job.attempts if self.counts(a.start.token)]
+        in_vain = takewhile(
+            lambda a: (
+                not self.gained(SeenStart(a)) and (id(a) not in starts or starts[id(a)].by_place)
+            ),
+            reversed(counted),
+        )
+        return len(list(in_vain))
 
     def gained(self, start: SeenStart) -> bool:
         """Whether a start left a checkpoint beyond the step from which it went on."""

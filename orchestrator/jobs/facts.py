@@ -142,6 +142,12 @@ class JobFacts:
     """What of it is gone or damaged, though it started before; see ``damage``."""
 
     @property
+    def newest(self) -> Member | None:
+        """The last member that its place took, or may have; if it refused all, the last."""
+        taken = (member for member in reversed(self.members) if not member.refused)
+        return next(taken, self.members[-1] if self.members else None)
+
+    @property
     def discarded(self) -> int:
         """The number of the last attempt of which nothing but its life counts; 0: all do."""
         return max((one.number for one in self.attempts if one.discarded), default=0)

@@ -33,7 +33,8 @@ class Order(Section):
     tokens: list[str] = Field(default_factory=list)
     """Of ``retry`` and ``afresh``: submissions whose starts count no more against their jobs."""
     last: dict[str, int] = Field(default_factory=dict)
-    """Of ``afresh``: by job, the last attempt that is discarded; up to it only life counts."""
+    """By job, its last attempt at that time. Of ``afresh``: it and those before it are discarded,
+    only their life counts. Of ``hold``: of a job in ``behind`` later ones alone show progress."""
     behind: list[str] = Field(default_factory=list)
     """Of ``hold``: jobs that have to get somewhere first; then a watch lifts it by itself."""
 
@@ -109,6 +110,6 @@ def standing_orders(orders: Iterable[Order]) -> Standing:
                 found[order.what][job] = (*found[order.what].get(job, ()), order)
             if order.tokens:
                 written_off[job] = written_off.get(job, frozenset()).union(order.tokens)
-            if job in order.last:
-                discarded[job] = max(discarded.get(job, 0), order.last[job])
+            if order.what == "afresh":
+                discarded[job] = max(discarded.get(job, 0), order.last.get(job, 0))
     return Standing(found["cancel"], found["hold"], written_off, discarded)

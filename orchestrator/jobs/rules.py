@@ -87,12 +87,30 @@ def rule_of(kind: str, cluster: ClusterProfile | None = None) -> Rule:
 
 
 def with_more(
-    resources: Resources, actions: Iterable[Action], cluster: ClusterProfile | None
+    resources: Resources,
+    lacked: Iterable[tuple[Action, Resources]],
+    cluster: ClusterProfile | None,
 ) -> Resources:
-    """What to ask for after so many remedies, as far as the profile says that there is more."""
-    for action in actions:
-        resources = _more(resources, action, cluster) or resources
+    """What to ask for after starts that lacked something on what they had.
+
+    It is at least ``resources``, and as far as the profile says that there is more.
+    """
+    for action, had in lacked:
+        there = had.model_copy(update={"partition": resources.partition})
+        more = _more(there, action, cluster)
+        if more and action is MEMORY and _memory(resources) < _memory(more):
+            resources = resources.model_copy(update={"mem_gb_per_node": more.mem_gb_per_node})
+        if more and action is TIME and _minutes(resources) < _minutes(more):
+            resources = resources.model_copy(update={"time": more.time})
     return resources
+
+
+def _memory(resources: Resources) -> float:
+    return resources.mem_gb_per_node or 0.0
+
+
+def _minutes(resources: Resources) -> int:
+    return minutes(resources.time) if resources.time else 0
 
 
 def can_help(action: Action, resources: Resources, cluster: ClusterProfile | None) -> bool:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from orchestrator.config import Resources
 from orchestrator.config.rules import Action
-from orchestrator.jobs.evidence import Evidence, SeenStart, Sight, Sightings, is_live
+from orchestrator.jobs.evidence import Evidence, Sight, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, Ending, JobFacts, Member, final_attempt
 from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.reasons import reason_of, reason_of_place
@@ -18,7 +19,7 @@ UNSTARTED_LIMIT = 3
 REFUSED_LIMIT = 5
 """So many refusals in a row do not pass by themselves."""
 SILENT = "does not say what became of it; if you know that it has ended, cancel it and launch again"
-RESTORE = "restore it from a backup, or train it again: orchestrate launch SWEEP --fresh"
+RESTORE = "restore it from a backup, or train it again: launch its sweep with --fresh POINT"
 ABSENT = "does not know it; if that stays so for a minute, it has ended"
 LATE = "says that it has ended; what it wrote last is not visible here yet"
 
@@ -45,8 +46,8 @@ class JobStatus:
 
     ``due_at``: when it will be due by itself, UTC epoch seconds, if that is not yet. ``kind``: the
     class of ``RULES`` that its last start fell under, and ``tries`` how many of that class's tries
-    are spent, where they are counted. ``remedies``: what its next start needs more of than it was
-    launched with, once for each start that lacked it; ``avoid``: nodes that it should not get.
+    are spent, where they are counted. ``lacked``: what starts had too little of, and what they
+    had; ``avoid``: nodes that its next one should not get; ``held``: whether an order keeps it.
     """
 
     id: str
@@ -57,8 +58,9 @@ class JobStatus:
     due_at: float | None = None
     kind: str = ""
     tries: int = 0
-    remedies: tuple[Action, ...] = ()
+    lacked: tuple[tuple[Action, Resources], ...] = ()
     avoid: tuple[str, ...] = ()
+    held: bool = False
 
     @property
     def given_up(self) -> bool:
@@ -80,14 +82,13 @@ def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) ->
     if status.state not in MAY_BE_DUE:
         return status
     if evidence.held:
-        reason = "; ".join(word for word in (status.reason, evidence.held[-1].why) if word)
-        return replace(status, due=False, due_at=None, reason=f"held: {reason}")
-    lacked = [_lacked(evidence, start) for start in evidence.counted()]
-    return replace(
-        status,
-        remedies=tuple(action for action, _ in lacked if action in (MEMORY, TIME)),
-        avoid=tuple(dict.fromkeys(node for action, node in lacked if action is NODE and node)),
-    )
+        planned = status.state is State.PLANNED
+        reason = f"held: {evidence.held[-1].why}" if planned else status.reason
+        return replace(status, due=False, due_at=None, reason=reason, held=True)
+    if len(evidence.refusals()) >= REFUSED_LIMIT:
+        status = replace(status, due=False, due_at=None)
+    lacked, avoid = _lacked(evidence)
+    return replace(status, lacked=lacked, avoid=avoid)
 
 
 def _done(e: Evidence) -> JobStatus | None:
@@ -178,11 +179,11 @@ def _preempted(e: Evidence) -> JobStatus | None:
         return None
     why = reason_of_place(start.end)
     reason = "stopped by a signal" if start.attempt.ending is Ending.STOPPED else why.text
-    starts = _rule(e, why.kind).retries + 1
-    due = e.progresses(starts)
-    if not due:
-        reason = f"{reason}; {starts} starts in a row gained no checkpoint"
-    return JobStatus(e.job.id, State.PREEMPTED, reason=reason, due=due, kind=why.kind)
+    rule, fruitless = _rule(e, why.kind), e.fruitless()
+    if fruitless > rule.retries:
+        reason = f"{reason}; {fruitless} starts in a row gained no checkpoint"
+    status = JobStatus(e.job.id, State.PREEMPTED, reason=reason, kind=why.kind)
+    return _again(e, status, rule, fruitless)
 
 
 def _failed(e: Evidence) -> JobStatus | None:
@@ -194,14 +195,17 @@ def _failed(e: Evidence) -> JobStatus | None:
     if start not in e.counted():
         return replace(failed, due=True)
     rule, tries = _rule(e, reason.kind), _tries(e, reason.kind)
-    due_at = start.over_since(e.now) + rule.back_off_s * 2 ** max(0, tries - 1)
-    again = rule.retries > 0 and tries <= rule.retries and _can_help(e, rule)
-    return replace(
-        failed,
-        due=again and e.now >= due_at,
-        due_at=due_at if again and e.now < due_at else None,
-        tries=tries,
-    )
+    if rule.retries == 0 or not _can_help(e, rule):
+        return replace(failed, tries=tries)
+    return _again(e, replace(failed, tries=tries), rule, tries)
+
+
+def _again(e: Evidence, status: JobStatus, rule: Rule, spent: int) -> JobStatus:
+    """Due once the back-off is over, if tries are left; ``spent``: so many are gone."""
+    if spent > rule.retries:
+        return status
+    due_at = e.last_start().over_since(e.now) + rule.back_off_s * 2 ** max(0, spent - 1)
+    return replace(status, due=True) if e.now >= due_at else replace(status, due_at=due_at)
 
 
 def _planned(e: Evidence) -> JobStatus:
@@ -211,7 +215,7 @@ def _planned(e: Evidence) -> JobStatus:
         reason = f"refused: {refusals[0]}"
     if words := e.lacks_room():
         reason = f"waits to be submitted: {words}"
-    due = lost < UNSTARTED_LIMIT and len(refusals) < REFUSED_LIMIT
+    due = lost < UNSTARTED_LIMIT
     return JobStatus(e.job.id, State.PLANNED, reason=reason, due=due)
 
 
@@ -240,13 +244,22 @@ def _tries(e: Evidence, kind: str) -> int:
     )
 
 
-def _lacked(e: Evidence, start: SeenStart) -> tuple[Action | None, str]:
-    """What would have helped a start that gained nothing, and the node on which it was."""
-    if e.gained(start) or not (start.failed or start.by_place):
-        return None, ""
-    failed = reason_of(start.attempt, start.end) if start.failed else None
-    reason = failed or reason_of_place(start.end)
-    return _rule(e, reason.kind).action, start.end.node if start.end else ""
+def _lacked(e: Evidence) -> tuple[tuple[tuple[Action, Resources], ...], tuple[str, ...]]:
+    """What starts that gained nothing lacked, and on what; the nodes on which others failed."""
+    lacked, avoid = [], []
+    starts = e.starts()
+    for member in e.job.members:
+        start = starts[member.token, member.index]
+        idle = not (start.failed or start.by_place) or e.gained(start)
+        if idle or not e.counts(member.token):
+            continue
+        failed = reason_of(start.attempt, start.end) if start.failed else None
+        action = _rule(e, (failed or reason_of_place(start.end)).kind).action
+        if action in (MEMORY, TIME):
+            lacked.append((action, member.resources))
+        if action is NODE and start.end and start.end.node:
+            avoid.append(start.end.node)
+    return tuple(lacked), tuple(dict.fromkeys(avoid))
 
 
 _ROWS: tuple[Callable[[Evidence], JobStatus | None], ...] = (

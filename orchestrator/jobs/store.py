@@ -124,6 +124,12 @@ def write_jobs(root: Root, configs: Mapping[str, RunConfig]) -> None:
     publish_each_once(new)
 
 
+def replace_jobs(root: Root, configs: Mapping[str, RunConfig]) -> None:
+    """Write the records of jobs that begin afresh, whatever is there."""
+    for job_id, config in configs.items():
+        publish(root.job(job_id).record, to_json(_record_of(job_id, config)))
+
+
 def _record_of(job_id: str, config: RunConfig) -> dict[str, Any]:
     return {
         "schema": SCHEMA,

@@ -33,7 +33,7 @@ def summarise(root: Root, facts: JobFacts, journals: Sequence[Journal]) -> Summa
     history = fold(journals)
     points = history.points
     epochs, fault = _epochs(root, facts.id)
-    member = facts.members[-1] if facts.members else None
+    member = facts.newest
     return Summary(
         epoch=points[-1].epoch if points else 0,
         epochs=epochs,

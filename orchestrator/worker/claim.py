@@ -84,7 +84,8 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
         why = reason_to_leave(me, place, attempts, standing)
         if why:
             return why
-        attempt = folder.attempt(attempts[-1].number + 1 if attempts else 1)
+        # Attempts that were discarded may be gone: none is to get a number like theirs.
+        attempt = folder.attempt(max(discarded, attempts[-1].number if attempts else 0) + 1)
         try:
             with publishing_folder(attempt.path) as draft:
                 started = {**_started(me, place, port), DISCARDED: discarded}

@@ -1,5 +1,9 @@
+import os
+import shutil
+import socket
+
 import pytest
-from support.pool_bench import Bench, until
+from support.pool_bench import Bench, kill, until
 
 from orchestrator.controller.afresh import to_begin_afresh
 from orchestrator.controller.decide import begin_afresh
@@ -10,6 +14,7 @@ from orchestrator.controller.survey import survey
 from orchestrator.errors import SpecError
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
+from orchestrator.jobs.submissions import Submission
 from orchestrator.results.frame import read_results
 from orchestrator.sweep.expand import Sweep
 
@@ -98,6 +103,50 @@ def test_the_words_after_fresh_choose_what_has_something_to_discard(
         to_begin_afresh(wider, root, ["d"])
     go(bench, wider)
     until(lambda: bench.attempts_on(third.id))
-    with pytest.raises(SpecError, match=r"c runs or waits. Cancel first: orchestrate cancel s/c"):
+    with pytest.raises(
+        SpecError, match=r"c runs or waits, or may do so. Cancel first: orchestrate cancel s/c"
+    ):
         to_begin_afresh(wider, root, ["c"])
     assert third.id not in to_begin_afresh(wider, root, ["all"])
+
+
+@pytest.mark.parametrize("damage", ["purged", "damaged", "edited"])
+def test_a_job_that_is_not_whole_is_trained_again_when_asked_and_then_is(
+    bench: Bench, done: Sweep, damage: str
+) -> None:
+    folder = bench.root.job(done.points[0].id)
+    bench.root.settled.unlink()
+    if damage == "purged":
+        shutil.rmtree(folder.path)
+    else:
+        text = folder.record.read_text()
+        folder.record.write_text("{" if damage == "damaged" else text.replace("0.001", "0.5"))
+        (folder.attempt(1).path / "exit.json").unlink()
+    assert states(bench, done)["a"] is State.UNKNOWN
+    assert go(bench, done).submitted == ()
+
+    assert go(bench, done, "a").submitted == (done.points[0].id,)
+
+    until(lambda: states(bench, done)["a"] is State.DONE)
+    assert go(bench, done).submitted == ()
+
+
+def test_a_job_of_which_nobody_can_speak_is_not_discarded(bench: Bench, done: Sweep) -> None:
+    bench.script("a", "claim", "wait")
+    go(bench, done, "a")
+    until(lambda: len(bench.attempts_on(done.points[0].id)) == 2)
+    (pool,) = [f.pool for f in bench.root.submissions() if len(Submission.read(f).jobs) == 1]
+    words = pool.read_text().replace(socket.gethostname(), "gone")
+    for log in bench.pools():
+        kill(log.process)
+    pool.write_text(words)
+    started = bench.attempts_on(done.points[0].id)[1].started
+    started.write_text(started.read_text().replace(socket.gethostname(), "gone"))
+    for path in (pool, started, started.with_name("journal.jsonl")):
+        os.utime(path, (0, 0))
+    assert states(bench, done)["a"] is State.UNKNOWN
+
+    with pytest.raises(SpecError, match="a runs or waits, or may do so"):
+        to_begin_afresh(done, bench.root.path, ["a"])
+    assert go(bench, done, "a").submitted == ()
+    assert sum('"afresh"' in p.read_text() for p in bench.root.orders.iterdir()) == 1

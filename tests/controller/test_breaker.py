@@ -4,7 +4,7 @@ import pytest
 from support.pool_bench import Bench, until
 
 from orchestrator.controller.breaker import common_failure
-from orchestrator.controller.launch import launch
+from orchestrator.controller.launch import Wishes, launch
 from orchestrator.controller.survey import survey
 from orchestrator.controller.watch import tend_all
 from orchestrator.jobs.state import JobStatus, State
@@ -70,3 +70,26 @@ def test_a_sweep_whose_jobs_fail_alike_starts_no_more_of_them_until_it_is_launch
         bench.script(name, "claim", "finish")
     assert len(launch(sweep, **where).submitted) == 6
     until(lambda: states(bench, sweep) == {State.DONE: 8})
+
+
+@pytest.mark.slow
+def test_failures_that_a_launch_has_forgiven_withdraw_no_trial_job(bench: Bench) -> None:
+    names = "abcd"
+    for name in names:
+        bench.script(name, "claim", "fail no such layer")
+    sweep = bench.load(*names, text="max_failures: 2\n")
+    where = {"root_path": bench.root.path, "data_root": bench.data}
+    launch(sweep, **where)
+    until(lambda: states(bench, sweep) == {State.FAILED: 4})
+    bench.script("a", "wait", "claim", 'point 1 {"train/loss": 1.0}', "finish")
+    for name in names[1:]:
+        bench.script(name, "claim", "finish")
+
+    launch(sweep, **where, wishes=Wishes(canary=True))
+    tend_all(bench.root, ["s"])
+
+    found = survey(bench.root, [point.id for point in sweep.points])
+    assert sweep.points[0].id not in found.standing.holds
+    bench.go("a")
+    until(lambda: (look := tend_all(bench.root, ["s"])).settled and look)
+    assert states(bench, sweep) == {State.DONE: 4}

@@ -7,6 +7,7 @@ from orchestrator.controller.trial import shape_of
 from orchestrator.controller.watch import is_settled, tend, tend_all
 from orchestrator.executors import EXECUTORS
 from orchestrator.jobs.state import State
+from orchestrator.jobs.store import launched_revision, write_revision
 from orchestrator.sweep.expand import Sweep
 from orchestrator.sweep.load import load_sweep
 
@@ -42,7 +43,7 @@ def test_jobs_follow_their_trial_job_once_it_has_taken_steps_and_it_simply_goes_
     assert launched.submitted == (sweep.points[0].id,)
     assert launched.behind == (sweep.points[1].id, sweep.points[2].id)
     assert states(bench, sweep) == {"a": "RUNNING", "b": "PLANNED", "c": "PLANNED"}
-    assert look.notes == ("2 job(s) held: until trial jobs have taken steps (a)",)
+    assert look.notes == ("2 job(s) held: until its trial job has taken steps (a)",)
     bench.go("a")
     assert settle(bench, sweep) == dict.fromkeys("abc", State.DONE)
     assert [len(bench.attempts_on(point.id)) for point in sweep.points] == [1, 1, 1]
@@ -58,6 +59,55 @@ def test_what_a_failed_trial_job_holds_back_waits_for_a_person(bench: Bench) -> 
     bench.script("a", "claim", "finish")
     assert len(go(bench, sweep, canary=False).submitted) == 3
     assert settle(bench, sweep) == dict.fromkeys("abc", State.DONE)
+
+
+@pytest.mark.slow
+def test_steps_that_a_trial_job_took_before_count_for_nothing(bench: Bench) -> None:
+    bench.script("a", "claim", POINT, "fail no")
+    sweep = bench.load("a", "b")
+    launch(bench.load("a"), root_path=bench.root.path, data_root=bench.data)
+    until(lambda: states(bench, bench.load("a")) == {"a": "FAILED"})
+    bench.script("a", "claim", "wait", POINT, "finish")
+
+    go(bench, bench.load("a", "b"))
+    until(lambda: len(bench.attempts_on(sweep.points[0].id)) == 2)
+    tend(bench.root, "s")
+
+    assert states(bench, sweep) == {"a": "RUNNING", "b": "PLANNED"}
+    bench.go("a")
+    assert settle(bench, sweep) == dict.fromkeys("ab", State.DONE)
+
+
+@pytest.mark.slow
+def test_a_watch_of_another_sweep_that_shares_a_held_job_does_not_let_it_go(bench: Bench) -> None:
+    bench.script("a", "claim", "wait", POINT, "finish")
+    sweep = bench.load("a", "b", "c")
+    launch(bench.load("d", name="other"), root_path=bench.root.path, data_root=bench.data)
+    go(bench, sweep)
+    shared = launched_revision(bench.root, "s")
+    kept = [job for job in shared["jobs"] if job["name"] == "b"]
+    write_revision(bench.root, "other", {**shared, "name": "other", "jobs": kept})
+
+    tend(bench.root, "other")
+
+    assert states(bench, sweep)["c"] is State.PLANNED
+    assert len(bench.root.submissions()) == 2
+    bench.go("a")
+    assert settle(bench, sweep) == dict.fromkeys("abc", State.DONE)
+
+
+@pytest.mark.slow
+def test_each_shape_has_a_trial_job_of_its_own_and_waits_for_no_other(bench: Bench) -> None:
+    path = bench.sweep("a", "b")
+    wide = "      {}: {{optim.lr: {}, model.dim: 32}}\n"
+    path.write_text(path.read_text() + wide.format("c", 0.1) + wide.format("d", 0.2))
+    sweep = load_sweep(path, executors=EXECUTORS)
+    bench.script("a", "claim", "fail no")
+
+    launched = go(bench, sweep)
+
+    assert {p.name for p in sweep.points if p.id in launched.submitted} == {"a", "c"}
+    assert settle(bench, sweep) == {"a": "FAILED", "b": "PLANNED", "c": "DONE", "d": "DONE"}
 
 
 @pytest.mark.slow

@@ -61,19 +61,30 @@ def test_a_site_changes_what_it_names_of_a_rule_and_no_more(
 
 
 def test_more_memory_is_half_as_much_again_up_to_what_a_node_has() -> None:
-    asked = Resources(mem_gb_per_node=16)
+    had = [Resources(mem_gb_per_node=16)]
+    for _ in range(5):
+        had.append(with_more(had[0], [(MEMORY, one) for one in had], site()))
 
-    grown = [with_more(asked, [MEMORY] * times, site()).mem_gb_per_node for times in range(6)]
-
-    assert grown == [16, 24, 36, 54, 64, 64]
+    assert [one.mem_gb_per_node for one in had] == [16, 24, 36, 54, 64, 64]
 
 
 def test_more_time_is_twice_as_much_up_to_what_the_partition_grants() -> None:
-    asked = Resources(time="2h")
+    had = [Resources(time="2h")]
+    for _ in range(4):
+        had.append(with_more(had[0], [(TIME, one) for one in had], site()))
 
-    grown = [with_more(asked, [TIME] * times, site()).time for times in range(5)]
+    assert [one.time for one in had] == ["2h", "240m", "480m", "720m", "720m"]
 
-    assert grown == ["2h", "240m", "480m", "720m", "720m"]
+
+def test_what_a_person_asks_for_beyond_what_was_lacked_is_asked_for_as_it_is() -> None:
+    lacked = [(MEMORY, Resources(mem_gb_per_node=10)), (TIME, Resources(time="1h"))]
+
+    assert with_more(Resources(mem_gb_per_node=32, time="3h"), lacked, site()) == Resources(
+        mem_gb_per_node=32, time="3h"
+    )
+    assert with_more(Resources(mem_gb_per_node=12, time="1h"), lacked, site()) == Resources(
+        mem_gb_per_node=15, time="120m"
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +101,7 @@ def test_more_time_is_twice_as_much_up_to_what_the_partition_grants() -> None:
 def test_where_no_more_is_known_to_be_had_none_is_asked_for(
     asked: Resources, cluster: ClusterProfile | None
 ) -> None:
-    assert with_more(asked, [MEMORY, TIME], cluster) == asked
+    assert with_more(asked, [(MEMORY, asked), (TIME, asked)], cluster) == asked
     assert [can_help(action, asked, cluster) for action in Action] == [
         action in (AGAIN, NODE) for action in Action
     ]
@@ -115,8 +126,8 @@ BROKEN_GPU = End(5.0, started=True, exit_code=1, detail="CUDA error: unspecified
 def test_a_start_that_lacked_memory_is_followed_by_one_that_has_more() -> None:
     once, twice = failed(site(), OUT_OF_MEMORY), failed(site(), *[OUT_OF_MEMORY] * 2)
 
-    assert (once.due, once.remedies) == (True, (MEMORY,))
-    assert (twice.due, twice.remedies) == (True, (MEMORY, MEMORY))
+    assert (once.due, [action for action, _ in once.lacked]) == (True, [MEMORY])
+    assert (twice.due, [had.mem_gb_per_node for _, had in twice.lacked]) == (True, [16, 16])
     assert failed(site(), *[OUT_OF_MEMORY] * 3).given_up
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.config import ClusterProfile
 from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, RankError, Start
 from orchestrator.jobs.orders import Order, Standing, standing_orders
@@ -495,7 +496,7 @@ ORDERED = [
         [STOPPED],
         [member(end=LEFT)],
         orders=[HOLD],
-        reason="held: stopped by a signal",
+        reason="stopped by a signal",
     ),
     Case("held and cancelled", S.CANCELLED, cancelled=True, orders=[HOLD], reason="by ann"),
     Case("retried", S.FAILED, [WRONG], [member(end=EXIT_1)], orders=[RETRY], due=True),
@@ -570,6 +571,61 @@ def test_orders_decide_what_is_due_and_what_counts(case: Case) -> None:
     assert (status.state, status.due, status.outcome) == (case.state, case.due, case.outcome)
     assert case.reason in status.reason
     assert not (case.orders == [HOLD] and (status.due or status.due_at))
+
+
+def test_a_job_that_is_refused_again_and_again_is_given_up_whatever_became_of_it_before() -> None:
+    refused = [member(f"r{n}", handle=None, refused=True) for n in range(5)]
+    for attempts in ([STOPPED], [DEAD]):
+        ends = [member(FIRST, end=LEFT if attempts == [STOPPED] else BY_9)]
+
+        def status(count: int, attempts: Any = attempts, ends: Any = ends) -> JobStatus:
+            facts = JobFacts("j", tuple(attempts), (*ends, *refused[:count]))
+            return status_of(facts, Standing(), {}, NOW + 10_000)
+
+        assert (status(4).due, status(5).due, status(5).given_up) == (True, False, True)
+
+
+def preempted(*starts: tuple[int, int], cluster: ClusterProfile | None = None) -> JobStatus:
+    """By the steps from which each start went on and which it saved last."""
+    attempts = [
+        attempt(f"t{n}", n, running=False, from_step=begin, saved=saved)
+        for n, (begin, saved) in enumerate(starts, start=1)
+    ]
+    members = [member(one.start.token, POOL_GONE, cluster=cluster) for one in attempts]
+    facts = JobFacts("j", tuple(attempts), tuple(members))
+    return status_of(facts, Standing(), {}, NOW)
+
+
+def test_a_site_may_say_how_often_and_how_soon_what_its_places_end_goes_on() -> None:
+    site = ClusterProfile.from_plain(
+        {
+            "name": "a",
+            "partitions": {"p": {}},
+            "reasons": {"node": {"retries": 0, "back_off_s": 60}},
+        }
+    )
+
+    gained, lost = preempted((-1, 50), cluster=site), preempted((50, 50), cluster=site)
+
+    assert (gained.due, gained.due_at) == (False, NOW - 5 + 60)
+    assert lost.given_up
+    assert preempted((-1, 50)).due
+    assert preempted(*[(50, 50)] * 4).due
+    assert preempted(*[(50, 50)] * 5).given_up
+    assert preempted((50, 60), *[(60, 60)] * 4).due
+
+
+def test_starts_of_one_member_that_its_place_began_again_count_each() -> None:
+    attempts = [
+        attempt(FIRST, n, running=False, from_step=50, saved=50 if n == 5 else -1)
+        for n in range(1, 6)
+    ]
+
+    def status(count: int) -> JobStatus:
+        facts = JobFacts("j", tuple(attempts[:count]), (member(FIRST, POOL_GONE),))
+        return status_of(facts, Standing(), {}, NOW)
+
+    assert (status(4).due, status(5).given_up) == (True, True)
 
 
 def test_what_a_retried_job_was_given_up_for_spends_no_budget_of_its_next_starts() -> None:

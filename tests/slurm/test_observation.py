@@ -103,6 +103,7 @@ def test_why_puts_slurms_reason_into_words(site: Site, dev_cluster: DevCluster) 
     grid = [{"cases": {"one": {}, "two": {"model.registers": 2}}}]
     site.launch(grid=grid, max_parallel=1)
     until(lambda: [row["state"] for row in site.rows()] == ["RUNNING", "QUEUED"], 60)
+    until(lambda: site.rows()[0]["attempts"] == 1, 60)
 
     limited = site.orchestrate("why", "s/two")
     running = site.orchestrate("why", "s/one")

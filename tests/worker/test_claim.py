@@ -121,6 +121,13 @@ def test_a_job_that_is_done_and_to_begin_afresh_is_claimed_once_and_knows_what_t
     assert claim(member(), ALONE, 3) == "the job is done"
 
 
+def test_an_attempt_gets_no_number_of_one_that_was_discarded_and_is_gone(member: Submit) -> None:
+    me = member()
+    write_order(me.root, Order(what="afresh", jobs=[me.job], last={me.job: 3}))
+
+    assert claim(me, ALONE, 1).number == 4
+
+
 def test_a_job_that_is_alive_is_not_claimed_because_it_is_to_begin_afresh(member: Submit) -> None:
     me = member()
     claim(me, ALONE, 1)
