@@ -26,6 +26,10 @@ SCHEMA = 2
 """1 had no resources, no cluster and a number for max_parallel; it is read as what is missing."""
 
 
+TICK_S = 1e-3
+"""Between two submissions of the same jobs whose order counts."""
+
+
 def _new_token() -> str:
     return secrets.token_hex(6)
 
@@ -60,8 +64,9 @@ class Submission(Section):
         return self.model_copy(update={"token": _new_token(), "jobs": jobs, "names": names})
 
     def under(self, cluster: ClusterProfile | None) -> Self:
-        """The same jobs once more, under other facts of their site."""
-        return self.model_copy(update={"token": _new_token(), "cluster": cluster})
+        """The same jobs once more, a moment later, under other facts of their site."""
+        changes = {"token": _new_token(), "created": self.created + TICK_S, "cluster": cluster}
+        return self.model_copy(update=changes)
 
     @classmethod
     def read(cls, folder: SubmissionFolder) -> Self:

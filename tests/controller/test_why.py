@@ -10,7 +10,7 @@ from fakes.slurm import FakeSlurm, queue_line, submission, submitted
 
 from orchestrator.controller.origin import Origin
 from orchestrator.controller.select import Named
-from orchestrator.controller.why import NEXT, explain
+from orchestrator.controller.why import GIVEN_UP, HELD, NEXT, explain
 from orchestrator.jobs.evidence import Sight, Sighting
 from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.files import publish, to_json
@@ -19,6 +19,7 @@ from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.rules import ADVICE, RULES
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import create_root
+from orchestrator.jobs.submissions import write_intent, write_refused
 
 JOB = "a" * 32
 NAME = Named(JOB, "registers-8")
@@ -95,6 +96,22 @@ def root(tmp_path: Path) -> Root:
     made = create_root(tmp_path / "runs")
     recorded(made, JOB)
     return made
+
+
+def test_a_job_that_a_watch_leaves_alone_is_not_sent_to_a_watch(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakePlace(monkeypatch)
+    for _ in range(5):
+        one = submission(JOB, executor="fake")
+        write_refused(write_intent(root, one, ""), "no such account")
+    given_up = explain(root, NAME)[-1]
+    write_order(root, Order(what="hold", jobs=[JOB], why="trial jobs come first"))
+
+    told = explain(root, NAME)
+
+    assert given_up == GIVEN_UP.format(id="aaaaaaaa")
+    assert told == ["registers-8 (aaaaaaaa) is PLANNED: held: trial jobs come first.", HELD]
 
 
 def test_every_state_has_a_next_step_and_a_case_here() -> None:

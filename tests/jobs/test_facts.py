@@ -12,6 +12,8 @@ from orchestrator.config import Placement
 from orchestrator.jobs.facts import (
     End,
     Ending,
+    JobFacts,
+    Member,
     Start,
     contributors,
     final_attempt,
@@ -296,3 +298,14 @@ def test_the_attempts_that_made_a_result_are_those_it_went_on_from(tmp_path: Pat
     assert final_attempt(attempts[:3]) is None
     assert final_attempt(attempts) == attempts[3]
     assert [one.start.code_hash for one in contributors(attempts)] == ["d", "c"]
+
+
+def test_the_newest_member_is_the_last_that_a_place_took_or_may_have() -> None:
+    def member(token: str, **how: Any) -> Member:
+        return Member(token, 0, "slurm", 0.0, "h", **{"refused": False, "end": None, **how})
+
+    taken, open_, refused = member("a"), member("b"), member("c", refused=True)
+
+    assert JobFacts("j", (), (taken, open_, refused)).newest is open_
+    assert JobFacts("j", (), (refused,)).newest is refused
+    assert JobFacts("j").newest is None
