@@ -57,9 +57,11 @@ def _report(plan: "Plan", root_path: Path, were: str) -> None:
         click.echo(f"warning: {warning}", err=True)
     others = [job[:8] for job, fate in plan.fates.items() if fate is Fate.OTHER]
     if others:
-        click.echo(f"warning: {_list(others)} left alone: here it has other attempts", err=True)
+        why = "here it has other attempts or submissions"
+        click.echo(f"warning: {_list(others)} left alone: {why}", err=True)
     for sweep in plan.other_sweeps:
-        click.echo(f"warning: sweep {sweep} is here in another form, and stays so", err=True)
+        why = "was launched here, or is here in another form, and stays so"
+        click.echo(f"warning: sweep {sweep} {why}", err=True)
     if plan.open:
         told = [f"{job[:8]} {state}" for job, state in plan.open.items()]
         click.echo(f"note: not over when it was exported, UNKNOWN here: {_list(told)}", err=True)

@@ -16,7 +16,7 @@ from orchestrator.jobs.facts import End
 from orchestrator.jobs.files import to_json
 from orchestrator.jobs.gather import read_submissions, recorded_ends
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.orders import file_name, read_orders
+from orchestrator.jobs.orders import file_name, parts, read_orders
 from orchestrator.jobs.probes import probes_by_step
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import read_job, revisions_of, sweep_names
@@ -170,11 +170,8 @@ def _add_submission(packer: Packer, root: Root, one: Submission, ends: Ends) -> 
 
 def _add_orders(packer: Packer, root: Root, jobs: Mapping[str, str]) -> None:
     """The orders on these jobs, and what they say of them."""
-    for order in read_orders(root):
-        mine = [job for job in order.jobs if job in jobs]
-        if mine:
-            own = order.model_copy(update={"jobs": mine})
-            packer.add(f"orders/{file_name(own)}", to_json(own.to_plain()))
+    for order in parts(read_orders(root), jobs):
+        packer.add(f"orders/{file_name(order)}", to_json(order.to_plain()))
 
 
 def _datasets(root: Root, jobs: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The verb import: an exported study, merged into a root; what is there stays as it is."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -12,9 +12,10 @@ from orchestrator.errors import OrchestrateError, RootError
 from orchestrator.executors import EXECUTORS
 from orchestrator.jobs.archive import Archive, Entry
 from orchestrator.jobs.files import read_record, refuse_newer
+from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.orders import Order, order_of
-from orchestrator.jobs.store import REVISION_SCHEMA, revisions_of
+from orchestrator.jobs.orders import Order, order_of, parts, read_orders
+from orchestrator.jobs.store import REVISION_SCHEMA, is_imported, revisions_of
 from orchestrator.jobs.submissions import SCHEMA as SUBMISSION_SCHEMA
 from orchestrator.jobs.submissions import Submission, read_outcomes
 
@@ -23,6 +24,10 @@ MEASURED = ("started.json", "exit.json", "journal.jsonl", ".error.json")
 ELSEWHERE = "it belongs to a job of another run root and counts for nothing here"
 """Detail of the end of a member of a job that was not taken: that end changes no state."""
 Revisions = Sequence[tuple[int, dict[str, Any]]]
+Members = Mapping[str, set[tuple[str, int]]]
+"""Token and index of a job's members, by job."""
+Ends = Mapping[int, Mapping[str, Any]]
+"""By index."""
 
 
 class Fate(StrEnum):
@@ -30,22 +35,26 @@ class Fate(StrEnum):
 
     NEW = "new"
     SAME = "here already"
+    """With the attempts and the members that it has in the file."""
     OTHER = "left alone"
 
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A submission of the file, and the ends that it tells, by index."""
+    """A submission, and the ends of its members that its root knows."""
 
     intent: Submission
-    ends: Mapping[int, Mapping[str, Any]]
+    ends: Ends
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What an import will do in a root as it is now; to make one writes nothing.
 
-    ``sweeps``: the revisions to be written, by sweep; ``other_sweeps`` are here in another form.
+    ``orders``: what is to be written of the file's. They speak of new jobs alone: of others
+    this root decides. They are written before jobs, so a job of a killed import lacks none.
+    ``sweeps``: the revisions to be written, by sweep; ``other_sweeps`` are here in another form, or
+    were launched here.
     """
 
     archive: Archive
@@ -94,17 +103,17 @@ def plan_import(root: Root, archive: Archive) -> Plan:
     warnings = [
         words for name in _named(archive, "datasets/") if (words := _dataset(root, archive, name))
     ]
-    unheard = _unheard(root, submissions)
-    fates = {
-        job: Fate.OTHER if job in unheard else _fate(root.job(job), files)
-        for job, files in archive.jobs().items()
-    }
+    fates = _fates(root, archive, submissions)
+    new = {job for job, fate in fates.items() if fate is Fate.NEW}
+    orders = parts(orders, new, read_orders(root))
     news, others = {}, []
     for sweep, told in revisions.items():
         here = revisions_of(root, sweep)
-        if here == told[: len(here)]:
+        if here[: len(told)] == told:
+            continue
+        if here == told[: len(here)] and (not here or is_imported(root, sweep)):
             news[sweep] = told[len(here) :]
-        elif here[: len(told)] != told:
+        else:
             others.append(sweep)
     return Plan(archive, fates, submissions, orders, news, others, warnings)
 
@@ -173,19 +182,50 @@ def _unheard(root: Root, submissions: Mapping[str, Handed]) -> set[str]:
     """Jobs of which a start is known here as another root's, and in the file without its end."""
     found = set()
     for token, handed in submissions.items():
-        ends = {end["index"]: end for end in read_outcomes(root.submission(token))}
-        strange = {i for i, end in ends.items() if end.get("detail") == ELSEWHERE}
+        ends = _ends_here(root, token)
+        strange = {index for index, end in ends.items() if _is_strange(end)}
         found |= {handed.intent.jobs[index] for index in strange - handed.ends.keys()}
     return found
 
 
-def _fate(folder: JobFolder, files: Mapping[str, Entry]) -> Fate:
-    if not folder.path.is_dir():
-        return Fate.NEW
+def _ends_here(root: Root, token: str) -> Ends:
+    return {end["index"]: end for end in read_outcomes(root.submission(token))}
+
+
+def _is_strange(end: Mapping[str, Any]) -> bool:
+    return end.get("detail") == ELSEWHERE
+
+
+def _fates(root: Root, archive: Archive, submissions: Mapping[str, Handed]) -> dict[str, Fate]:
+    jobs, unheard = archive.jobs(), _unheard(root, submissions)
+    known = {job for job in jobs if root.job(job).path.is_dir()}
+    mine = [one for one in read_submissions(root) if not known.isdisjoint(one.jobs)]
+    here = _members([Handed(one, _ends_here(root, one.token)) for one in mine], known)
+    told = _members(submissions.values(), known)
+    fates = dict.fromkeys(jobs, Fate.NEW)
+    for job in known:
+        # Without an attempt only members tell whose it is.
+        same = here[job] == told[job] and _measured_alike(root.job(job), jobs[job])
+        fates[job] = Fate.SAME if same else Fate.OTHER
+    return {**fates, **dict.fromkeys(unheard & fates.keys(), Fate.OTHER)}
+
+
+def _members(submissions: Iterable[Handed], jobs: Collection[str]) -> Members:
+    """Those that count in their root."""
+    found: dict[str, set[tuple[str, int]]] = {job: set() for job in jobs}
+    for one in submissions:
+        for index, job in enumerate(one.intent.jobs):
+            if job in found and not _is_strange(one.ends.get(index, {})):
+                found[job].add((one.intent.token, index))
+    return found
+
+
+def _measured_alike(folder: JobFolder, files: Mapping[str, Entry]) -> bool:
+    """Whether its attempts here are those of the file."""
     told = {name: one.sha256 for name, one in files.items() if _tells(name)}
     inside = (path.relative_to(folder.path) for path in folder.attempts.glob("*/*"))
     here = {str(path): _digest(folder.path / path) for path in inside if _tells(str(path))}
-    return Fate.SAME if here == told else Fate.OTHER
+    return here == told
 
 
 def _tells(name: str) -> bool:

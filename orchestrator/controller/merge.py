@@ -53,17 +53,13 @@ def import_study(root_path: Path, archive: Archive) -> Plan:
         for handed in plan.submissions.values():
             _merge_submission(root, plan, handed, stage)
         for order in plan.orders:
-            mine = [job for job in order.jobs if job in plan.taken]
-            if mine:
-                own = order.model_copy(update={"jobs": mine})
-                publish_once(root.orders / file_name(order), to_json(own.to_plain()))
+            publish_once(root.orders / file_name(order), to_json(order.to_plain()))
         jobs = [job for job, fate in plan.fates.items() if fate is Fate.NEW]
         _publish(
             stage, root, [f"jobs/{job[:2]}/{job}" for job in jobs], lambda: _check(root, lease)
         )
         for sweep, revisions in plan.sweeps.items():
-            if revisions:
-                mark_imported(root, sweep, revisions[-1][0], archive.about["root"])
+            mark_imported(root, sweep, revisions[-1][0], archive.about["root"])
             for number, revision in revisions:
                 publish_once(root.sweep(sweep) / f"{number:03d}.json", to_json(revision))
     return plan

@@ -148,7 +148,7 @@ def store_ends(root: Root, found: Survey) -> None:
     """Store newly observed ends, because places forget; needs the lease."""
     for submission in found.submissions:
         folder = root.submission(submission.token)
-        known = {outcome["index"] for outcome in read_outcomes(folder)}
+        known = _ended(folder)
         seen = {
             index: sighting
             for (token, index), sighting in found.seen.items()
@@ -206,7 +206,7 @@ def _claimed_handle(root: Root, submission: Submission) -> str | None:
 
 def _observe(root: Root, submissions: Sequence[Submission]) -> tuple[Sightings, list[str]]:
     asked = [s for s in submissions if read_handle(root.submission(s.token))]
-    asked = [s for s in asked if len(read_outcomes(root.submission(s.token))) < len(s.jobs)]
+    asked = [s for s in asked if len(_ended(root.submission(s.token))) < len(s.jobs)]
     seen: dict[tuple[str, int], Sighting] = {}
     troubles: list[str] = []
     for name, group in _by_place(asked):
@@ -214,6 +214,11 @@ def _observe(root: Root, submissions: Sequence[Submission]) -> tuple[Sightings, 
         seen.update(observation.seen)
         troubles.extend(observation.troubles)
     return seen, troubles
+
+
+def _ended(folder: SubmissionFolder) -> set[int]:
+    """The members of which an end is stored; of one it may be several."""
+    return {outcome["index"] for outcome in read_outcomes(folder)}
 
 
 def _by_place(submissions: Sequence[Submission]) -> Iterator[tuple[str, list[Submission]]]:

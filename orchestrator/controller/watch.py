@@ -47,6 +47,8 @@ def tend(root: Root, sweep: str) -> Survey:
     if not (_has_work(root, found) or passed(root, found) or would_stop(found, most)):
         return found
     with leased(root.lease, f"watch {sweep}") as lease:
+        if is_imported(root, sweep):  # an import may have had it, too
+            return replace(found, notes=(f"sweep '{sweep}' was imported meanwhile: left alone",))
         revision = launched_revision(root, sweep)  # a launch may have had the lease before
         jobs = _jobs_of(revision)
         settle(root)

@@ -2,8 +2,9 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +16,8 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import user_name
 
 SCHEMA = 1
+WHOLE = 32
+"""So long is an order's own id; that of a part of it goes on with a hash of the part's jobs."""
 Kind = Literal["cancel", "hold", "retry", "afresh", "lift"]
 
 
@@ -95,6 +98,37 @@ def order_of(plain: dict[str, Any], path: Path) -> Order | None:
         return None
     refuse_newer(path, plain.get("schema_version"), SCHEMA)
     return checked(Order, plain, path)
+
+
+def parts(
+    orders: Iterable[Order], jobs: Collection[str], here: Sequence[Order] = ()
+) -> list[Order]:
+    """What these orders say of ``jobs``, less what the orders ``here`` have said already.
+
+    A part of an order has an id of its own, the same for the same jobs: parts that come to one root
+    one after the other stand side by side. An order that lifts one lifts the parts of it as well.
+    """
+    said = {(one.id[:WHOLE], job) for one in here for job in one.jobs}
+    ids, found = {one.id for one in here}, []
+    for order in orders:
+        whole = order.id[:WHOLE]
+        mine = [job for job in order.jobs if job in jobs and (whole, job) not in said]
+        said |= {(whole, job) for job in mine}
+        if mine == order.jobs and order.id not in ids:
+            found.append(order)
+        elif mine:
+            of_these = sha256(" ".join(sorted(mine)).encode()).hexdigest()[: WHOLE // 2]
+            found.append(order.model_copy(update={"id": whole + of_these, "jobs": mine}))
+    known: dict[str, list[str]] = {}
+    for one in (*here, *found):
+        known.setdefault(one.id[:WHOLE], []).append(one.id)
+    return [_lifting_parts(order, known) for order in found]
+
+
+def _lifting_parts(order: Order, known: Mapping[str, Sequence[str]]) -> Order:
+    """``known``: the ids of an order and its parts, by the order's own."""
+    more = [one for gone in order.lifts for one in known.get(gone[:WHOLE], ())]
+    return order.model_copy(update={"lifts": [*dict.fromkeys([*order.lifts, *more])]})
 
 
 def standing_orders(orders: Iterable[Order]) -> Standing:

@@ -13,6 +13,7 @@ from fakes.place import FakePlace, attempt
 from fakes.slurm import submission
 
 from orchestrator.config import RunConfig
+from orchestrator.controller import merge
 from orchestrator.controller.export import export
 from orchestrator.controller.import_ import Fate, Plan
 from orchestrator.controller.merge import import_study
@@ -211,6 +212,136 @@ def test_a_job_that_was_trained_here_otherwise_is_left_alone_and_so_is_its_state
     assert before == {"a": "FAILED", "c": "FAILED"}
     assert here.states() == {**before, "b": "CANCELLED", "d": "UNKNOWN"}
     assert read_orders(here.root)[0].jobs == [IDS["b"], IDS["d"]]
+
+
+def test_a_job_that_waits_here_is_left_alone_by_what_another_root_decided_and_submitted(
+    there: Lab, here: Lab, place: FakePlace
+) -> None:
+    """Neither root has an attempt of d, and here b was not even submitted."""
+    mine = here.launch("d", sweep="mine")
+    place.seen = {(mine.token, 0): Sighting(Sight.WAITING)}
+    write_job(here.root, IDS["b"], CONFIGS["b"])
+    there.launch("b", "d")
+    shutil.rmtree(there.root.job(IDS["b"]).attempts)
+    for what in ("cancel", "hold"):
+        write_order(there.root, Order(what=what, jobs=[IDS["b"], IDS["d"]]))
+    file = there.exported()
+
+    for _ in range(2):
+        plan = here.take(file)
+        assert {plan.fates[IDS["b"]], plan.fates[IDS["d"]]} == {Fate.OTHER}
+        assert read_orders(here.root) == []
+        assert (here.states()["b"], here.states()["d"]) == ("PLANNED", "QUEUED")
+        members = survey(here.root, [IDS["d"]]).facts[IDS["d"]].members
+        assert [member.token for member in members if not member.end] == [mine.token]
+
+
+def test_of_a_job_that_was_submitted_in_neither_root_each_decides_for_itself(
+    there: Lab, here: Lab
+) -> None:
+    for lab in (there, here):
+        lab.launch("b", sweep="planned")
+        shutil.rmtree(lab.root.path / "submissions")
+        shutil.rmtree(lab.root.job(IDS["b"]).attempts, ignore_errors=True)
+    write_order(there.root, Order(what="cancel", jobs=[IDS["b"]]))
+    plan = here.take(there.exported("planned"))
+
+    assert plan.counts == {Fate.SAME: 1}
+    assert (there.states()["b"], here.states()["b"]) == ("CANCELLED", "PLANNED")
+
+
+def test_an_imported_job_that_was_launched_here_is_no_longer_the_other_root_s_to_cancel(
+    there: Lab, here: Lab
+) -> None:
+    here.take(there.exported())
+    here.launch("b")
+    write_order(there.root, Order(what="cancel", jobs=[IDS["b"]]))
+    plan = here.take(there.exported())
+
+    assert plan.fates[IDS["b"]] is Fate.OTHER
+    assert read_orders(here.root) == []
+
+
+def test_an_import_that_was_killed_between_two_jobs_completes_and_decides_nothing_twice(
+    there: Lab, here: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_order(there.root, Order(what="cancel", jobs=[IDS["c"], IDS["d"], "f" * 32]))
+    file = there.exported()
+    whole = Lab(create_root(tmp_path / "whole" / "runs"))
+    whole.take(file)
+
+    def killed(stage: Path, root: Root, names: list[str], check: Any) -> None:
+        publish(stage, root, [n for n in names if IDS["d"] not in n], check)
+        if names[0].startswith("jobs/"):
+            raise KeyboardInterrupt
+
+    publish = merge._publish
+    with monkeypatch.context() as once:
+        once.setattr(merge, "_publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            here.take(file)
+    plan = here.take(file)
+
+    assert plan.counts == {Fate.SAME: 3, Fate.NEW: 1}
+    assert without_mark(here.root) == without_mark(whole.root)
+    assert (here.states()["d"], whole.states()["d"]) == ("UNKNOWN", "UNKNOWN")
+    assert [order.jobs for order in read_orders(here.root)] == [[IDS["c"], IDS["d"]]]
+
+
+def without_mark(root: Root) -> dict[str, bytes]:
+    return {name: content for name, content in files(root).items() if "imported.json" not in name}
+
+
+def test_a_sweep_that_was_launched_here_stays_this_root_s_when_it_comes_back_with_more(
+    there: Lab, here: Lab
+) -> None:
+    here.take(there.exported())
+    here.launch("a", "b", question="more?")
+    before = without_mark(there.root)
+    plan = there.take(here.exported())
+
+    assert (plan.sweeps, plan.other_sweeps) == ({}, ["s"])
+    assert sweeps_to_tend(there.root, ["s"]) == ["s"]
+    assert {n: c for n, c in files(there.root).items() if "sweeps/" in n} == {
+        n: c for n, c in before.items() if "sweeps/" in n
+    }
+
+
+def test_two_studies_that_share_jobs_bring_all_of_an_order_on_both(there: Lab, here: Lab) -> None:
+    there.launch("a", "b", sweep="one", study="first")
+    there.start("a", Ending.FINISHED, 0)
+    there.launch("b", "c", sweep="two", study="second")
+    there.start("c", Ending.FINISHED, 0)
+    there.end(there.submissions[0], "c", 1)
+    jobs = [IDS[name] for name in "abc"]
+    last = {job: len(there.root.job(job).attempt_numbers()) for job in jobs}
+    write_order(there.root, Order(what="afresh", jobs=jobs, last=last))
+    held = Order(what="hold", jobs=[*jobs, IDS["d"]])
+    write_order(there.root, held)
+    write_order(there.root, Order(what="lift", jobs=jobs, lifts=[held.id]))
+    one, two = there.exported("one"), there.exported("two")
+    first, second = ({n for n in open_archive(f).files if "orders/" in n} for f in (one, two))
+    assert (len(first), len(second), first & second) == (3, 3, set())
+    for file in (one, two, one, two):
+        here.take(file)
+
+    standing = survey(here.root, jobs).standing
+    assert standing.discarded == last
+    assert standing.holds == {}
+    assert len(read_orders(here.root)) == 6, "each file brought what the other could not"
+
+
+def test_members_that_count_for_nothing_where_it_was_exported_tell_no_jobs_apart(
+    there: Lab, here: Lab, tmp_path: Path
+) -> None:
+    here.launch("c", sweep="mine")
+    here.start("c", Ending.ERROR, 1)
+    here.take(there.exported())
+    file, third = here.exported("mine"), Lab(create_root(tmp_path / "third" / "runs"))
+    third.take(file)
+
+    assert third.states()["c"] == "FAILED"
+    assert [lab.take(file).counts for lab in (third, here)] == [{Fate.SAME: 1}] * 2
 
 
 def test_a_job_is_not_taken_when_its_start_counts_for_nothing_here(there: Lab, here: Lab) -> None:

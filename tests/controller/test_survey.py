@@ -1,6 +1,7 @@
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from orchestrator.jobs.submissions import (
     read_absences,
     read_handle,
     write_intent,
+    write_outcomes,
     write_submitted,
 )
 
@@ -63,6 +65,13 @@ def place(monkeypatch: pytest.MonkeyPatch) -> FakePlace:
 @pytest.fixture
 def watched(tmp_path: Path, place: FakePlace) -> Watched:
     return Watched(tmp_path, place)
+
+
+def test_ends_that_were_stored_twice_hide_no_member_that_is_open(watched: Watched) -> None:
+    for _ in range(3):
+        write_outcomes(watched.folder, [{"index": 0, **asdict(End(FIRST, started=True))}])
+
+    assert watched.look(0, b=Sight.RUNNING, c=Sight.WAITING)["b"].state is State.RUNNING
 
 
 def test_two_complete_answers_a_minute_apart_that_lack_a_member_are_its_end(

@@ -16,7 +16,7 @@ from orchestrator.jobs.facts import End, JobFacts, Member
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.state import JobStatus, State
-from orchestrator.jobs.store import REVISION_SCHEMA, create_root, write_revision
+from orchestrator.jobs.store import REVISION_SCHEMA, create_root, mark_imported, write_revision
 from orchestrator.jobs.submissions import Submission, read_outcomes
 
 
@@ -75,6 +75,17 @@ def test_a_round_submits_what_is_due_and_stores_what_was_seen(root: Root, place:
 
     assert len(read_outcomes(root.submission(one.token))) == 2
     assert [again.jobs for again in place.submissions] == [["a", "b"]] * 2
+
+
+def test_a_watch_leaves_a_sweep_alone_that_was_imported_under_it(
+    root: Root, place: FakePlace
+) -> None:
+    launched(root, "s", "a")
+    mark_imported(root, "s", 1, "another root")
+    look = tend_all(root, ["s"])
+
+    assert place.submissions == []
+    assert look.notes == ("sweep 's' was imported meanwhile: left alone",)
 
 
 @pytest.mark.parametrize("error", [Unclear, BusyError])

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.errors import RootError
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.orders import Order, read_orders, standing_orders, write_order
+from orchestrator.jobs.orders import Order, parts, read_orders, standing_orders, write_order
 
 
 def cancel(*jobs: str, time: float = 100.0) -> Order:
@@ -65,6 +65,35 @@ def test_orders_of_one_moment_do_not_collide_and_come_oldest_first(root: Root) -
 
     assert [order.time for order in read_orders(root)] == [5.0, 5.0, 7.0, 10**10]
     assert {order.id for order in read_orders(root)} == {order.id for order in orders}
+
+
+def test_parts_of_an_order_stand_side_by_side_and_are_made_once(root: Root) -> None:
+    order = Order(what="afresh", jobs=["a", "b", "c"], last={"a": 1, "b": 2, "c": 3})
+    for jobs in ({"a", "b"}, {"b", "c"}, {"c", "b"}):
+        for part in parts(parts([order], jobs), jobs, read_orders(root)):
+            write_order(root, part)
+
+    assert standing_orders(read_orders(root)).discarded == order.last
+    assert sorted(one.jobs for one in read_orders(root)) == [["a", "b"], ["c"]]
+    assert parts([order], {"b", "c"}) == parts(parts([order], {"a", "b", "c"}), {"c", "b"})
+
+
+def test_a_part_that_an_older_program_cut_keeps_no_other_part_out(root: Root) -> None:
+    order = cancel("a", "b")
+    write_order(root, order)
+    (other,) = parts([order.model_copy(update={"jobs": ["b", "c"]})], {"b", "c"}, [order])
+
+    assert other.id != order.id
+    assert standing(root, other).keys() == {"a", "b", "c"}
+
+
+def test_a_lift_of_an_order_lifts_its_parts(root: Root) -> None:
+    order = cancel("a", "b", "c")
+    for jobs in ({"a", "x"}, {"b", "c"}):
+        for part in parts([order, lift(order, "a", "b")], jobs, read_orders(root)):
+            write_order(root, part)
+
+    assert standing(root).keys() == {"c"}
 
 
 def test_an_order_of_a_kind_from_a_newer_program_is_passed_over(root: Root) -> None:
