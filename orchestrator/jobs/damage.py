@@ -70,7 +70,7 @@ def is_of(job: str, record: Mapping[str, Any]) -> bool:
 
 def _ended_well(end: End) -> bool:
     """Whether a place says that a member's program came to its own end, and without an error."""
-    by_itself = end.started and not end.by_place and not end.cancelled
+    by_itself = end.started and not (end.by_place or end.cancelled or end.kind)
     return by_itself and end.exit_code == 0 and not end.signal
 
 

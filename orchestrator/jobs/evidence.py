@@ -174,7 +174,12 @@ class Evidence:
             if end is None or not member.restarts or (attempt and attempt.ending):
                 continue
             in_order = end.started and not end.by_place and end.exit_code in IN_ORDER
-            if in_order and not end.cancelled and abs(self.now - end.time) < LATE_S:
+            if (
+                in_order
+                and not end.kind
+                and not end.cancelled
+                and abs(self.now - end.time) < LATE_S
+            ):
                 return member
         return None
 

@@ -11,7 +11,7 @@ def test_why_tells_how_a_job_ended_and_what_to_do_next(done: Bench) -> None:
         f"b ({job}) is FAILED: ValueError: shard x.tar: key 7 is no image.",
         "exception: the worker raised an exception; a watch does not try such a job again.",
         "Action: stop; mend what its log shows.",
-        f"See: orchestrate logs {job}; when it is mended, launch its sweep again",
+        f"See: orchestrate logs {job}; when it is mended: orchestrate retry {job}",
     ]
     assert finished.stdout.startswith("a (")
     assert " is DONE: finished, in 1 start(s).\n" in finished.stdout
