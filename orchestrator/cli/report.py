@@ -2,7 +2,7 @@
 
 import click
 
-from orchestrator.controller.launch import Launched
+from orchestrator.controller.launched import Launched
 from orchestrator.jobs.state import State
 from orchestrator.sweep.expand import Sweep
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.controller.decide import can_begin_afresh
-from orchestrator.controller.launch import UNDER_WAY, codes_of
+from orchestrator.controller.launched import UNDER_WAY, codes_of
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import SpecError
 from orchestrator.jobs.code import code_hash

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,14 @@ from orchestrator.config import ClusterProfile
 from orchestrator.controller.cancel import await_cancelled, being_cancelled, is_held
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.decide import begin_afresh, can_begin_afresh, free
+from orchestrator.controller.launched import (
+    Launched,
+    dropped_running,
+    is_damaged,
+    of_older_code,
+    of_other_placement,
+    told_of_damaged,
+)
 from orchestrator.controller.secrecy import check_settings
 from orchestrator.controller.snapshot import check_code, take_snapshot
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
@@ -18,7 +26,7 @@ from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.controller.trial import hold_back
 from orchestrator.errors import SpecError
 from orchestrator.executors.slurm_tender import PLACES, Tender
-from orchestrator.jobs.code import code_hash
+from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.state import State
@@ -28,47 +36,14 @@ from orchestrator.jobs.store import (
     bind_dataset,
     compare_dataset,
     create_root,
-    newest_revision,
     open_root,
     replace_jobs,
     write_jobs,
     write_revision,
 )
-from orchestrator.jobs.summary import codes_of_result
 from orchestrator.sweep.expand import Sweep
 
-UNDER_WAY = (State.RUNNING, State.QUEUED)
 SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
-
-NAMED = 8
-"""So many jobs are named in a warning."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
-    """What a launch did and what it left alone."""
-
-    root: Root
-    revision: int
-    submitted: tuple[str, ...]
-    later: tuple[str, ...]
-    """Due too, but more than the place takes now: a watch submits them as room comes."""
-    behind: tuple[str, ...]
-    """Due too, and held until the trial jobs have got on: a watch submits them then."""
-    why_later: str
-    """What the place said of that, if it did."""
-    controller: str | None
-    """A sentence on the small job that tends the sweep, if one was asked for."""
-    ending: int
-    """Cancelled before, and still at it: they cannot be submitted yet."""
-    left_alone: Mapping[State, int]
-    older_code: int
-    """Of those that are DONE: by other code than today's."""
-    other_placement: int
-    """Of those that wait: submitted with another placement or other resources than now."""
-    dropped_running: Mapping[str, str]
-    """Names by id of points that the sweep no longer has, and that run or wait."""
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +82,8 @@ def launch(
         Refused: the place did not take it.
         Unclear: the place did not say how much it takes; nothing was submitted.
     """
-    manifests = check_data(sweep, data_root)
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
-    if wishes.controller_s is not None:
-        _check_room(sweep, cluster)
-    check_placements(sweep, terms, root_path)
-    check_settings(sweep, cluster)
-    check_code(Root(root_path))
-    if (root_path / "root.json").is_file():
-        for manifest in manifests.values():
-            compare_dataset(open_root(root_path), manifest)
+    manifests = _check(sweep, terms, root_path, wishes)
     root = create_root(root_path)
     await_cancelled(root, [point.id for point in sweep.points])
     with leased(root.lease, f"launch {sweep.name}") as lease:
@@ -124,14 +91,8 @@ def launch(
         settle(root)
         found = _decide(root, sweep, wishes.fresh)
         due = [point for point in sweep.points if _is_due(found, point.id)]
-        dropped = _dropped_running(root, sweep)
-        anew = {one.id for one in due}
-        unwritten = {
-            point.id: point.config
-            for point in sweep.points
-            if point.id in anew or not (_is_damaged(found, point.id) or _has_record(root, point.id))
-        }
-        write_jobs(root, unwritten)
+        dropped = dropped_running(root, sweep)
+        _write_records(root, sweep, found)
         snapshot = take_snapshot(root)
         behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
@@ -142,14 +103,7 @@ def launch(
             tender, reserved = _start_controller(root, sweep.name, terms, snapshot, every_s)
         if first:
             handed = Submitter(root, lease, terms, snapshot, reserved).submit(first, found)
-            warnings += handed.unclear
-    damaged = [point.name for point in sweep.points if _is_damaged(found, point.id)]
-    if damaged:
-        warnings.append(_told_of(damaged))
     taken = set(handed.jobs)
-    alone = Counter(found.statuses[p.id].state for p in sweep.points)
-    for one in due:
-        alone[found.statuses[one.id].state] -= 1
     return Launched(
         root=root,
         revision=revision,
@@ -159,12 +113,36 @@ def launch(
         why_later=handed.why,
         controller=tender,
         ending=len(being_cancelled(found)),
-        left_alone=+alone,
-        older_code=_of_older_code(found),
-        other_placement=_of_other_placement(sweep, found),
+        left_alone=Counter(s.state for s in found.statuses.values() if not _submits(s.state)),
+        older_code=of_older_code(found),
+        other_placement=of_other_placement(sweep, found),
         dropped_running=dropped,
-        warnings=warnings,
+        warnings=[*warnings, *handed.unclear, *told_of_damaged(sweep, found)],
     )
+
+
+def _check(sweep: Sweep, terms: Terms, root_path: Path, wishes: Wishes) -> Mapping[str, Manifest]:
+    """All that is checked before anything is created; the manifests of the sweep's datasets."""
+    manifests = check_data(sweep, terms.data_root)
+    if wishes.controller_s is not None:
+        _check_room(sweep, terms.cluster)
+    check_placements(sweep, terms, root_path)
+    check_settings(sweep, terms.cluster)
+    check_code(Root(root_path))
+    if (root_path / "root.json").is_file():
+        for manifest in manifests.values():
+            compare_dataset(open_root(root_path), manifest)
+    return manifests
+
+
+def _write_records(root: Root, sweep: Sweep, found: Survey) -> None:
+    """Write, or compare, the records of jobs; of a damaged one only a person may do so."""
+
+    def wanted(job: str) -> bool:
+        there = is_damaged(found, job) or root.job(job).record.is_file()
+        return _is_due(found, job) or not there
+
+    write_jobs(root, {p.id: p.config for p in sweep.points if wanted(p.id)})
 
 
 def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
@@ -185,7 +163,11 @@ def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
 
 
 def _is_due(found: Survey, job: str) -> bool:
-    return found.statuses[job].state in SUBMITTED_BY_LAUNCH
+    return _submits(found.statuses[job].state)
+
+
+def _submits(state: State) -> bool:
+    return state in SUBMITTED_BY_LAUNCH
 
 
 def _check_room(sweep: Sweep, cluster: ClusterProfile | None) -> None:
@@ -242,54 +224,3 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
             for point in sweep.points
         ],
     }
-
-
-def _is_damaged(found: Survey, job: str) -> bool:
-    """Whether it started before and is not whole: to write its record would hide that."""
-    return job not in found.settled and bool(found.facts[job].fault)
-
-
-def _told_of(damaged: list[str]) -> str:
-    return (
-        f"{len(damaged)} job(s) have started before and are not whole, so they are left alone "
-        f"({', '.join(damaged[:NAMED])}{', ...' if len(damaged) > NAMED else ''}); what is missing "
-        "and what to do says: orchestrate why JOB"
-    )
-
-
-def _has_record(root: Root, job: str) -> bool:
-    return root.job(job).record.is_file()
-
-
-def _of_older_code(found: Survey) -> int:
-    return sum(not codes_of(found, job) <= {code_hash()} for job in found.statuses)
-
-
-def codes_of(found: Survey, job: str) -> set[str]:
-    """Hashes of the code that made a job's result."""
-    if job in found.settled:
-        return {*found.settled[job].summary.codes}
-    return {*codes_of_result(found.facts[job])}
-
-
-def _of_other_placement(sweep: Sweep, found: Survey) -> int:
-    shapes = {s.token: (s.placement, s.resources) for s in found.submissions}
-    queued = (p for p in sweep.points if found.statuses[p.id].state is State.QUEUED)
-    newest = ((point, found.facts[point.id].newest) for point in queued)
-    return sum(
-        member is not None and shapes[member.token] != (point.placement, point.resources)
-        for point, member in newest
-    )
-
-
-def _dropped_running(root: Root, sweep: Sweep) -> dict[str, str]:
-    """The points of the last revision that this one lacks and that run or wait."""
-    last = newest_revision(root, sweep.name)
-    if last is None:
-        return {}
-    ids = {point.id for point in sweep.points}
-    names = {job["id"]: job["name"] for job in last[1]["jobs"] if job["id"] not in ids}
-    if not names:
-        return {}
-    statuses = survey(root, list(names)).statuses
-    return {job: name for job, name in names.items() if statuses[job].state in UNDER_WAY}

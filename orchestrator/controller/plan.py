@@ -9,7 +9,8 @@ from typing import Any
 
 from orchestrator.config import ClusterProfile
 from orchestrator.controller.checks import check_data, check_placements
-from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH, UNDER_WAY
+from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH
+from orchestrator.controller.launched import UNDER_WAY
 from orchestrator.controller.secrecy import check_settings
 from orchestrator.controller.submit import Due, Terms, draft, remedied
 from orchestrator.controller.survey import survey

@@ -7,7 +7,8 @@ from support.pool_bench import Bench, kill, until
 
 from orchestrator.controller.afresh import to_begin_afresh
 from orchestrator.controller.decide import begin_afresh
-from orchestrator.controller.launch import Launched, Wishes, launch
+from orchestrator.controller.launch import Wishes, launch
+from orchestrator.controller.launched import Launched
 from orchestrator.controller.select import select
 from orchestrator.controller.status import look_at, rows_of
 from orchestrator.controller.survey import survey

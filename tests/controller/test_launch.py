@@ -15,7 +15,8 @@ import pytest
 from support.pool_bench import Bench, kill, until
 
 from orchestrator.controller.cancel import cancel, cancellable
-from orchestrator.controller.launch import Launched, launch
+from orchestrator.controller.launch import launch
+from orchestrator.controller.launched import Launched
 from orchestrator.controller.select import select
 from orchestrator.controller.status import look_at, rows_of
 from orchestrator.controller.survey import Survey, survey

@@ -1,7 +1,8 @@
 import pytest
 from support.pool_bench import Bench, until
 
-from orchestrator.controller.launch import Launched, Wishes, launch
+from orchestrator.controller.launch import Wishes, launch
+from orchestrator.controller.launched import Launched
 from orchestrator.controller.survey import survey
 from orchestrator.controller.trial import shape_of
 from orchestrator.controller.watch import is_settled, tend, tend_all
