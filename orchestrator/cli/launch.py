@@ -89,7 +89,7 @@ def launch(
     every_s = int(every or CONTROLLER_S) if controller else None
     wishes = Wishes(controller_s=every_s, fresh=fresh, canary=canary)
     launched = run(sweep, root_path=root_path, data_root=data, cluster=profile, wishes=wishes)
-    report_launch(sweep, launched, tended=wait or controller)
+    report_launch(sweep, launched, tended=wait or controller, canary=canary)
     if launched.controller:
         click.echo(launched.controller)
     if not wait:
@@ -114,7 +114,7 @@ def _agreed_to_discard(
 
     names = to_begin_afresh(sweep, root_path, words)
     if not names:
-        click.echo("Nothing to discard: none of these jobs has measured or saved anything.")
+        click.echo("Nothing to discard: no job meant by that has measured or saved anything.")
         return []
     click.echo(f"{len(names)} of {len(sweep.points)} begin afresh: {', '.join(names.values())}")
     if not yes and not agreed("Discard what they measured and saved?"):

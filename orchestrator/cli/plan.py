@@ -64,9 +64,11 @@ def plan(
     for state, count in planned.counts.items():
         click.echo(f"  {count} {state}")
     for shape in planned.shapes:
-        click.echo(f"one shape of job: {shape.jobs}, such as {shape.example}")
+        click.echo(f"{shape.jobs} to be submitted alike, such as {shape.example}")
         if script:
             click.echo(shape.script)
+    if not planned.disk_peak:
+        return
     click.echo(
         f"Checkpoints take up to {size(planned.disk_peak)}, and {size(planned.disk_after_gc)} once "
         f"all is done and orchestrate gc was called; {size(planned.disk_free)} are free there."

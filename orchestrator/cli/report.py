@@ -14,7 +14,7 @@ LEFT_ALONE = {
 }
 
 
-def report_launch(sweep: Sweep, launched: Launched, *, tended: bool) -> None:
+def report_launch(sweep: Sweep, launched: Launched, *, tended: bool, canary: bool = False) -> None:
     """Print it; ``tended``: somebody will watch the sweep."""
     for warning in launched.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -42,6 +42,8 @@ def report_launch(sweep: Sweep, launched: Launched, *, tended: bool) -> None:
             f"  {len(launched.behind)} more wait until these have taken steps; they are submitted "
             f"then, by {'the watch' if tended else f'orchestrate watch {sweep.name}'}"
         )
+    elif canary and count:
+        click.echo("  none waits for a trial job: each differs in model, data or what it asks for")
     if launched.dropped_running:
         names = ", ".join(f"{name} ({id_[:8]})" for id_, name in launched.dropped_running.items())
         click.echo(

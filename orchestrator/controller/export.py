@@ -54,6 +54,10 @@ def export(root: Root, name: str, path: Path, *, checkpoints: bool) -> Exported:
     """
     if path.exists():
         raise SpecError(f"{path} is there already. Name another file, or move that one away.")
+    if not path.absolute().parent.is_dir():
+        raise SpecError(
+            f"There is no folder {path.absolute().parent} for {path.name}. Make it first."
+        )
     sweeps = sweeps_of(root, name)
     jobs = _jobs(root, sweeps)
     found = survey(root, list(jobs))

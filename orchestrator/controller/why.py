@@ -22,7 +22,7 @@ NEXT = {
     State.RUNNING: "See: orchestrate logs {id} -f",
     State.QUEUED: "Nothing to do but wait; to withdraw it: orchestrate cancel {id}",
     State.UNKNOWN: "It is left alone until that is known; to look again: orchestrate watch",
-    State.CANCELLED: "To go on with it: orchestrate launch its sweep again",
+    State.CANCELLED: "To go on with it: launch its sweep again",
     State.PREEMPTED: "To go on with it: orchestrate watch, or launch its sweep again",
     State.FAILED: "See: orchestrate logs {id}; when it is mended: orchestrate retry {id}",
     State.PLANNED: "To submit it: orchestrate watch, or launch its sweep again",
@@ -38,7 +38,7 @@ def explain(root: Root, job: Named) -> list[str]:
     """The sentences, the next step last."""
     found = survey(root, [job.id])
     status = found.statuses[job.id]
-    words = _WORDS.get(status.state, _plainly)(root, job, found)
+    words = _WORDS.get(status.state, _plainly)(root, job, found).rstrip(".")
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
     start = _last_start(root, found.facts[job.id].attempts)

@@ -77,7 +77,10 @@ def _is_no_stand_in(match: re.Match[str]) -> bool:
 
 _A_WORD = r"(?P<name>(?i:password|passwd|passphrase|secret)[\w-]{0,24})"
 _A_KEY = r"(?P<name>(?i:token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w-]{0,24})"
-_QUOTED = r"[\"']?\]?\s{0,4}(?::\s{0,4}\w{1,24}\s{0,4}=|[:=,])\s{0,4}\w{0,2}[\"'](?P<value>[^\"'\s]"
+_QUOTED = (  # a text within a text has backslashes before its quotes
+    r"\\{0,2}[\"']?\]?\s{0,4}(?::\s{0,4}\w{1,24}\s{0,4}=|[:=,])\s{0,4}\w{0,2}\\{0,2}[\"']"
+    r"(?P<value>[^\"'\s]"
+)
 _BARE = r"[ \t]{0,4}[:=][ \t]{0,4}(?P<value>[^\s\"'#;&|,\[\]]"
 _NEXT = r"[ \t]{1,4}(?P<value>[^\s\"'#;&|,\[\]]"
 

@@ -9,13 +9,17 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.probes import probes_by_step
 from orchestrator.results.frame import Group, label
 
+ENDINGS = (".png", ".pdf", ".svg")
+
 
 def draw_norms(root: Root, groups: Sequence[Group], target: Path) -> None:
     """Draw the patch norms before the final norm, a row per group, summed over its jobs.
 
     Raises:
-        SpecError: no job of the groups was probed yet.
+        SpecError: no job of the groups was probed yet, or the file's ending names no picture.
     """
+    if target.suffix not in ENDINGS:
+        raise SpecError(f"{target} is no picture by its name; end it in {', '.join(ENDINGS)}.")
     import numpy as np  # noqa: PLC0415 - a login node may lack it
 
     histograms = {}

@@ -95,7 +95,7 @@ def test_fresh_tells_what_it_discards_and_asks_first(bench: Bench) -> None:
     ]
     assert unknown.stderr.startswith("error: --fresh zebra: s has no such point. Write all")
     assert "1 of 3 begin afresh: a\ns: 2 of 3 jobs submitted" in agreed.stdout
-    assert nothing.stdout.startswith("Nothing to discard: none of these jobs has measured")
+    assert nothing.stdout.startswith("Nothing to discard: no job meant by that has measured")
     until(lambda: len(bench.attempts_on(bench.id_of("a"))) == 2)
 
 

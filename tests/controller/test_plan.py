@@ -74,7 +74,7 @@ def test_plan_on_the_command_line_shows_the_very_script(bench: Bench) -> None:
     document = json.loads(bench.orchestrate("plan", sweep, "--json").stdout)
 
     assert told.startswith("s: a launch would submit 2 of 2 jobs\n  2 PLANNED\n")
-    assert "one shape of job: 2, such as a\n#!/bin/sh" in told
+    assert "2 to be submitted alike, such as a\n#!/bin/sh" in told
     assert "once all is done and orchestrate gc was called" in told
     assert document["counts"] == {"PLANNED": 2}
     assert document["disk"]["peak"] > document["disk"]["after_gc"] > 0

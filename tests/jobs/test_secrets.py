@@ -142,3 +142,15 @@ def test_a_long_line_takes_no_longer_than_many_short_ones(seed: str) -> None:
     find_secrets("a.py", seed * (500_000 // len(seed)), IN_SETTINGS)
 
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'question: "password: \"hunter2hunter2\""',
+        r'question: "hm password: \"hunter2hunter2\" ok"',
+        r"""note: 'api_key = \"a8F3kQ9zL2mX7pR4tW6v\"'""",
+    ],
+)
+def test_a_secret_in_a_text_within_a_text_is_found(line: str) -> None:
+    assert find_secrets("s.yaml", line, IN_SETTINGS)
