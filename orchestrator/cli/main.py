@@ -1,6 +1,7 @@
 """The command ``orchestrate``: its verbs, imported when they are called."""
 
 import errno
+import gc
 import os
 import sys
 from importlib import import_module
@@ -65,6 +66,8 @@ EXTRAS = {
     "mlflow": "mlflow",
 }
 """Packages that a machine which only launches may lack, and the extra that brings each."""
+COLLECT_AFTER = 200_000
+"""Objects made before Python looks for cycles: a tenth of the time of a verb on 10,000 jobs."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell has it."""
 
@@ -108,6 +111,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; our own errors are one message and exit code 1."""
+    gc.set_threshold(COLLECT_AFTER)
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
     try:

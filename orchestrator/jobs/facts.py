@@ -158,8 +158,8 @@ def read_attempts(folder: JobFolder, discarded: int = 0) -> tuple[Attempt, ...]:
 
     A file of an attempt that cannot be read counts as not there: one damaged job hides no other.
     """
-    saved = folder.saved_steps()
     numbers = folder.attempt_numbers()
+    saved = folder.saved_steps() if numbers else {}
     found = (
         _attempt(folder.attempt(n), saved.get(n, -1), discarded=n <= discarded) for n in numbers
     )
