@@ -11,6 +11,7 @@ from rich.live import Live
 
 from orchestrator.cli.jobs_table import live_table, reason_of_row
 from orchestrator.cli.render import console
+from orchestrator.controller.failures import folded
 from orchestrator.controller.mirroring import Mirroring
 from orchestrator.controller.status import Row, rows_of
 from orchestrator.controller.watch import Round, tend_all
@@ -48,15 +49,16 @@ def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> i
 
 
 def _told(missing: Sequence[Row]) -> list[str]:
-    """A line for each job that is not done; one for all that are so for the same reason."""
-    alike: dict[tuple[State, str], list[str]] = {}
+    """A line for each job that is not done; one for all whose reasons differ only in numbers."""
+    alike: dict[tuple[State, str], list[Row]] = {}
     for row in missing:
-        alike.setdefault((row.state, row.reason), []).append(row.name)
-    return [
-        f"{names[0] if len(names) == 1 else f'{len(names)} jobs'} "
-        f"{'is' if len(names) == 1 else 'are'} {state}: {reason}"
-        for (state, reason), names in alike.items()
-    ]
+        alike.setdefault((row.state, folded(row.reason)), []).append(row)
+    told = []
+    for (state, words), rows in alike.items():
+        reasons = {row.reason for row in rows}
+        who = f"{rows[0].name} is" if len(rows) == 1 else f"{len(rows)} jobs are"
+        told.append(f"{who} {state}: {words if len(reasons) > 1 else reasons.pop()}")
+    return told
 
 
 def watch_once(root: Root, sweeps: Sequence[str]) -> int:

@@ -34,8 +34,8 @@ class What(StrEnum):
     """What may go, in the order in which it does: the first makes room for a lease."""
 
     LEFTOVERS = "leftovers of killed writers"
-    CACHE = "cache"
-    STATES = "states of jobs that are done"
+    CACHE = "what status remembers"
+    STATES = "checkpoints of jobs that are done"
     SNAPSHOTS = "snapshots of code that no job needs"
 
 

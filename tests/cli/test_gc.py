@@ -8,6 +8,7 @@ from support.pool_bench import Bench, until
 from support.terminal import Terminal
 
 from orchestrator.cli.render import size
+from orchestrator.controller.garbage import What
 from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.jobs.layout import JobFolder
 
@@ -45,7 +46,7 @@ def test_gc_shows_what_goes_and_asks_and_without_a_terminal_removes_nothing(
     assert sorted(bench.root.path.rglob("*")) == before
     assert (told["schema"], told["kept"], told["notes"]) == (1, [], [])
     rows = {row["what"]: (row["things"], row["of_others"]) for row in told["rows"]}
-    assert rows == {"cache": (1, 0), "states of jobs that are done": (2, 0)}
+    assert rows == {What.CACHE: (1, 0), What.STATES: (2, 0)}
 
 
 @pytest.mark.slow

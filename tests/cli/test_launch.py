@@ -111,11 +111,14 @@ def test_a_canary_says_who_waits_for_whom(bench: Bench) -> None:
 @pytest.mark.slow
 def test_many_jobs_that_are_not_done_for_one_reason_are_one_line(bench: Bench) -> None:
     for name in "abc":
-        bench.script(name, "claim", "fail no such layer")
+        bench.script(name, "claim", "fail no such layer as 3")
+    for number, name in enumerate("de"):
+        bench.script(name, "claim", f"fail image {number} is none")
 
-    told = bench.orchestrate("launch", str(bench.sweep("a", "b", "c")), "--wait").stdout
+    told = bench.orchestrate("launch", str(bench.sweep(*"abcde")), "--wait").stdout
 
-    assert told.splitlines()[-2:] == [
-        "3 jobs are FAILED: ValueError: no such layer",
-        "3 of 3 jobs are not done. See: orchestrate why JOB",
+    assert told.splitlines()[-3:] == [
+        "3 jobs are FAILED: ValueError: no such layer as 3",
+        "2 jobs are FAILED: ValueError: image N is none",
+        "5 of 5 jobs are not done. See: orchestrate why JOB",
     ]

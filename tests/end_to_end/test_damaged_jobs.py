@@ -53,7 +53,7 @@ def test_what_is_lost_of_a_sweep_is_told_and_never_trained_again_unasked(bench: 
     assert {name for name, row in rows.items() if row["state"] == "UNKNOWN"} == set(LOST)
     for name, fault in LOST.items():
         assert fault in rows[name]["reason"]
-        assert "orchestrate launch SWEEP --fresh" in rows[name]["reason"]
+        assert "launch its sweep with --fresh POINT" in rows[name]["reason"]
         said = bench.orchestrate("why", f"s/{name}").stdout
         assert fault in said
         assert "left alone until it is whole again" in said

@@ -78,5 +78,6 @@ class SplitImages:
         return DataError(
             f"Dataset '{index.dataset}': {index.split} image '{index.name(position)}', at byte "
             f"{index.offset[position]} of {path}, cannot be read: {what}. "
-            f"Look for more with: orchestrate data verify {index.dataset}; then prepare it again."
+            f"Look for more with: orchestrate data verify {index.dataset}; then remove "
+            f"that dataset's folder and prepare it again."
         )
