@@ -110,7 +110,7 @@ def _print_kept(kept: "Mapping[str, str]", names: "Mapping[str, str]") -> None:
     for why in dict.fromkeys(kept.values()):
         jobs = [names.get(job, job) for job, told in kept.items() if told == why]
         more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
-        click.echo(f"kept: states of {', '.join(jobs[:NAMED])}{more}: {why}")
+        click.echo(f"kept: checkpoints of {', '.join(jobs[:NAMED])}{more}: {why}")
 
 
 def _agreed() -> bool:

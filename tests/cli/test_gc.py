@@ -75,7 +75,7 @@ def test_gc_says_which_jobs_keep_their_states_and_why(bench: Bench, over: JobFol
     shown = bench.orchestrate("gc", "s/a", "--yes")
 
     assert shown.returncode == 0
-    assert "kept: states of a: it left no weights of its last step" in shown.stdout
+    assert "kept: checkpoints of a: it left no weights of its last step" in shown.stdout
     assert len(list(over.checkpoints.iterdir())) == 2
 
 
@@ -83,7 +83,7 @@ def test_gc_says_which_jobs_keep_their_states_and_why(bench: Bench, over: JobFol
 def test_json_with_yes_tells_what_went(bench: Bench, over: JobFolder) -> None:
     told = json.loads(bench.orchestrate("gc", "--yes", "--json").stdout)
 
-    row = next(row for row in told["rows"] if row["what"].startswith("states"))
+    row = next(row for row in told["rows"] if row["what"] == What.STATES)
     assert row["things"] == 2
     assert row["bytes"] > 2 * len(STATE)
     assert list(over.checkpoints.iterdir()) == []
