@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.controller.decide import can_begin_afresh
-from orchestrator.controller.launched import UNDER_WAY, codes_of
+from orchestrator.controller.decide import can_begin_afresh, may_be_under_way
+from orchestrator.controller.launched import codes_of
+from orchestrator.controller.select import SHORTEST_PREFIX
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import SpecError
 from orchestrator.jobs.code import code_hash
@@ -13,14 +14,13 @@ from orchestrator.jobs.store import open_root
 from orchestrator.sweep.expand import Point, Sweep
 
 ALL, OLDER = "all", "older"
-SHORTEST_PREFIX = 4
 
 
 def to_begin_afresh(sweep: Sweep, root_path: Path, words: Sequence[str]) -> dict[str, str]:
     """Names by id of the sweep's jobs that ``words`` mean and that have something to discard.
 
     Raises:
-        SpecError: a word means no point of the sweep, or a job that runs or waits.
+        SpecError: a word means no point of the sweep, or a job that runs or waits, or may do so.
     """
     if not (root_path / "root.json").is_file():
         return {}
@@ -34,7 +34,7 @@ def to_begin_afresh(sweep: Sweep, root_path: Path, words: Sequence[str]) -> dict
                 f"of a point such as {sweep.points[0].name}, or the beginning of a job's id."
             )
         chosen |= {point.id: point.name for point in points}
-    busy = [name for job, name in chosen.items() if _may_be_under_way(found, job)]
+    busy = [name for job, name in chosen.items() if may_be_under_way(found, job)]
     if busy and not {ALL, OLDER} & {*words}:
         raise SpecError(
             f"--fresh: {', '.join(busy)} runs or waits, or may do so. Cancel first: orchestrate "
@@ -50,8 +50,3 @@ def _is_meant(word: str, point: Point, found: Survey) -> bool:
         done = found.statuses[point.id].state is State.DONE
         return done and not codes_of(found, point.id) <= {code_hash()}
     return word == point.name or (len(word) >= SHORTEST_PREFIX and point.id.startswith(word))
-
-
-def _may_be_under_way(found: Survey, job: str) -> bool:
-    state, whole = found.statuses[job].state, not found.facts[job].fault
-    return state in UNDER_WAY or (state is State.UNKNOWN and whole)

@@ -31,15 +31,15 @@ def common_failure(statuses: Mapping[str, JobStatus], most: int | None) -> str |
 
 def would_stop(found: Survey, most: int | None) -> bool:
     """Whether there are jobs to be held because others fail alike."""
-    return common_failure(_free(found), most) is not None and bool(_to_come(found))
+    return common_failure(_unkept(found), most) is not None and bool(_to_come(found))
 
 
 def stop_fan_out(root: Root, sweep: str, found: Survey, most: int | None) -> bool:
     """Hold the jobs that have not started, if those that have fail alike; whether it did."""
-    kind, waiting = common_failure(_free(found), most), _to_come(found)
+    kind, waiting = common_failure(_unkept(found), most), _to_come(found)
     if kind is None or not waiting:
         return False
-    failed = [s for s in found.statuses.values() if s.kind == kind and s.state is State.FAILED]
+    failed = [s for s in _unkept(found).values() if s.kind == kind and s.state is State.FAILED]
     why = (
         f"{len(failed)} jobs of {sweep} failed alike ({kind}: {RULES[kind].meaning}). "
         f"See: orchestrate failures {sweep}; when that is mended, launch it again"
@@ -48,12 +48,12 @@ def stop_fan_out(root: Root, sweep: str, found: Survey, most: int | None) -> boo
     return True
 
 
-def _free(found: Survey) -> dict[str, JobStatus]:
+def _unkept(found: Survey) -> dict[str, JobStatus]:
     """Without those that are held or cancelled: they count again when they are freed."""
     return {j: s for j, s in found.statuses.items() if not found.standing.keeps(j)}
 
 
 def _to_come(found: Survey) -> list[str]:
     """The jobs that would be started for the first time."""
-    unstarted = [job for job, status in _free(found).items() if status.state in UNSTARTED]
+    unstarted = [job for job, status in _unkept(found).items() if status.state in UNSTARTED]
     return [job for job in unstarted if not found.facts[job].attempts]

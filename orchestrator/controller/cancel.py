@@ -14,7 +14,7 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.orders import Order, read_orders, standing_orders, write_order
 from orchestrator.jobs.processes import user_name
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import UNDER_WAY, State
 from orchestrator.jobs.submissions import write_outcomes
 
 CANCEL_S = 120.0
@@ -66,8 +66,9 @@ def cancel_again(root: Root, found: Survey) -> None:
 
 def being_cancelled(found: Survey) -> list[str]:
     """Those of the jobs that were cancelled and still run or wait."""
-    busy = (State.RUNNING, State.QUEUED)
-    return [j for j, s in found.statuses.items() if j in found.standing.cancels and s.state in busy]
+    return [
+        j for j, s in found.statuses.items() if j in found.standing.cancels and s.state in UNDER_WAY
+    ]
 
 
 def leaving(found: Survey) -> list[str]:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from orchestrator.controller.survey import Survey
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import UNDER_WAY, State
 
 
 def free(root: Root, found: Survey, jobs: Collection[str], why: str) -> bool:
@@ -49,6 +49,19 @@ def lift(root: Root, orders: Sequence[Order], why: str) -> None:
     write_order(root, Order(what="lift", jobs=jobs, lifts=[one.id for one in orders], why=why))
 
 
+def can_begin_afresh(found: Survey, job: str) -> bool:
+    """Whether a job has something to discard, and nobody may be at it."""
+    facts = found.facts[job]
+    something = bool(facts.fault) or any(not one.discarded for one in facts.attempts)
+    return something and not may_be_under_way(found, job)
+
+
+def may_be_under_way(found: Survey, job: str) -> bool:
+    """Whether a job runs or waits, or its place does not say that it does not."""
+    state, whole = found.statuses[job].state, not found.facts[job].fault
+    return state in UNDER_WAY or (state is State.UNKNOWN and whole)
+
+
 def _is_left_to_people(found: Survey, job: str) -> bool:
     status = found.statuses[job]
     return status.state is State.CANCELLED or status.given_up
@@ -57,11 +70,3 @@ def _is_left_to_people(found: Survey, job: str) -> bool:
 def _tokens(found: Survey, jobs: Collection[str]) -> list[str]:
     """Of every submission that has one of the jobs."""
     return sorted({member.token for job in jobs for member in found.facts[job].members})
-
-
-def can_begin_afresh(found: Survey, job: str) -> bool:
-    """Whether a job has something to discard, and nobody may be at it."""
-    facts, state = found.facts[job], found.statuses[job].state
-    if state in (State.RUNNING, State.QUEUED) or (state is State.UNKNOWN and not facts.fault):
-        return False
-    return bool(facts.fault) or any(not one.discarded for one in facts.attempts)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import UNDER_WAY, State
 from orchestrator.jobs.store import newest_revision
 from orchestrator.jobs.summary import codes_of_result
 from orchestrator.sweep.expand import Sweep
 
-UNDER_WAY = (State.RUNNING, State.QUEUED)
 NAMED = 8
 """So many jobs are named in a warning."""
 

@@ -7,7 +7,7 @@ from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Member
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import UNDER_WAY
 
 
 def find_log(root: Root, job: Named, *, attempt: int | None, rank: int) -> Path:
@@ -53,4 +53,4 @@ def _unclaimed_start(found: Survey, job: str) -> Member | None:
 def is_over(root: Root, job: Named) -> bool:
     """Whether a job neither runs nor waits."""
     state = survey(root, [job.id]).statuses[job.id].state
-    return state not in (State.RUNNING, State.QUEUED)
+    return state not in UNDER_WAY

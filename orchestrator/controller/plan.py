@@ -10,14 +10,13 @@ from typing import Any
 from orchestrator.config import ClusterProfile
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH
-from orchestrator.controller.launched import UNDER_WAY
 from orchestrator.controller.secrecy import check_settings
 from orchestrator.controller.submit import Due, Terms, draft, remedied
 from orchestrator.controller.survey import survey
 from orchestrator.executors import executor_named
 from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.state import JobStatus, State
+from orchestrator.jobs.state import UNDER_WAY, JobStatus, State
 from orchestrator.jobs.store import open_root
 from orchestrator.sweep.cost import disk_of
 from orchestrator.sweep.expand import Sweep

@@ -193,15 +193,15 @@ class Evidence:
 
         A start that its member's next one followed was ended by its place, too.
         """
-        starts = {id(one.attempt): one for one in self.starts().values()}
+        starts = self.starts()
+
+        def in_vain(attempt: Attempt) -> bool:
+            newest = starts[attempt.start.token, attempt.start.index]
+            by_place = newest.attempt is not attempt or newest.by_place
+            return by_place and not self.gained(SeenStart(attempt))
+
         counted = [a for a in self.job.attempts if self.counts(a.start.token)]
-        in_vain = takewhile(
-            lambda a: (
-                not self.gained(SeenStart(a)) and (id(a) not in starts or starts[id(a)].by_place)
-            ),
-            reversed(counted),
-        )
-        return len(list(in_vain))
+        return len(list(takewhile(in_vain, reversed(counted))))
 
     def gained(self, start: SeenStart) -> bool:
         """Whether a start left a checkpoint beyond the step from which it went on."""

@@ -37,6 +37,7 @@ class State(StrEnum):
     PLANNED = "PLANNED"
 
 
+UNDER_WAY = (State.RUNNING, State.QUEUED)
 MAY_BE_DUE = (State.PREEMPTED, State.FAILED, State.PLANNED)
 
 

@@ -28,16 +28,8 @@ VARIABLES = (
     *("SLURM_JOB_ACCOUNT", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE"),
     *("SLURM_GPUS_ON_NODE", "SLURM_JOB_GPUS", "SLURM_RESTART_COUNT", "SLURMD_NODENAME"),
     *("SLURM_CPU_BIND", "SLURM_TOPOLOGY_ADDR", "PYTHONPATH", "PYTHONHASHSEED", "VIRTUAL_ENV"),
-    *(
-        "CONDA_DEFAULT_ENV",
-        "CONDA_PREFIX",
-        "LOADEDMODULES",
-        "LD_LIBRARY_PATH",
-        "TMPDIR",
-        "TZ",
-        "LANG",
-        "LC_ALL",
-    ),
+    *("CONDA_DEFAULT_ENV", "CONDA_PREFIX", "LOADEDMODULES", "LD_LIBRARY_PATH", "TMPDIR"),
+    *("TZ", "LANG", "LC_ALL"),
     *("APPTAINER_CONTAINER", "APPTAINER_NAME", "SINGULARITY_CONTAINER", "SINGULARITY_NAME"),
 )
 """All that is kept of the environment, which may hold secrets elsewhere."""
