@@ -25,7 +25,8 @@ from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import this_process
-from orchestrator.jobs.store import create_root, write_job, write_revision
+from orchestrator.jobs.records import write_job
+from orchestrator.jobs.store import create_root, write_revision
 from orchestrator.jobs.submissions import Submission, write_intent, write_submitted
 
 METRICS = ("train/loss", "train/lr", "train/grad_norm", "train/images_per_s")

@@ -29,7 +29,7 @@ def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
     Raises:
         SpecError: it would refuse one.
     """
-    dues = [Due(p.id, p.name, p.placement, p.resources) for p in sweep.points]
+    dues = [Due.of(point) for point in sweep.points]
     shapes = {one.shape: one for one in reversed(dues)}
     executor = executor_named(sweep.executor, Root(root_path))
     for one in shapes.values():

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ from orchestrator.jobs.gather import read_submissions, recorded_ends
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import file_name, parts, read_orders
 from orchestrator.jobs.probes import probes_by_step
+from orchestrator.jobs.records import Form, read_job, record_of
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import read_job, revisions_of, sweep_names
+from orchestrator.jobs.store import revisions_of, sweep_names
 from orchestrator.jobs.submissions import Submission, is_open, outcomes_record
 from orchestrator.jobs.weights import saved_in
 
@@ -67,8 +68,12 @@ def export(root: Root, name: str, path: Path, *, checkpoints: bool) -> Exported:
         for sweep in sweeps:
             for number, revision in revisions_of(root, sweep):
                 packer.add(f"sweeps/{sweep}/{number:03d}.json", to_json(revision))
-        for job in jobs:
-            _add_job(packer, f"jobs/{job[:2]}/{job}", root.job(job), checkpoints=checkpoints)
+        for job, form in jobs.items():
+            name, folder = f"jobs/{job[:2]}/{job}", root.job(job)
+            if form is not None and not found.facts[job].attempts and not folder.record.is_file():
+                record = record_of(job, read_job(root, job, form))
+                packer.add(f"{name}/job.json", to_json(record))
+            _add_job(packer, name, folder, checkpoints=checkpoints)
         # After the jobs: a start that is in the file then has its submission in it, too.
         for one in read_submissions(root):
             if not jobs.keys().isdisjoint(one.jobs):
@@ -99,10 +104,10 @@ def _study(root: Root, sweep: str) -> str:
     return study
 
 
-def _jobs(root: Root, sweeps: Sequence[str]) -> dict[str, str]:
-    """Every job of any revision, and its name."""
+def _jobs(root: Root, sweeps: Sequence[str]) -> dict[str, Form | None]:
+    """Every job of any revision, and its form."""
     return {
-        job["id"]: job["name"]
+        job["id"]: job.get("form")
         for sweep in sweeps
         for _, revision in revisions_of(root, sweep)
         for job in revision["jobs"]
@@ -172,16 +177,16 @@ def _add_submission(packer: Packer, root: Root, one: Submission, ends: Ends) -> 
         packer.add_file(f"{name}/logs/{path.name}", path, last=START_LOG_KEPT)
 
 
-def _add_orders(packer: Packer, root: Root, jobs: Mapping[str, str]) -> None:
+def _add_orders(packer: Packer, root: Root, jobs: Collection[str]) -> None:
     """The orders on these jobs, and what they say of them."""
     for order in parts(read_orders(root), jobs):
         packer.add(f"orders/{file_name(order)}", to_json(order.to_plain()))
 
 
-def _datasets(root: Root, jobs: Mapping[str, str]) -> list[str]:
+def _datasets(root: Root, jobs: Mapping[str, Form | None]) -> list[str]:
     """The names of those that the jobs were made for."""
     names = set()
-    for job in jobs:
+    for job, form in jobs.items():
         with suppress(OrchestrateError):  # such a job is shown as it is
-            names.add(read_job(root, job).data.name)
+            names.add(read_job(root, job, form).data.name)
     return sorted(names)

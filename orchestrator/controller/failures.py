@@ -12,8 +12,9 @@ from orchestrator.controller.survey import Survey
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.records import read_job
 from orchestrator.jobs.state import JobStatus, State
-from orchestrator.jobs.store import newest_revision, read_job, sweep_names
+from orchestrator.jobs.store import newest_revision, sweep_names
 from orchestrator.results.frame import SEED, Result, axes_of
 
 SCHEMA = 1
@@ -156,7 +157,7 @@ def _places(root: Root, jobs: Sequence[Named]) -> dict[str, dict[str, Any]]:
 def _config(root: Root, job: Named) -> Mapping[str, Any]:
     """A job's configuration; none if its record cannot be read: one job hides no other."""
     try:
-        return read_job(root, job.id).to_plain()
+        return read_job(root, job.id, job.form).to_plain()
     except OrchestrateError:
         return {}
 

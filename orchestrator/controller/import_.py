@@ -15,7 +15,7 @@ from orchestrator.jobs.files import read_record, refuse_newer
 from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import Order, order_of, parts, read_orders
-from orchestrator.jobs.store import REVISION_SCHEMA, is_imported, revisions_of
+from orchestrator.jobs.store import REVISION_SCHEMA, is_imported, revisions_of, sweep_names
 from orchestrator.jobs.submissions import SCHEMA as SUBMISSION_SCHEMA
 from orchestrator.jobs.submissions import Submission, read_outcomes
 
@@ -198,16 +198,27 @@ def _is_strange(end: Mapping[str, Any]) -> bool:
 
 def _fates(root: Root, archive: Archive, submissions: Mapping[str, Handed]) -> dict[str, Fate]:
     jobs, unheard = archive.jobs(), _unheard(root, submissions)
-    known = {job for job in jobs if root.job(job).path.is_dir()}
+    folders = {job for job in jobs if root.job(job).path.is_dir()}
+    known = folders | (_launched_here(root) & jobs.keys())
     mine = [one for one in read_submissions(root) if not known.isdisjoint(one.jobs)]
     here = _members([Handed(one, _ends_here(root, one.token)) for one in mine], known)
     told = _members(submissions.values(), known)
     fates = dict.fromkeys(jobs, Fate.NEW)
     for job in known:
         # Without an attempt only members tell whose it is.
-        same = here[job] == told[job] and _measured_alike(root.job(job), jobs[job])
-        fates[job] = Fate.SAME if same else Fate.OTHER
+        if here[job] != told[job]:
+            fates[job] = Fate.OTHER
+        elif _measured_alike(root.job(job), jobs[job]):
+            fates[job] = Fate.SAME
+        elif job in folders:  # else its folder is lost here, and is in the file
+            fates[job] = Fate.OTHER
     return {**fates, **dict.fromkeys(unheard & fates.keys(), Fate.OTHER)}
+
+
+def _launched_here(root: Root) -> set[str]:
+    """Jobs of sweeps that this root tends: they may have no folder yet, and start at any time."""
+    own = (revisions_of(root, name) for name in sweep_names(root) if not is_imported(root, name))
+    return {job["id"] for revisions in own for _, told in revisions for job in told["jobs"]}
 
 
 def _members(submissions: Iterable[Handed], jobs: Collection[str]) -> Members:

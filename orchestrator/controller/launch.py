@@ -29,6 +29,7 @@ from orchestrator.executors.slurm_tender import PLACES, Tender
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
+from orchestrator.jobs.records import replace_job, write_job
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import (
     REVISION_SCHEMA,
@@ -37,8 +38,6 @@ from orchestrator.jobs.store import (
     compare_dataset,
     create_root,
     open_root,
-    replace_jobs,
-    write_jobs,
     write_revision,
 )
 from orchestrator.sweep.expand import Sweep
@@ -92,7 +91,7 @@ def launch(
         found = _decide(root, sweep, wishes.fresh)
         due = [point for point in sweep.points if _is_due(found, point.id)]
         dropped = dropped_running(root, sweep)
-        _write_records(root, sweep, found)
+        _hold_against_records(root, sweep, found)
         snapshot = take_snapshot(root)
         behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
@@ -135,14 +134,20 @@ def _check(sweep: Sweep, terms: Terms, root_path: Path, wishes: Wishes) -> Mappi
     return manifests
 
 
-def _write_records(root: Root, sweep: Sweep, found: Survey) -> None:
-    """Write, or compare, the records of jobs; of a damaged one only a person may do so."""
+def _hold_against_records(root: Root, sweep: Sweep, found: Survey) -> None:
+    """Compare the records of jobs that have started before, or write those that are lost.
 
-    def wanted(job: str) -> bool:
-        there = is_damaged(found, job) or root.job(job).record.is_file()
-        return _is_due(found, job) or not there
+    Of a job that is not whole, and of one that runs or waits, only a person may do so.
 
-    write_jobs(root, {p.id: p.config for p in sweep.points if wanted(p.id)})
+    Raises:
+        OrchestrateError: a record is of another configuration.
+    """
+    folders = root.job_folders()
+    for point in sweep.points:
+        if point.id not in folders or is_damaged(found, point.id):
+            continue
+        if _is_due(found, point.id) or not root.job(point.id).record.is_file():
+            write_job(root, point.id, point.config)
 
 
 def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
@@ -157,7 +162,8 @@ def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
     freed = free(root, found, {*held, *(job for job in ids if _is_due(found, job))}, "launched")
     anew = {p.id: p.config for p in sweep.points if p.id in fresh and can_begin_afresh(found, p.id)}
     if anew:
-        replace_jobs(root, anew)  # what is there may be damaged, and was agreed to be discarded
+        for job, config in anew.items():  # what is there may be damaged
+            replace_job(root, job, config)
         begin_afresh(root, found, anew)
     return survey(root, ids) if freed or anew else found
 
@@ -200,6 +206,8 @@ def _start_controller(
 
 def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
     """The content of a sweep's revision."""
+    shapes = {Due.of(point).shape: Due.of(point) for point in sweep.points}
+    numbers = {shape: number for number, shape in enumerate(shapes)}
     return {
         "schema": REVISION_SCHEMA,
         "name": sweep.name,
@@ -213,13 +221,17 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
         "data_root": str(terms.data_root),
         "cluster": terms.cluster.to_plain() if terms.cluster else None,
         "snapshot": snapshot,
+        "shapes": [
+            {"placement": one.placement.to_plain(), "resources": one.resources.to_plain()}
+            for one in shapes.values()
+        ],
         "jobs": [
             {
                 "id": point.id,
                 "name": point.name,
                 "axes": dict(point.axes),
-                "placement": point.placement.to_plain(),
-                "resources": point.resources.to_plain(),
+                "shape": numbers[Due.of(point).shape],
+                "form": point.form,
             }
             for point in sweep.points
         ],

@@ -10,7 +10,7 @@ from orchestrator.controller.select import SHORT_ID
 from orchestrator.controller.survey import Survey
 from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.files import read_record
-from orchestrator.jobs.identity import flatten
+from orchestrator.jobs.identity import completed
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import launched_revision, sweep_names
 from orchestrator.mirror.projection import Study, Subject
@@ -74,39 +74,36 @@ def outlines_of(root: Root, names: Sequence[str]) -> list[Outline]:
 
 def _outline(root: Root, study: str, sweeps: Mapping[str, dict[str, Any]]) -> Outline:
     jobs: dict[str, list[tuple[str, str]]] = {}
+    forms: dict[str, Mapping[str, Any]] = {}
     for sweep, revision in sweeps.items():
         for job in revision["jobs"]:
             jobs.setdefault(job["id"], []).append((sweep, job["name"]))
-    records: dict[str, dict[str, Any]] = {}
-    for job in jobs:
-        with suppress(FileNotFoundError, RootError):  # told when the job itself is shown
-            record = read_record(root.job(job).record)
-            if {"reduced", "config"} <= record.keys():
-                records[job] = record
+            with suppress(FileNotFoundError, RootError, KeyError):  # told when the job is shown
+                form = job.get("form") or read_record(root.job(job["id"]).record)
+                forms[job["id"]] = form["reduced"]
     note = "\n\n".join(_said(*each) for each in sweeps.items())
-    return Outline(study, jobs, arms_of(records), varied(list(records.values())), note)
+    return Outline(study, jobs, arms_of(forms), varied(list(forms.values())), note)
 
 
-def arms_of(records: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+def arms_of(forms: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """Jobs by number, those alike but for their seeds by the same; numbered as they come."""
     numbers: dict[str, int] = {}
     without = {
-        job: json.dumps({key: at for key, at in record["reduced"].items() if key != "seed"})
-        for job, record in records.items()
+        job: json.dumps({key: at for key, at in form.items() if key != "seed"})
+        for job, form in forms.items()
     }
     return {job: numbers.setdefault(arm, len(numbers)) for job, arm in without.items()}
 
 
-def varied(records: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+def varied(forms: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
     """The configuration keys that differ between jobs, and whether every job has each.
 
     The reduced forms show what differs; a key below a section that some job lacks, such as the
     gate's, is not in every whole configuration.
     """
-    reduced = [record["reduced"] for record in records]
-    keys = {key: None for one in reduced for key in one}
-    differ = [key for key in keys if len({_text(one, key) for one in reduced}) > 1]
-    whole = [dict(flatten(record["config"])) for record in records] if differ else []
+    keys = {key: None for one in forms for key in one}
+    differ = [key for key in keys if len({_text(one, key) for one in forms}) > 1]
+    whole = [completed(one) for one in forms] if differ else []
     return {key: all(key in one for one in whole) for key in sorted(differ)}
 
 

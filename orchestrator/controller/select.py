@@ -1,11 +1,13 @@
 """Finding jobs by what a user types: a sweep's name, a point's name, a job id's beginning."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.records import Form
+from orchestrator.jobs.settled import recall
 from orchestrator.jobs.store import newest_revision, sweep_names
 
 SHORTEST_PREFIX = 4
@@ -18,6 +20,8 @@ class Named:
 
     id: str
     name: str
+    form: Form | None = field(default=None, compare=False)
+    """What it is, as its sweep has it."""
 
 
 def select(root: Root, text: str | None) -> list[Named]:
@@ -78,13 +82,14 @@ def select_one(root: Root, text: str) -> Named:
 def _jobs(root: Root, sweep: str) -> Iterator[Named]:
     newest = newest_revision(root, sweep)
     for job in newest[1]["jobs"] if newest else ():
-        yield Named(job["id"], job["name"])
+        yield Named(job["id"], job["name"], job.get("form"))
 
 
 def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:
     """Jobs that were launched once, and that no sweep has any more."""
-    ids = sorted(root.job_folders().keys() - {job.id for job in launched})
-    return [Named(job, job[:SHORT_ID]) for job in ids if root.job(job).record.is_file()]
+    memory, listed = recall(root), {job.id for job in launched}
+    started = {job for job in memory.folders if root.job(job).record.is_file()}
+    return [Named(job, job[:SHORT_ID]) for job in sorted((started | {*memory.tokens}) - listed)]
 
 
 def _distinct(jobs: Iterator[Named]) -> list[Named]:

@@ -50,7 +50,7 @@ def look_at(root: Root, jobs: Sequence[Named]) -> Survey:
 def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
     """The rows of these jobs, as ``found`` shows them; what is done for good is remembered."""
     now, today = file_time(root.path), code_hash()
-    looks = {job.id: _look(root, job.id, found, now) for job in jobs}
+    looks = {job.id: _look(root, job, found, now) for job in jobs}
     if found.memory is not None:
         done = {
             job: done_for_good(found.facts[job], found.seen, look.summary)
@@ -84,13 +84,13 @@ class _Look:
     stale: float | None = None
 
 
-def _look(root: Root, job: str, found: Survey, now: float) -> _Look:
-    if job in found.settled:
-        return _Look(found.settled[job].summary)
-    facts = found.facts[job]
-    journals = read_journals(root.job(job), facts.discarded) if facts.attempts else []
-    summary = summarise(root, facts, journals)
-    if found.statuses[job].state is not State.RUNNING:
+def _look(root: Root, job: Named, found: Survey, now: float) -> _Look:
+    if job.id in found.settled:
+        return _Look(found.settled[job.id].summary)
+    facts = found.facts[job.id]
+    journals = read_journals(root.job(job.id), facts.discarded) if facts.attempts else []
+    summary = summarise(root, facts, journals, job.form)
+    if found.statuses[job.id].state is not State.RUNNING:
         return _Look(summary)
     last = facts.attempts[-1] if facts.attempts else None
     return _Look(

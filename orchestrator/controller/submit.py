@@ -19,6 +19,7 @@ from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
 from orchestrator.jobs.processes import user_name
+from orchestrator.jobs.records import Form
 from orchestrator.jobs.rules import with_more
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.submissions import (
@@ -42,13 +43,15 @@ class Due:
     name: str
     placement: Placement
     resources: Resources
+    form: Form | None
+    """What it is; None where an older program launched it, which wrote its record then."""
     avoid: tuple[str, ...] = ()
     """Nodes of a cluster that it should not get."""
 
     @classmethod
     def of(cls, point: Point) -> Self:
         """A point of a sweep, as it stands there."""
-        return cls(point.id, point.name, point.placement, point.resources)
+        return cls(point.id, point.name, point.placement, point.resources, point.form)
 
     @property
     def shape(self) -> str:
@@ -80,15 +83,18 @@ class Terms:
 
 def due_of_revision(revision: dict[str, Any]) -> list[Due]:
     """Every job of a sweep's revision as it would be submitted."""
+    shapes = [_shape(one) for one in revision.get("shapes", ())]
     return [
-        Due(
-            job["id"],
-            job["name"],
-            Placement.from_record(job["placement"]),
-            Resources.from_record(job.get("resources", {})),
-        )
+        Due(job["id"], job["name"], placement, resources, job.get("form"))
         for job in revision["jobs"]
+        for placement, resources in (shapes[job["shape"]] if shapes else _shape(job),)
     ]
+
+
+def _shape(plain: dict[str, Any]) -> tuple[Placement, Resources]:
+    """Of a revision; older programs wrote it with each job, the oldest without resources."""
+    placement = Placement.from_record(plain["placement"])
+    return placement, Resources.from_record(plain.get("resources", {}))
 
 
 def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
@@ -98,6 +104,7 @@ def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
         executor=terms.executor,
         jobs=[one.id for one in due],
         names=[one.name for one in due],
+        forms=[None if one.form is None else dict(one.form) for one in due],
         placement=due[0].placement,
         resources=due[0].resources,
         cluster=cluster,

@@ -10,7 +10,7 @@ from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight, Sighting, Sightings
 from orchestrator.jobs.facts import End, JobFacts, read_attempts
-from orchestrator.jobs.gather import gather
+from orchestrator.jobs.gather import Beside, gather
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.settled import Memory, Settled, recall
@@ -90,7 +90,8 @@ def survey(root: Root, ids: Collection[str]) -> Survey:
     submissions = _read_submissions(root, tokens, memory.recent)
     seen, troubles = _observe(root, submissions)
     ends = {name: one.end for name, one in seen.items() if one.end}
-    facts = gather(root, left, submissions, ends, standing)
+    beside = Beside(seen=ends, standing=standing, folders=memory.folders)
+    facts = gather(root, left, submissions, beside)
     now = file_time(root.path)
     statuses = {
         job: JobStatus(job, State.DONE, settled[job].outcome)

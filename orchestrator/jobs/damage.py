@@ -6,8 +6,9 @@ from typing import Any
 from orchestrator.errors import RootError
 from orchestrator.jobs.facts import Attempt, End
 from orchestrator.jobs.files import read_record
-from orchestrator.jobs.identity import IDENTITY_VERSION, stands_for
+from orchestrator.jobs.identity import IDENTITY_VERSION
 from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.records import id_of
 
 LEFT = b"nothing to do: "
 """What a worker prints that leaves without claiming its job; its exit code is 0, too."""
@@ -33,14 +34,23 @@ def fault_of(
         ends: of its members, by token and index.
         done: whether an attempt says that it is.
     """
-    if not attempts and not any(end.started for end in ends.values()):
-        return ""
-    folder = root.job(job)
-    fault = _of_record(folder, job, done=done)
-    if fault or done:
-        return fault
+    started = [name for name, end in ends.items() if end.started]
+    if attempts or any(_claimed(root, name) for name in started):
+        fault = _of_record(root.job(job), job, done=done)
+        if fault or done:
+            return fault
     faults = (_of_end(root, attempts, name) for name, end in ends.items() if _ended_well(end))
     return next((fault for fault in faults if fault), "")
+
+
+def _claimed(root: Root, member: tuple[str, int]) -> bool:
+    """Whether a member that started came to claim its job, which has a folder since then.
+
+    Older programs made no marks: their launches made the folders.
+    """
+    token, index = member
+    submission = root.submission(token)
+    return submission.claim_mark(index).exists() or not submission.claimed.is_dir()
 
 
 def _of_record(folder: JobFolder, job: str, *, done: bool) -> str:
@@ -64,8 +74,7 @@ def is_of(job: str, record: Mapping[str, Any]) -> bool:
     """
     if record["identity_version"] > IDENTITY_VERSION:
         return True  # told by whoever reads the configuration
-    form = stands_for(record["reduced"], record["identity_version"])
-    return bool(record["id"] == job == form)
+    return bool(record["id"] == job == id_of(record))
 
 
 def _ended_well(end: End) -> bool:

@@ -14,6 +14,7 @@ from orchestrator.jobs.files import read_record
 from orchestrator.jobs.journal import History, Journal, fold, read_journal, read_start
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
 from orchestrator.jobs.processes import Process
+from orchestrator.jobs.records import Form
 
 STOP_CODES = {"SIGTERM": 75, "SIGUSR2": 79}
 """Exit codes of a worker that stopped neatly, by the signal that asked for it: 75 is EX_TEMPFAIL of
@@ -129,6 +130,8 @@ class Member:
     cluster: ClusterProfile | None = None
     full: bool = False
     """Whether it was refused only because its place took no more at that time."""
+    form: Form | None = None
+    """What its job is, if that was written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,13 @@ class JobFacts:
         """The last member that its place took, or may have; if it refused all, the last."""
         taken = (member for member in reversed(self.members) if not member.refused)
         return next(taken, self.members[-1] if self.members else None)
+
+    @property
+    def form(self) -> Form | None:
+        """What the job is by what launched it; None once it has started: its own record counts."""
+        if self.attempts:
+            return None
+        return next((one.form for one in reversed(self.members) if one.form), None)
 
     @property
     def discarded(self) -> int:

@@ -5,8 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,9 +18,6 @@ from orchestrator.errors import RootError
 Record = TypeVar("Record", bound=Section)
 TEMPORARY = ".tmp-"
 GONE = f"{TEMPORARY}gone-"
-
-AT_ONCE = 16
-"""Files that are written at the same time where there are many."""
 
 
 def to_json(value: Any) -> bytes:
@@ -108,13 +104,6 @@ def publish_once(path: Path, content: bytes) -> bool:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
-
-
-def publish_each_once(contents: Mapping[Path, bytes]) -> None:
-    """``publish_once`` for each, all at a time: the disk is waited for together."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(publish_once, contents.keys(), contents.values()):
-            pass  # raises what the call raised
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The facts of many jobs from a run root: attempts, memberships, what is damaged."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from orchestrator.jobs.damage import fault_of
 from orchestrator.jobs.facts import End, JobFacts, Member, final_attempt, read_attempts
@@ -16,14 +17,24 @@ def read_submissions(root: Root) -> list[Submission]:
     return sorted(found, key=lambda submission: (submission.created, submission.token))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What is known of jobs beside their own files and their submissions'."""
+
+    seen: Mapping[tuple[str, int], End] = field(default_factory=dict)
+    """Ends of members that are not stored yet."""
+    standing: Standing = NO_ORDERS
+    folders: Collection[str] | None = None
+    """The jobs that have a folder, where all were looked up at once: others are not looked for."""
+
+
 def gather(
     root: Root,
     ids: Collection[str],
     submissions: Sequence[Submission],
-    seen: Mapping[tuple[str, int], End] | None = None,
-    standing: Standing = NO_ORDERS,
+    beside: Beside = Beside(),  # it is frozen
 ) -> dict[str, JobFacts]:
-    """The facts of the jobs named by ``ids``; ``seen``: ends that are not stored yet."""
+    """The facts of the jobs named by ``ids``."""
     members: dict[str, list[Member]] = {job: [] for job in ids}
     for submission in submissions:
         if not members.keys() & set(submission.jobs):
@@ -31,7 +42,7 @@ def gather(
         for job, member in zip(submission.jobs, _members(root, submission), strict=True):
             if job in members:
                 members[job].append(member)
-    return {job: _facts(root, job, found, standing, seen or {}) for job, found in members.items()}
+    return {job: _facts(root, job, found, beside) for job, found in members.items()}
 
 
 def recorded_ends(root: Root, token: str) -> dict[int, End]:
@@ -42,18 +53,14 @@ def recorded_ends(root: Root, token: str) -> dict[int, End]:
     }
 
 
-def _facts(
-    root: Root,
-    job: str,
-    members: Sequence[Member],
-    standing: Standing,
-    seen: Mapping[tuple[str, int], End],
-) -> JobFacts:
-    """``standing`` tells what of it was discarded: that may be gone or damaged."""
-    attempts = read_attempts(root.job(job), standing.discarded.get(job, 0))
+def _facts(root: Root, job: str, members: Sequence[Member], beside: Beside) -> JobFacts:
+    """What was discarded of it may be gone or damaged."""
+    standing = beside.standing
+    there = beside.folders is None or job in beside.folders
+    attempts = read_attempts(root.job(job), standing.discarded.get(job, 0)) if there else ()
     gone = standing.written_off.get(job, ()) if job in standing.discarded else ()
     names = {(m.token, m.index): m.end for m in members if not m.refused and m.token not in gone}
-    ends = {name: end for name, stored in names.items() if (end := stored or seen.get(name))}
+    ends = {name: end for name, stored in names.items() if (end := stored or beside.seen.get(name))}
     kept = [attempt for attempt in attempts if not attempt.discarded]
     fault = fault_of(root, job, kept, ends, done=final_attempt(attempts) is not None)
     return JobFacts(job, attempts, tuple(members), fault)
@@ -78,6 +85,7 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             full=answer.get("full", False),
             resources=submission.resources,
             cluster=submission.cluster,
+            form=submission.form(index),
         )
         for index in range(len(submission.jobs))
     ]

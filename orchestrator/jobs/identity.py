@@ -94,17 +94,24 @@ def restored(reduced_form: Mapping[str, Any]) -> RunConfig:
     Raises:
         pydantic.ValidationError: the form holds a setting this program does not know.
     """
-    gated = "model.gate.position" in reduced_form
     plain: dict[str, Any] = {}
-    for key, value in {**FROZEN_DEFAULTS, **reduced_form}.items():
-        if key == "model.gate" if gated else key.startswith("model.gate."):
-            continue
+    for key, value in completed(reduced_form).items():
         *parents, leaf = key.split(".")
         section = plain
         for parent in parents:
             section = section.setdefault(parent, {})
         section[leaf] = value
     return RunConfig.from_plain(plain)
+
+
+def completed(reduced_form: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a reduced form by their dotted keys, those left out at the frozen default."""
+    gated = "model.gate.position" in reduced_form
+    return {
+        key: value
+        for key, value in {**FROZEN_DEFAULTS, **reduced_form}.items()
+        if not (key == "model.gate" if gated else key.startswith("model.gate."))
+    }
 
 
 def flatten(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -122,6 +122,15 @@ class SubmissionFolder:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def claimed(self) -> Path:
+        """Marks of the members that claimed their job; older programs made none."""
+        return self.path / "claimed"
+
+    def claim_mark(self, index: int) -> Path:
+        """There from just before a member's first attempt on its job was published."""
+        return self.claimed / str(index)
+
     def member_log(self, index: int, rank: int) -> Path:
         """What a rank says before its job is claimed."""
         return self.logs / f"{index}-rank{rank}.log"

@@ -1,35 +1,31 @@
-"""Opening a run root, and the write-once records in it: root, job, dataset, sweep revision."""
+"""Opening a run root, and write-once records in it: root, dataset, sweep revision."""
 
 import errno
 import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from orchestrator.config import RunConfig
 from orchestrator.errors import OrchestrateError, RootError, SpecError
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.files import (
     damaged,
     publish,
-    publish_each_once,
     publish_once,
     read_record,
     refuse_newer,
     to_json,
 )
-from orchestrator.jobs.identity import FROZEN_DEFAULTS, IDENTITY_VERSION, reduced, restored
 from orchestrator.jobs.layout import Root
 
-Made = TypeVar("Made")
-
 SCHEMA = 1
-REVISION_SCHEMA = 2
-"""Of a sweep's revision; 1 had no cluster and no resources, which are then read as none."""
+REVISION_SCHEMA = 3
+"""Of a sweep's revision. 1 had no cluster and no resources, which are then read as none; 2 had a
+placement and resources with each job, and no form of it: such jobs have records of their own."""
 
 IMPORTED = "imported.json"
 """Beside a sweep's revisions; not a number's name."""
@@ -98,101 +94,6 @@ def open_root(path: Path) -> Root:
             "Use the newer program that made it."
         )
     return root
-
-
-def write_job(root: Root, job_id: str, config: RunConfig) -> None:
-    """Write a job's record, or make sure that the one there is of the same configuration.
-
-    Raises:
-        OrchestrateError: another configuration stands under this id (a hash collision or damage).
-    """
-    write_jobs(root, {job_id: config})
-
-
-def write_jobs(root: Root, configs: Mapping[str, RunConfig]) -> None:
-    """``write_job`` for each, at little more than the time of one.
-
-    Raises:
-        OrchestrateError: as ``write_job``.
-    """
-    new = {}
-    for job_id, config in configs.items():
-        if root.job(job_id).record.is_file():
-            _compare_job(root, job_id, config)
-        else:
-            new[root.job(job_id).record] = to_json(_record_of(job_id, config))
-    publish_each_once(new)
-
-
-def replace_jobs(root: Root, configs: Mapping[str, RunConfig]) -> None:
-    """Write the records of jobs that begin afresh, whatever is there."""
-    for job_id, config in configs.items():
-        publish(root.job(job_id).record, to_json(_record_of(job_id, config)))
-
-
-def _record_of(job_id: str, config: RunConfig) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "id": job_id,
-        "identity_version": IDENTITY_VERSION,
-        "task": config.task,
-        "config": config.to_plain(),
-        "reduced": reduced(config),
-    }
-
-
-def _compare_job(root: Root, job_id: str, config: RunConfig) -> None:
-    form = reduced(config)
-    if _read_job(root, job_id, dict) == form:
-        return
-    if reduced(read_job(root, job_id)) != form:  # an older form may say less
-        raise OrchestrateError(
-            f"{root.job(job_id).record} holds another configuration than job {job_id} stands for; "
-            "it was damaged or edited. Restore it from a backup; if the job never started, remove "
-            "its folder."
-        )
-
-
-def read_job(root: Root, job_id: str) -> RunConfig:
-    """The configuration of a job, filled from the frozen identity defaults.
-
-    Raises:
-        OrchestrateError: its record is missing or damaged, or was written by a newer program.
-    """
-    return _read_job(root, job_id, restored)
-
-
-def read_setting(root: Root, job_id: str, key: str) -> Any:
-    """One setting of a job, by its dotted key; the others are not looked at.
-
-    Raises:
-        OrchestrateError: as ``read_job``.
-    """
-    return _read_job(root, job_id, lambda form: {**FROZEN_DEFAULTS, **form}[key])
-
-
-def _read_job(root: Root, job_id: str, make: Callable[[dict[str, Any]], Made]) -> Made:
-    """What ``make`` makes of a job's reduced form."""
-    path = root.job(job_id).record
-    try:
-        record = read_record(path)
-        refuse_newer(path, record.get("schema"), SCHEMA)
-        version = record["identity_version"]
-        if version > IDENTITY_VERSION:
-            raise OrchestrateError(
-                f"{path} has identity version {version}; this program reads up to "
-                f"{IDENTITY_VERSION}. Use the newer program that wrote it."
-            )
-        return make(record["reduced"])
-    except FileNotFoundError:
-        raise OrchestrateError(
-            f"{path} is missing. Launch its sweep again: that writes it anew."
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise OrchestrateError(
-            f"{path} cannot be read: {error}. Restore it from a backup; if the job is done, or "
-            "never started, remove that file and launch its sweep again: that writes it anew."
-        ) from None
 
 
 def bind_dataset(root: Root, manifest: Manifest) -> str | None:

@@ -44,6 +44,8 @@ class Submission(Section):
     jobs: list[str]
     names: list[str]
     """Readable names, for logs and process lists."""
+    forms: list[dict[str, Any] | None] = Field(default_factory=list)
+    """What the jobs are, see ``jobs.records``; older programs wrote none, but a record of each."""
     placement: Placement
     resources: Resources = Resources()
     cluster: ClusterProfile | None = None
@@ -60,8 +62,12 @@ class Submission(Section):
         """Members ``first`` to ``end`` - 1 as a submission of their own; all of them: itself."""
         if (first, end) == (0, len(self.jobs)):
             return self
-        jobs, names = self.jobs[first:end], self.names[first:end]
-        return self.model_copy(update={"token": _new_token(), "jobs": jobs, "names": names})
+        parts = {name: getattr(self, name)[first:end] for name in ("jobs", "names", "forms")}
+        return self.model_copy(update={"token": _new_token(), **parts})
+
+    def form(self, index: int) -> dict[str, Any] | None:
+        """What a member's job is, if that was written down."""
+        return self.forms[index] if self.forms else None
 
     def under(self, cluster: ClusterProfile | None) -> Self:
         """The same jobs once more, a moment later, under other facts of their site."""
@@ -92,6 +98,7 @@ def write_intent(root: Root, submission: Submission, script: str) -> SubmissionF
     """Say what is about to be submitted, before it is."""
     folder = root.submission(submission.token)
     folder.logs.mkdir(parents=True)
+    folder.claimed.mkdir()
     publish(folder.script, os.fsencode(script))
     publish(folder.intent, to_json(submission.to_plain()))
     return folder

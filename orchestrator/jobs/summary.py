@@ -7,7 +7,7 @@ from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.store import read_setting
+from orchestrator.jobs.records import Form, read_setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +28,17 @@ class Summary:
     fault: str = ""
 
 
-def summarise(root: Root, facts: JobFacts, journals: Sequence[Journal]) -> Summary:
-    """The summary of a job, whose journals were read after its facts."""
+def summarise(
+    root: Root, facts: JobFacts, journals: Sequence[Journal], listed: Form | None = None
+) -> Summary:
+    """The summary of a job, whose journals were read after its facts.
+
+    ``listed`` is what its sweep says that it is, which counts where nobody submitted it yet.
+    """
     history = fold(journals)
     points = history.points
-    epochs, fault = _epochs(root, facts.id)
+    form = None if facts.attempts else facts.form or listed
+    epochs, fault = _epochs(root, facts.id, form)
     member = facts.newest
     return Summary(
         epoch=points[-1].epoch if points else 0,
@@ -53,10 +59,10 @@ def codes_of_result(facts: JobFacts) -> tuple[str, ...]:
     return tuple(sorted({one.start.code_hash for one in contributors(facts.attempts)}))
 
 
-def _epochs(root: Root, job: str) -> tuple[int, str]:
+def _epochs(root: Root, job: str, form: Form | None) -> tuple[int, str]:
     """How many a job has; 0 and why, if its record cannot be read: one job hides no other."""
     try:
-        return read_setting(root, job, "train.epochs"), ""
+        return read_setting(root, job, form, "train.epochs"), ""
     except OrchestrateError as error:
         return 0, str(error)
 

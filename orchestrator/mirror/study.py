@@ -11,7 +11,7 @@ from orchestrator.jobs.facts import read_history
 from orchestrator.jobs.files import publish, read_record, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
-from orchestrator.jobs.store import read_job
+from orchestrator.jobs.records import read_job
 from orchestrator.jobs.summary import lost_measurements
 from orchestrator.mirror.pictures import pictures, probed
 from orchestrator.mirror.projection import Mark, Projection, Study, Subject, project, seen_of
@@ -106,7 +106,7 @@ class StudyMirror:
         seen = seen_of(subject, sizes)
         if known is not None and known.mark.seen == seen:
             return known
-        config = read_job(self._root, subject.facts.id)
+        config = read_job(self._root, subject.facts.id, subject.facts.form)
         history = read_history(folder, subject.facts.discarded)
         if lost := lost_measurements(subject.facts, history):
             raise RootError(lost)

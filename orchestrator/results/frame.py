@@ -9,11 +9,11 @@ from typing import Any
 
 from orchestrator.errors import OrchestrateError, SpecError
 from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_history
-from orchestrator.jobs.gather import gather, read_submissions
+from orchestrator.jobs.gather import Beside, gather, read_submissions
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
-from orchestrator.jobs.store import read_job
+from orchestrator.jobs.records import Form, read_job
 from orchestrator.jobs.summary import lost_measurements
 
 SCHEMA = 1
@@ -78,14 +78,15 @@ class Group:
 def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
     """The results of the jobs of a sweep's revision, in its order; a damaged one hides no other."""
     ids, standing = [job["id"] for job in revision["jobs"]], standing_orders(read_orders(root))
-    facts = gather(root, ids, read_submissions(root), standing=standing)
+    facts = gather(root, ids, read_submissions(root), Beside(standing=standing))
     return [_result(root, job, facts[job["id"]]) for job in revision["jobs"]]
 
 
 def _result(root: Root, job: Mapping[str, Any], facts: JobFacts) -> Result:
     final = final_attempt(facts.attempts)
     history = read_history(root.job(facts.id), facts.discarded)
-    config, fault = _configuration(root, facts.id)
+    form = None if facts.attempts else job.get("form")
+    config, fault = _configuration(root, facts.id, form)
     return Result(
         facts.id,
         job["axes"],
@@ -97,10 +98,10 @@ def _result(root: Root, job: Mapping[str, Any], facts: JobFacts) -> Result:
     )
 
 
-def _configuration(root: Root, job: str) -> tuple[Mapping[str, Any], str]:
+def _configuration(root: Root, job: str, form: Form | None) -> tuple[Mapping[str, Any], str]:
     """A job's; nothing and why, if its record cannot be read."""
     try:
-        return read_job(root, job).to_plain(), ""
+        return read_job(root, job, form).to_plain(), ""
     except OrchestrateError as error:
         return {}, str(error)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator.config import Placement, Resources, RunConfig, refuse_placement, refuse_resources
 from orchestrator.errors import SpecError
-from orchestrator.jobs.identity import job_id
+from orchestrator.jobs.records import Form, form_of, id_of
 from orchestrator.sweep import keys
 from orchestrator.sweep.blame import add_config_faults
 from orchestrator.sweep.faults import Faults
@@ -37,6 +37,7 @@ class Point:
     Attributes:
         id: the job's id, see ``jobs.identity``.
         config: everything that decides its result.
+        form: what its id stands for, see ``jobs.records``.
         name: readable, safe as a file name, unique within the sweep.
         axes: what distinguishes it: the value of each axis of its block as the configuration has
             it, then ``seed``. Of a group such as ``model.gate``: None, or those of its settings
@@ -47,6 +48,7 @@ class Point:
 
     id: str
     config: RunConfig
+    form: Form
     name: str
     axes: Mapping[str, Plain]
     placement: Placement
@@ -97,7 +99,7 @@ def expand(blueprint: Blueprint) -> tuple[Point, ...]:
     drafts: dict[str, _Draft] = {}
     for block in blueprint.blocks:
         for draft in _drafts(blueprint, block, faults):
-            drafts.setdefault(job_id(draft.config), draft)
+            drafts.setdefault(id_of(draft.form), draft)
     faults.refuse()
     names = unique_names([(id_, draft.axes) for id_, draft in drafts.items()])
     for name, draft in zip(names, drafts.values(), strict=True):
@@ -108,6 +110,7 @@ def expand(blueprint: Blueprint) -> tuple[Point, ...]:
         Point(
             id_,
             draft.config,
+            draft.form,
             name,
             draft.axes,
             draft.block.placement.value,
@@ -120,6 +123,7 @@ def expand(blueprint: Blueprint) -> tuple[Point, ...]:
 @dataclass(frozen=True, slots=True)
 class _Draft:
     config: RunConfig
+    form: Form
     axes: dict[str, Plain]
     block: Block
 
@@ -137,7 +141,7 @@ def _drafts(blueprint: Blueprint, block: Block, faults: Faults) -> Iterator[_Dra
                 add_config_faults(faults, error, layer, file=blueprint.file, example=example)
                 break
             axes = {axis.key: _axis_value(config, axis, choice) for axis, choice in picked}
-            yield _Draft(config, {**axes, "seed": config.seed}, block)
+            yield _Draft(config, form_of(config), {**axes, "seed": config.seed}, block)
 
 
 def _misplaced(draft: _Draft) -> Iterator[tuple[Place, str]]:

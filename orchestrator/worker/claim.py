@@ -20,7 +20,7 @@ from orchestrator.jobs.gather import recorded_ends
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
-from orchestrator.jobs.store import read_job
+from orchestrator.jobs.records import read_job, write_job
 from orchestrator.jobs.submissions import Submission
 from orchestrator.worker.environment import read_environment
 from orchestrator.worker.place import Place
@@ -84,6 +84,9 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
         why = reason_to_leave(me, place, attempts, standing)
         if why:
             return why
+        if not attempts:
+            _write_record(me)
+        _mark(me)
         # Attempts that were discarded may be gone: none is to get a number like theirs.
         attempt = folder.attempt(max(discarded, attempts[-1].number if attempts else 0) + 1)
         try:
@@ -94,6 +97,24 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
         except FileExistsError:  # somebody was first: look again
             continue
         return attempt
+
+
+def _write_record(me: Membership) -> None:
+    """The job's own record, at its first start; it is there if an older program launched it.
+
+    Raises:
+        OrchestrateError: the submission is of another job than it says, or has no form of it.
+    """
+    if (form := me.submission.form(me.index)) is not None:
+        config = read_job(me.root, me.job, form)
+        write_job(me.root, me.job, config)
+
+
+def _mark(me: Membership) -> None:
+    """Say, outside of the job's folder, that there is one: should it vanish, that is known."""
+    submission = me.root.submission(me.submission.token)
+    if submission.claimed.is_dir():
+        submission.claim_mark(me.index).touch()
 
 
 def reason_to_leave(

@@ -14,7 +14,8 @@ from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import STOP_CODES, Ending, read_attempts, read_history
 from orchestrator.jobs.journal import plain_metrics
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.store import compare_dataset, read_job
+from orchestrator.jobs.records import read_job
+from orchestrator.jobs.store import compare_dataset
 from orchestrator.jobs.submissions import Submission
 from orchestrator.worker.claim import Claim, Membership, claim, wait_for_claim
 from orchestrator.worker.place import Place

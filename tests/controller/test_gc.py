@@ -31,8 +31,9 @@ from orchestrator.controller.survey import survey
 from orchestrator.errors import BusyError
 from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.lease import Lease
+from orchestrator.jobs.records import write_job
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import write_job, write_revision
+from orchestrator.jobs.store import write_revision
 from orchestrator.jobs.submissions import Submission, write_intent, write_submitted
 
 DONE, OTHER = "ab01", "ab02"

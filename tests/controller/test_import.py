@@ -28,8 +28,9 @@ from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, read_orders, write_order
+from orchestrator.jobs.records import form_of, write_job
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import REVISION_SCHEMA, create_root, write_job, write_revision
+from orchestrator.jobs.store import REVISION_SCHEMA, create_root, write_revision
 from orchestrator.jobs.submissions import (
     SCHEMA,
     Submission,
@@ -54,15 +55,18 @@ class Lab:
     submissions: list[Submission] = field(default_factory=list)
 
     def launch(self, *names: str, sweep: str = "s", **more: Any) -> Submission:
-        jobs = [{"id": IDS[n], "name": n, "axes": {"seed": CONFIGS[n].seed}} for n in names]
-        plain = {"placement": {"device": "cpu"}, "resources": {"partition": "cpu"}}
+        forms = {n: form_of(CONFIGS[n]) for n in names}
+        shape = {"placement": {"device": "cpu"}, "resources": {"partition": "cpu"}}
+        jobs = [
+            {"id": IDS[n], "name": n, "axes": {"seed": CONFIGS[n].seed}, "shape": 0, "form": form}
+            for n, form in forms.items()
+        ]
         told = {"schema": REVISION_SCHEMA, "name": sweep, "study": "gates", "question": ""}
         told |= {"executor": "fake", "max_parallel": None, "data_root": "/d", "cluster": None}
-        told |= {"snapshot": "c0de", "jobs": [{**job, **plain} for job in jobs], **more}
+        told |= {"snapshot": "c0de", "shapes": [shape], "jobs": jobs, **more}
         write_revision(self.root, sweep, told)
-        for name in names:
-            write_job(self.root, IDS[name], CONFIGS[name])
-        one = submission(*(IDS[name] for name in names), executor="fake", names=list(names))
+        ids = [IDS[name] for name in names]
+        one = submission(*ids, executor="fake", names=list(names), forms=[*forms.values()])
         write_submitted(write_intent(self.root, one, ""), "h")
         self.submissions.append(one)
         return one
@@ -70,6 +74,7 @@ class Lab:
     def start(self, name: str, ending: Ending | None = None, code: int | None = None) -> None:
         """The newest member of the job starts it; ``code``: that of its end, which is stored."""
         one = next(s for s in reversed(self.submissions) if IDS[name] in s.jobs)
+        write_job(self.root, IDS[name], CONFIGS[name])
         number = len(self.root.job(IDS[name]).attempt_numbers()) + 1
         folder = attempt(self.root, IDS[name], one, number, ending)
         folder.environment.write_text("{}")

@@ -219,7 +219,7 @@ def test_a_launch_killed_before_its_pool_started_is_refused_in_time_and_never_do
 @pytest.mark.parametrize(
     "fault",
     [
-        "launch.write_jobs = die",
+        "launch.describe = die",
         "launch.write_revision = die",
         "launch.take_snapshot = die",
         "submit.write_intent = die",

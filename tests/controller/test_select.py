@@ -64,3 +64,16 @@ def test_what_means_nothing_or_too_much_is_refused_with_what_there_is(
 def test_one_job_must_be_meant_where_one_is_shown(named: Bench) -> None:
     with pytest.raises(SpecError, match=r"'one' means 2 jobs \(a, b"):
         select_one(named.root, "one")
+
+
+def test_a_job_that_waits_is_meant_though_no_sweep_has_it_any_more_and_it_has_no_folder(
+    bench: Bench,
+) -> None:
+    bench.script("a", "wait")
+    bench.orchestrate("launch", str(bench.sweep("a", "b", text="max_parallel: 1\n")))
+    waits = bench.id_of("b")
+    bench.orchestrate("launch", str(bench.sweep("a", text="max_parallel: 1\n")))
+
+    assert not bench.root.job(waits).path.exists()
+    assert waits in {job.id for job in select(bench.root, None)}
+    assert select_one(bench.root, waits[:8]).id == waits

@@ -21,27 +21,23 @@ def root(tmp_path: Path) -> Root:
     return create_root(tmp_path / "runs")
 
 
-def record(**settings: Any) -> dict[str, Any]:
-    """A job's record: what it reduces to, and the whole, in which a gate may be null."""
-    gate = {"position": settings["gate"]} if "gate" in settings else None
-    reduced = {"model.registers": settings["k"]} if "k" in settings else {}
-    reduced |= {"model.gate.position": settings["gate"]} if gate else {}
-    reduced |= {"seed": settings["seed"]} if "seed" in settings else {}
-    whole = {"registers": settings.get("k", 0), "gate": gate}
-    return {"reduced": reduced, "config": {"seed": settings.get("seed", 0), "model": whole}}
+def form(**settings: Any) -> dict[str, Any]:
+    """A configuration's reduced form."""
+    keys = {"k": "model.registers", "gate": "model.gate.position", "seed": "seed"}
+    return {keys[name]: value for name, value in settings.items()}
 
 
 def test_keys_that_differ_are_axes_and_those_below_a_null_section_are_not_everywhere() -> None:
-    records = [record(), record(k=4), record(gate="sdpa", seed=1), record(gate="sdpa", k=4)]
+    forms = [form(), form(k=4), form(gate="sdpa", seed=1), form(gate="sdpa", k=4)]
 
-    assert varied(records) == {"model.gate.position": False, "model.registers": True, "seed": True}
-    assert varied([record(k=4), record(k=4)]) == {}
+    assert varied(forms) == {"model.gate.position": False, "model.registers": True, "seed": True}
+    assert varied([form(k=4), form(k=4)]) == {}
 
 
 def test_jobs_that_differ_only_in_their_seed_are_one_arm() -> None:
-    records = {"a": record(k=4, seed=1), "b": record(), "c": record(k=4, seed=2)}
+    forms = {"a": form(k=4, seed=1), "b": form(), "c": form(k=4, seed=2)}
 
-    assert arms_of(records) == {"a": 0, "b": 1, "c": 0}
+    assert arms_of(forms) == {"a": 0, "b": 1, "c": 0}
 
 
 def test_a_sweep_stands_for_its_study_and_brings_the_others_of_it(root: Root) -> None:

@@ -15,7 +15,7 @@ from orchestrator.jobs.evidence import Sighting
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.layout import AttemptFolder, Root
-from orchestrator.jobs.store import write_job
+from orchestrator.jobs.records import write_job
 from orchestrator.jobs.submissions import Submission
 
 ELSEWHERE = "node7:b:12:34"
@@ -97,6 +97,8 @@ def attempt(
 ) -> AttemptFolder:
     """A start of the job as member 0, on a machine that cannot be seen; live unless it ended."""
     folder = root.job(job).attempt(number)
+    if root.submission(one.token).claimed.is_dir():
+        root.submission(one.token).claim_mark(one.jobs.index(job)).touch()
     told = {"token": one.token, "index": one.jobs.index(job), "restart": 0, "code_hash": "c0de"}
     where = {"time": time.time(), "process": ELSEWHERE, "host": "node7"}
     publish(folder.started, to_json({**told, **where, **more}))

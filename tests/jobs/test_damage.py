@@ -15,12 +15,12 @@ from fakes.slurm import submission
 from orchestrator.config import RunConfig
 from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
 from orchestrator.jobs.facts import End, Ending, JobFacts
-from orchestrator.jobs.gather import gather
+from orchestrator.jobs.gather import Beside, gather
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import NO_ORDERS, Order, standing_orders
+from orchestrator.jobs.records import write_job
 from orchestrator.jobs.state import RESTORE, State, status_of
-from orchestrator.jobs.store import write_job
 from orchestrator.jobs.submissions import Submission, write_intent, write_outcomes, write_submitted
 
 CONFIG = RunConfig.from_plain({"data": {"name": "digits"}})
@@ -39,7 +39,7 @@ def one(root: Root) -> Submission:
 
 def facts(root: Root, one: Submission, *, seen: End | None = None) -> JobFacts:
     ends = {(one.token, 0): seen} if seen else {}
-    return gather(root, [JOB], [one], ends)[JOB]
+    return gather(root, [JOB], [one], Beside(seen=ends))[JOB]
 
 
 def ends(root: Root, one: Submission, **how: Any) -> None:
@@ -209,3 +209,24 @@ def test_no_more_than_the_record_is_read_for_it(
         "started.json",
         "submitted.json",
     ]
+
+
+def test_a_start_that_never_claimed_its_job_has_made_nothing_that_could_be_gone(
+    root: Root, one: Submission
+) -> None:
+    shutil.rmtree(root.job(JOB).path)
+    ends(root, one, exit_code=1)
+
+    assert facts(root, one).fault == ""
+    root.submission(one.token).claim_mark(0).touch()
+    assert facts(root, one).fault == "its folder is gone"
+
+
+def test_of_a_submission_without_marks_the_launch_made_the_folders(
+    root: Root, one: Submission
+) -> None:
+    shutil.rmtree(root.job(JOB).path)
+    root.submission(one.token).claimed.rmdir()
+    ends(root, one, exit_code=1)
+
+    assert facts(root, one).fault == "its folder is gone"

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from orchestrator.cli.main import cli
 from orchestrator.errors import OrchestrateError
-from orchestrator.jobs import archive, identity, journal, orders, store, submissions
+from orchestrator.jobs import archive, identity, journal, orders, records, store, submissions
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.settled import SCHEMA as CACHE_SCHEMA
@@ -38,7 +38,7 @@ KINDS = {
     "root": ("root.json", "schema", store.SCHEMA),
     "dataset": ("datasets/*.json", "schema", store.SCHEMA),
     "revision": ("sweeps/*/[0-9]*.json", "schema", store.REVISION_SCHEMA),
-    "job": ("jobs/*/*/job.json", "schema", store.SCHEMA),
+    "job": ("jobs/*/*/job.json", "schema", records.SCHEMA),
     "identity": ("jobs/*/*/job.json", "identity_version", identity.IDENTITY_VERSION),
     "intent": ("submissions/*/intent.json", "schema_version", submissions.SCHEMA),
     "ends": ("submissions/*/outcomes-*.json", "schema", submissions.SCHEMA),
@@ -146,8 +146,8 @@ def raised(text: str, key: str, to: int) -> str:
 READERS: dict[str, Callable[[Root, str], Any]] = {
     "checkpoint": lambda root, job: checkpoint.load_newest(root.job(job)),
     "dataset": lambda root, _: store.compare_dataset(root, digits()),
-    "job": store.read_job,
-    "identity": store.read_job,
+    "job": records.read_job,
+    "identity": records.read_job,
 }
 
 

@@ -14,6 +14,7 @@ from orchestrator.errors import OrchestrateError, RootError, SpecError
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.records import read_job, write_job
 from orchestrator.jobs.store import (
     REVISION_SCHEMA,
     SCHEMA,
@@ -25,9 +26,7 @@ from orchestrator.jobs.store import (
     locate_root,
     newest_revision,
     open_root,
-    read_job,
     sweep_names,
-    write_job,
     write_revision,
 )
 
@@ -253,7 +252,7 @@ def test_a_revision_of_schema_1_is_read_with_no_cluster_and_nothing_asked_of_one
 
     found = launched_revision(root, "gates")
 
-    assert due_of_revision(found) == [Due("a", "lr=1", Placement(ranks=2), Resources())]
+    assert due_of_revision(found) == [Due("a", "lr=1", Placement(ranks=2), Resources(), None)]
     assert Terms.of_revision(found) == Terms("local", 3, Path("/data"))
 
 

@@ -20,8 +20,9 @@ from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Standing
 from orchestrator.jobs.probes import probe_file
+from orchestrator.jobs.records import write_job
 from orchestrator.jobs.state import status_of
-from orchestrator.jobs.store import create_root, write_job
+from orchestrator.jobs.store import create_root
 from orchestrator.jobs.submissions import Submission, write_intent, write_outcomes, write_submitted
 from orchestrator.mirror.projection import Study, Subject
 from orchestrator.mirror.sync import Synced, sync

@@ -13,8 +13,9 @@ from orchestrator.controller.survey import survey
 from orchestrator.controller.watch import Round, tend_all
 from orchestrator.executors import slurm_queries
 from orchestrator.jobs import damage
+from orchestrator.jobs.records import write_job
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import REVISION_SCHEMA, create_root, write_job, write_revision
+from orchestrator.jobs.store import REVISION_SCHEMA, create_root, write_revision
 
 CONFIG = RunConfig.from_plain({"data": {"name": "digits"}})
 

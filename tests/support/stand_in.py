@@ -28,7 +28,12 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda *_: self.end("stopped", 75))
 
     def claim(self) -> None:
+        (ROOT / "submissions" / TOKEN / "claimed" / str(INDEX)).touch()
         number = len(list(FOLDER.glob("attempts/[0-9]*"))) + 1
+        if number == 1 and not (FOLDER / "job.json").exists():
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            record = {"schema": 1, "id": JOB, **INTENT["forms"][INDEX]}
+            (FOLDER / "job.json").write_text(json.dumps(record))
         self.attempt = FOLDER / "attempts" / f"{number:03d}"
         draft = self.attempt.with_name(f".tmp-{TOKEN}-{INDEX}")
         draft.mkdir(parents=True)

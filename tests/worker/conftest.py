@@ -9,7 +9,8 @@ import pytest
 from orchestrator.config import Placement, RunConfig
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.store import create_root, write_job
+from orchestrator.jobs.records import write_job
+from orchestrator.jobs.store import create_root
 from orchestrator.jobs.submissions import Submission, write_intent
 from orchestrator.worker.claim import Membership
 

@@ -5,11 +5,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from fakes.slurm import submission
 
+from orchestrator.config import RunConfig
+from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Ending
-from orchestrator.jobs.layout import AttemptFolder
+from orchestrator.jobs.identity import job_id
+from orchestrator.jobs.layout import AttemptFolder, Root
 from orchestrator.jobs.orders import Order, write_order
-from orchestrator.jobs.submissions import write_refused
+from orchestrator.jobs.records import form_of, read_job, write_job
+from orchestrator.jobs.submissions import write_intent, write_refused
 from orchestrator.worker import claim as claiming
 from orchestrator.worker.claim import Claim, Membership, claim, wait_for_claim
 from orchestrator.worker.place import Place
@@ -161,3 +166,47 @@ def test_the_other_ranks_find_the_attempt_of_their_own_start_only(
     assert wait_for_claim(me, Place(rank=1, world=2)) == first
     assert "claimed nothing" in wait_for_claim(me, Place(rank=1, world=2, restart=1))
     assert "claimed nothing" in wait_for_claim(member(), Place(rank=1, world=2))
+
+
+def test_the_first_claim_writes_the_job_s_record_from_what_launched_it_and_leaves_a_mark(
+    root: Root, tiny: Callable[..., RunConfig]
+) -> None:
+    me = launched(root, tiny(optim__lr=0.25))
+    assert not root.job(me.job).path.exists()
+
+    claim(me, ALONE, 1)
+
+    assert read_job(root, me.job) == tiny(optim__lr=0.25)
+    assert json.loads(root.job(me.job).record.read_bytes())["id"] == me.job
+    assert root.submission(me.submission.token).claim_mark(0).exists()
+
+
+def test_a_record_that_is_lost_after_a_first_attempt_is_not_written_anew(
+    root: Root, tiny: Callable[..., RunConfig]
+) -> None:
+    me = launched(root, tiny())
+    dead(claim(me, ALONE, 1))
+    root.job(me.job).record.unlink()
+
+    claim(me, Place(restart=1), 2)
+
+    assert not root.job(me.job).record.exists()
+
+
+def test_a_record_of_another_configuration_stops_the_claim(
+    root: Root, tiny: Callable[..., RunConfig]
+) -> None:
+    me = launched(root, tiny())
+    write_job(root, me.job, tiny(optim__lr=0.25))
+
+    with pytest.raises(OrchestrateError, match="holds another configuration"):
+        claim(me, ALONE, 1)
+    assert root.job(me.job).attempt_numbers() == []
+
+
+def launched(root: Root, config: RunConfig) -> Membership:
+    """A member of a submission as a launch makes it, which writes no record of the job."""
+    job = job_id(config)
+    one = submission(job, executor="local", cluster=None, forms=[form_of(config)])
+    write_intent(root, one, "true\n")
+    return Membership(root, one, 0)

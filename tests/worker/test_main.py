@@ -11,7 +11,8 @@ from orchestrator.errors import DataError, OrchestrateError
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending, read_attempts
 from orchestrator.jobs.files import publish, to_json
-from orchestrator.jobs.store import bind_dataset, read_job
+from orchestrator.jobs.records import read_job
+from orchestrator.jobs.store import bind_dataset
 from orchestrator.worker import main as module
 from orchestrator.worker.claim import Claim, Membership, claim
 from orchestrator.worker.main import TASKS

@@ -1,0 +1,130 @@
+"""What a job's configuration is: by its record, and by what launched it until it has one.
+
+A launch writes a job's *form* into the sweep's revision and into the submission's intent, whatever
+number of jobs there are: no file of its own. The worker that starts the job first writes
+``job.json``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from orchestrator.config import RunConfig
+from orchestrator.errors import OrchestrateError
+from orchestrator.jobs.files import publish, publish_once, read_record, refuse_newer, to_json
+from orchestrator.jobs.identity import (
+    FROZEN_DEFAULTS,
+    IDENTITY_VERSION,
+    reduced,
+    restored,
+    stands_for,
+)
+from orchestrator.jobs.layout import Root
+
+Made = TypeVar("Made")
+Form = Mapping[str, Any]
+"""``identity_version`` and ``reduced``: what an id stands for, as in ``job.json``."""
+
+SCHEMA = 1
+"""Of ``job.json``."""
+
+
+def form_of(config: RunConfig) -> dict[str, Any]:
+    """The form of a configuration."""
+    return {"identity_version": IDENTITY_VERSION, "reduced": reduced(config)}
+
+
+def id_of(form: Form) -> str:
+    """The id that a form has.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is damaged.
+    """
+    return stands_for(form["reduced"], form["identity_version"])
+
+
+def write_job(root: Root, job_id: str, config: RunConfig) -> None:
+    """Write a job's record, or make sure that the one there is of the same configuration.
+
+    Raises:
+        OrchestrateError: another configuration stands under this id (a hash collision or damage).
+    """
+    if root.job(job_id).record.is_file():
+        _compare(root, job_id, config)
+    else:
+        publish_once(root.job(job_id).record, to_json(record_of(job_id, config)))
+
+
+def replace_job(root: Root, job_id: str, config: RunConfig) -> None:
+    """Write the record of a job that begins afresh, whatever is there."""
+    publish(root.job(job_id).record, to_json(record_of(job_id, config)))
+
+
+def record_of(job_id: str, config: RunConfig) -> dict[str, Any]:
+    """The content of ``job.json``."""
+    plain = {"task": config.task, "config": config.to_plain()}
+    return {"schema": SCHEMA, "id": job_id, **form_of(config), **plain}
+
+
+def _compare(root: Root, job_id: str, config: RunConfig) -> None:
+    form = reduced(config)
+    if _read(root, job_id, None, dict) == form:
+        return
+    if reduced(read_job(root, job_id)) != form:  # an older form may say less
+        raise OrchestrateError(
+            f"{root.job(job_id).record} holds another configuration than job {job_id} stands for; "
+            "it was damaged or edited. Restore it from a backup; if the job never started, remove "
+            "its folder."
+        )
+
+
+def read_job(root: Root, job_id: str, form: Form | None = None) -> RunConfig:
+    """The configuration of a job, filled from the frozen identity defaults.
+
+    ``form`` is what launched it, of a job that has not started: it may have no record yet.
+
+    Raises:
+        OrchestrateError: its record is missing or damaged, or was written by a newer program.
+    """
+    return _read(root, job_id, form, restored)
+
+
+def read_setting(root: Root, job_id: str, form: Form | None, key: str) -> Any:
+    """One setting of a job, by its dotted key; the others are not looked at.
+
+    Raises:
+        OrchestrateError: as ``read_job``.
+    """
+    return _read(root, job_id, form, lambda plain: plain.get(key, FROZEN_DEFAULTS[key]))
+
+
+def _read(
+    root: Root, job_id: str, form: Form | None, make: Callable[[dict[str, Any]], Made]
+) -> Made:
+    """What ``make`` makes of a job's reduced form."""
+    try:
+        found = _record(root, job_id) if form is None else form
+        version = found["identity_version"]
+        if version > IDENTITY_VERSION:
+            raise OrchestrateError(
+                f"Job {job_id} has identity version {version}; this program reads up to "
+                f"{IDENTITY_VERSION}. Use the newer program that launched it."
+            )
+        return make(found["reduced"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise OrchestrateError(
+            f"{root.job(job_id).record} cannot be read: {error}. Restore it from a backup; if the "
+            "job is done, or never started, remove that file and launch its sweep again: that "
+            "writes it anew."
+        ) from None
+
+
+def _record(root: Root, job_id: str) -> Form:
+    path = root.job(job_id).record
+    try:
+        record = read_record(path)
+    except FileNotFoundError:
+        raise OrchestrateError(
+            f"{path} is missing. Launch its sweep again: that writes it anew."
+        ) from None
+    refuse_newer(path, record.get("schema"), SCHEMA)
+    return record
