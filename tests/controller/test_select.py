@@ -70,9 +70,10 @@ def test_a_job_that_waits_is_meant_though_no_sweep_has_it_any_more_and_it_has_no
     bench: Bench,
 ) -> None:
     bench.script("a", "wait")
-    bench.orchestrate("launch", str(bench.sweep("a", "b", text="max_parallel: 1\n")))
-    waits = bench.id_of("b")
-    bench.orchestrate("launch", str(bench.sweep("a", text="max_parallel: 1\n")))
+    bench.script("b", "wait")
+    bench.orchestrate("launch", str(bench.sweep("a", "b", "c")))  # two at a time
+    waits = bench.id_of("c")
+    bench.orchestrate("launch", str(bench.sweep("a", "b")))
 
     assert not bench.root.job(waits).path.exists()
     assert waits in {job.id for job in select(bench.root, None)}
