@@ -1,10 +1,13 @@
 """Every choice of the architecture, checked on creation; free of torch."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 GatePosition = Literal["sdpa", "value"]
 AttentionName = Literal["softmax"]
+_OF_A_PACKAGE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", re.ASCII)
+"""A variant of a user's own package; not looked up here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,8 @@ class ViTConfig:
         heads: attention heads per block.
         mlp_ratio: hidden width of the MLP over ``dim``.
         registers: learnable tokens beside the class token (Darcet et al., arXiv 2309.16588).
-        attention: name of the attention variant, a row of ``model.variants``.
+        attention: name of the attention variant, a row of ``model.variants``; or
+            ``package.row`` of a user's own package.
         gate: the gate inside attention, or None.
         layer_scale: initial value of LayerScale, or None for none.
         drop_path: probability of dropping a residual branch, the same in every block.
@@ -63,7 +67,7 @@ class ViTConfig:
     heads: int = 6
     mlp_ratio: float = 4.0
     registers: int = 0
-    attention: AttentionName = "softmax"
+    attention: str = "softmax"
     gate: GateConfig | None = None
     layer_scale: float | None = 1e-4
     drop_path: float = 0.05
@@ -72,7 +76,8 @@ class ViTConfig:
         for name in ("img_size", "patch_size", "num_classes", "dim", "depth", "heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        _one_of("attention", self.attention, get_args(AttentionName))
+        if not _OF_A_PACKAGE.fullmatch(self.attention):
+            _one_of("attention", self.attention, get_args(AttentionName))
         _one_of("in_chans", self.in_chans, (1, 3))
         if self.registers < 0:
             raise ValueError(f"registers is {self.registers}; it must not be negative")

@@ -13,7 +13,7 @@ The head reads the class token only.
 from dataclasses import replace
 
 from model.config import ViTConfig
-from model.variants import VARIANTS
+from model.variants import variant_named
 
 
 def count_macs(config: ViTConfig) -> int:
@@ -31,7 +31,7 @@ def macs_by_part(config: ViTConfig) -> dict[str, int]:
     tokens, dim, depth = config.tokens, config.dim, config.depth
     return {
         "patch_embed": config.patches * dim * _patch_values(config),
-        "attention": depth * VARIANTS[config.attention].macs(config),
+        "attention": depth * variant_named(config.attention).macs(config),
         "gate": depth * tokens * dim**2 if config.gate else 0,
         "mlp": depth * 2 * tokens * dim * config.mlp_dim,
         "head": dim * config.num_classes,
@@ -45,7 +45,7 @@ def params_by_part(config: ViTConfig) -> dict[str, int]:
         "patch_embed": dim * _patch_values(config) + dim,
         "tokens": (1 + config.registers) * dim,
         "pos_embed": config.patches * dim,
-        "attention": depth * VARIANTS[config.attention].params(config),
+        "attention": depth * variant_named(config.attention).params(config),
         "gate": depth * (dim**2 + dim * config.gate.bias) if config.gate else 0,
         "mlp": depth * (2 * dim * hidden + hidden + dim),
         "norms": (2 * depth + 1) * 2 * dim,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
 
 from model.config import AttentionName, ViTConfig
@@ -44,3 +45,29 @@ VARIANTS: Mapping[AttentionName, Variant] = MappingProxyType(
         ),
     }
 )
+
+
+def package_of(name: str) -> str:
+    """The user's package that a variant's name belongs to; empty for one of ours."""
+    return name.rpartition(".")[0]
+
+
+def variant_named(name: str) -> Variant:
+    """The row of a name: of this table, or of the ``VARIANTS`` of a user's package.
+
+    Raises:
+        ValueError: the package cannot be imported here, or the table has no such row.
+    """
+    package, row = package_of(name), name.rpartition(".")[2]
+    try:
+        table = dict(import_module(package).VARIANTS if package else VARIANTS)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"{name} needs a package {package} with a table VARIANTS, which cannot be had here: "
+            f"{error}. Name the package's folder under packages of the sweep."
+        ) from error
+    if row not in table:
+        where = f"{package}.VARIANTS" if package else "model.variants"
+        raise ValueError(f"{where} has no row {row!r}; it has: {', '.join(table) or 'none'}")
+    found: Variant = table[row]
+    return found

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from model.config import ViTConfig
-from model.variants import VARIANTS
+from model.variants import variant_named
 
 if TYPE_CHECKING:
     from model.attention.softmax import SoftmaxAttention
@@ -16,7 +16,7 @@ def attention_layer(config: ViTConfig) -> "type[SoftmaxAttention]":
     timm passes the same few arguments to every class and refuses a partial one, so the
     configuration is bound by a subclass.
     """
-    module, _, attribute = VARIANTS[config.attention].location.partition(":")
+    module, _, attribute = variant_named(config.attention).location.partition(":")
     variant: type[SoftmaxAttention] = getattr(import_module(module), attribute)
 
     class Bound(variant):  # type: ignore[misc,valid-type]

@@ -1,7 +1,7 @@
 """Finding jobs by what a user types: a sweep's name, a point's name, a job id's beginning."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from orchestrator.errors import SpecError
@@ -14,10 +14,11 @@ SHORT_ID = 8
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A job and its readable name."""
+    """A job and its readable name, and the sweep it was found in, if one still has it."""
 
     id: str
     name: str
+    sweep: str = field(default="", compare=False)
 
 
 def select(root: Root, text: str | None) -> list[Named]:
@@ -78,7 +79,7 @@ def select_one(root: Root, text: str) -> Named:
 def _jobs(root: Root, sweep: str) -> Iterator[Named]:
     newest = newest_revision(root, sweep)
     for job in newest[1]["jobs"] if newest else ():
-        yield Named(job["id"], job["name"])
+        yield Named(job["id"], job["name"], sweep)
 
 
 def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:

@@ -162,13 +162,17 @@ def read_job(root: Root, job_id: str) -> RunConfig:
     return _read_job(root, job_id, restored)
 
 
-def read_setting(root: Root, job_id: str, key: str) -> Any:
-    """One setting of a job, by its dotted key; the others are not looked at.
+def read_settings(root: Root, job_id: str, *keys: str) -> tuple[Any, ...]:
+    """Some settings of a job, by their dotted keys; the others are not looked at.
 
     Raises:
         OrchestrateError: as ``read_job``.
     """
-    return _read_job(root, job_id, lambda form: {**FROZEN_DEFAULTS, **form}[key])
+
+    def look_up(form: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple({**FROZEN_DEFAULTS, **form}[key] for key in keys)
+
+    return _read_job(root, job_id, look_up)
 
 
 def _read_job(root: Root, job_id: str, make: Callable[[dict[str, Any]], Made]) -> Made:

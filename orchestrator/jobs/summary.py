@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from model.variants import package_of
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.store import read_setting
+from orchestrator.jobs.store import read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Summary:
     attempts: int
     codes: tuple[str, ...]
     """Hashes of the code that made the result."""
+    package: str
+    """The user's package that the model is of; empty for one of ours."""
     executor: str | None
     """Of the job's newest member, and so are its handle and its index."""
     handle: str | None
@@ -32,7 +35,7 @@ def summarise(root: Root, facts: JobFacts, journals: Sequence[Journal]) -> Summa
     """The summary of a job, whose journals were read after its facts."""
     history = fold(journals)
     points = history.points
-    epochs, fault = _epochs(root, facts.id)
+    epochs, package, fault = _settings(root, facts.id)
     member = facts.newest
     return Summary(
         epoch=points[-1].epoch if points else 0,
@@ -41,6 +44,7 @@ def summarise(root: Root, facts: JobFacts, journals: Sequence[Journal]) -> Summa
         metrics=history.last(),
         attempts=len(facts.attempts),
         codes=codes_of_result(facts),
+        package=package,
         executor=member.executor if member else None,
         handle=member.handle if member else None,
         index=member.index if member else 0,
@@ -53,12 +57,13 @@ def codes_of_result(facts: JobFacts) -> tuple[str, ...]:
     return tuple(sorted({one.start.code_hash for one in contributors(facts.attempts)}))
 
 
-def _epochs(root: Root, job: str) -> tuple[int, str]:
-    """How many a job has; 0 and why, if its record cannot be read: one job hides no other."""
+def _settings(root: Root, job: str) -> tuple[int, str, str]:
+    """Epochs and package of a job; or why its record cannot be read: one job hides no other."""
     try:
-        return read_setting(root, job, "train.epochs"), ""
+        epochs, attention = read_settings(root, job, "train.epochs", "model.attention")
     except OrchestrateError as error:
-        return 0, str(error)
+        return 0, "", str(error)
+    return epochs, package_of(attention), ""
 
 
 def lost_measurements(facts: JobFacts, history: History) -> str:

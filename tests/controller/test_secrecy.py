@@ -65,7 +65,7 @@ def test_code_with_a_secret_is_refused_by_file_and_line(
     edited.write_text(f"import os\n\n{LINE}\n")
     linked.symlink_to(edited)
     files = {**package_files(), "model/vit.py": edited, "model/linked.py": linked}
-    monkeypatch.setattr(snapshot, "package_files", lambda: files)
+    monkeypatch.setattr(snapshot, "package_files", lambda _: files)
 
     said = refused(fresh)
 
