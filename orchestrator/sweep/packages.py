@@ -12,7 +12,7 @@ from os.path import abspath
 from pathlib import Path
 from types import ModuleType
 
-from model.config import ViTConfig
+from model.config import ViTConfig, check_fit
 from model.variants import Variant, package_of, variant_named
 from orchestrator.errors import SpecError
 from orchestrator.jobs.code import PACKAGES, is_package
@@ -45,6 +45,7 @@ class Packages:
             )
         try:
             variant = variant_named(name)
+            check_fit(model, variant)
         except ValueError as error:
             return f"model.attention: {error}"
         return _uncountable(name, variant, model, self.folders[package])
@@ -175,7 +176,7 @@ def _check_table(module: ModuleType) -> None:
 
 def _uncountable(name: str, variant: Variant, model: ViTConfig, folder: Path) -> str | None:
     """Why what one block of the variant costs cannot be counted, if so."""
-    for what in ("macs", "params"):
+    for what in ("macs", "params", "fixed_macs"):
         try:
             count = getattr(variant, what)(model)
         except Exception as error:  # noqa: BLE001 - whatever a user's formula raises is told

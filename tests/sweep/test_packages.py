@@ -151,7 +151,10 @@ def test_listing_a_package_changes_no_id_of_jobs_that_do_not_use_it(
         ),
         (
             sweep(attention="mine.shiftet"),
-            "a.yaml:5: model.attention: mine.VARIANTS has no row 'shiftet'; it has: shifted",
+            (
+                "a.yaml:5: model.attention: mine has no attention variant 'shiftet'; VARIANTS "
+                "there has: shifted"
+            ),
         ),
         (
             sweep(attention="yours.shifted"),
@@ -224,6 +227,15 @@ def test_a_package_that_cannot_be_loaded_is_refused_by_its_own_line(
     assert message in line
     assert sys.modules.get("torch") is held
     assert "mine" not in sys.modules
+
+
+def test_a_setting_of_another_variant_is_refused_as_it_is_of_ours(
+    folder: Path, refused: Refused
+) -> None:
+    package(folder / "mine")
+    text = sweep().replace("{data.name: d}", "{data.name: d, model.clip_alpha: 2.5}")
+
+    assert any("attention mine.shifted clips nothing" in line for line in refused(text))
 
 
 @pytest.mark.parametrize(
