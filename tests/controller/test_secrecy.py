@@ -86,6 +86,17 @@ def test_a_secret_that_was_taken_out_and_not_committed_is_refused_too(
     assert "\n  git diff HEAD -- model/a.py:6: a token or key\n" in refused(fresh)
 
 
+def test_a_users_package_is_searched_like_our_own_code(fresh: Bench) -> None:
+    mine = fresh.folder / "mine"
+    mine.mkdir()
+    table = "from model.variants import VARIANTS\n"
+    (mine / "__init__.py").write_text(table)
+    fresh.sweep("a", text="packages: [mine]\n")
+    (mine / "__init__.py").write_text(table + LINE)
+
+    assert "\n  mine/__init__.py:2: a token or key\n" in refused(fresh)
+
+
 def test_what_a_change_adds_is_told_once_by_its_file(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text(f"{LINE}\n")
