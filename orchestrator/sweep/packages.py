@@ -1,6 +1,7 @@
 """A user's own packages of attention variants: found, imported under their names, checked."""
 
 import keyword
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from orchestrator.sweep.faults import Faults
 
 TABLE = "VARIANTS"
 TORCH = "torch"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _LOADED: set[str] = set()
 """Names under which this process has loaded users' packages."""
 
@@ -105,7 +107,7 @@ def load_package(folder: Path) -> None:
 
 def _refuse_name(name: str, folder: Path) -> None:
     """Refuse a name under which something else may be imported, here or by a worker."""
-    if not name.isascii() or not name.isidentifier() or keyword.iskeyword(name):
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise SpecError(f"{folder}: {name} cannot be a package's name; rename the folder")
     taken = None
     if name in PACKAGES:
@@ -115,7 +117,7 @@ def _refuse_name(name: str, folder: Path) -> None:
     elif name not in _LOADED:
         spec = find_spec(name)
         at = Path(spec.origin) if spec and spec.has_location and spec.origin else None
-        if at and not at.samefile(folder / "__init__.py"):
+        if at and at.resolve() != (folder / "__init__.py").resolve():
             taken = f"installed at {at}"
         elif spec and not at and name in packages_distributions():
             taken = "an installed package"

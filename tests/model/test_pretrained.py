@@ -95,6 +95,7 @@ def as_in_deits_repository(state: dict[str, Tensor]) -> dict[str, Any]:
 
 def test_a_file_of_deits_repository_loads_as_timms_does(tmp_path: Path) -> None:
     state = timms("deit3_small_patch16_224").state_dict()
+    assert state["pos_embed"].shape == (1, 196, 384)
     torch.save(as_in_deits_repository(state), tmp_path / "deit_3_small.pth")
     ours = build_vit(SMALL)
 

@@ -150,6 +150,13 @@ def test_listing_a_package_changes_no_id_of_jobs_that_do_not_use_it(
             ),
         ),
         (
+            sweep("at/__main__"),
+            (
+                "a.yaml:2: packages: {folder}/at/__main__: __main__ cannot be a package's name; "
+                "rename the folder"
+            ),
+        ),
+        (
             sweep(attention="mine.shiftet"),
             (
                 "a.yaml:5: model.attention: mine has no attention variant 'shiftet'; VARIANTS "
@@ -175,7 +182,7 @@ def test_what_is_no_package_of_the_users_own_is_refused_by_its_line(
     folder: Path, refused: Refused, text: str, message: str
 ) -> None:
     package(folder / "mine")
-    for name in ("model", "json", "my-own", "mine"):
+    for name in ("model", "json", "my-own", "__main__", "mine"):
         package(folder / "at" / name)
 
     assert refused(text) == [message.format(folder=folder)]
