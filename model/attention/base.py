@@ -65,8 +65,16 @@ class Attention(nn.Module, ABC):
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.heads = config.heads
+        self.add_projections(config)
         self.proj = nn.Linear(config.dim, config.dim)
         self.gate = build_gate(config)
+
+    @abstractmethod
+    def add_projections(self, config: ViTConfig) -> None:
+        """Register the linear maps that bring the input into heads.
+
+        They come first among the parameters: optimiser states are kept by position.
+        """
 
     def set_depth(self, depth: int) -> None:
         """Told once, after construction: the block's index from 0. Few variants care."""
@@ -114,8 +122,8 @@ class DotProductAttention(Attention):
     projected: ClassVar[int] = 3
     """How many of queries, keys and values are projected; ``qkv`` does it for all at once."""
 
-    def __init__(self, config: ViTConfig) -> None:
-        super().__init__(config)
+    def add_projections(self, config: ViTConfig) -> None:
+        """See `Attention.add_projections`."""
         self.qkv = nn.Linear(config.dim, self.projected * config.dim)
 
     def normalise(self, logits: Tensor) -> Tensor:
@@ -131,14 +139,20 @@ class DotProductAttention(Attention):
         """Each head's output; all are ``(B, h, N, d)``."""
         return self.normalise(scores(q, k)) @ v
 
-    def bring(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of the input, each ``(B, N, dim)``."""
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
+    def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of the input ``(B, N, dim)``, each ``(B, h, N, d)``."""
+        q, k, v = self.projections(x)
         return q, k, v
 
+    def projections(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What ``qkv`` makes of the input, each ``(B, h, N, d)``."""
+        joined: Tensor = self.qkv(x)
+        parts = joined.reshape(*x.shape[:2], self.projected, self.heads, -1)
+        return parts.permute(2, 0, 3, 1, 4).unbind(0)
+
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each ``(B, h, N, d)``, gated where a gate stands on them."""
-        q, k, v = (split(part, self.heads) for part in self.bring(x))
+        """As `queries_keys_values` has them, gated where a gate stands on them."""
+        q, k, v = self.queries_keys_values(x)
         return (
             apply_gate(self.gate, "query", q, x),
             apply_gate(self.gate, "key", k, x),

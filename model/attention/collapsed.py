@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from model.attention.base import split
 from model.attention.softmax import SoftmaxAttention
 
 
@@ -17,10 +18,10 @@ class CollapsedQueryKeyAttention(SoftmaxAttention):
 
     projected: ClassVar[int] = 2
 
-    def bring(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See `DotProductAttention.bring`."""
-        q, v = self.qkv(x).chunk(2, dim=-1)
-        return q, x, v
+    def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `DotProductAttention.queries_keys_values`."""
+        q, v = self.projections(x)
+        return q, split(x, self.heads), v
 
 
 class CollapsedValueOutputAttention(SoftmaxAttention):
@@ -32,7 +33,7 @@ class CollapsedValueOutputAttention(SoftmaxAttention):
 
     projected: ClassVar[int] = 2
 
-    def bring(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See `DotProductAttention.bring`."""
-        q, k = self.qkv(x).chunk(2, dim=-1)
-        return q, k, x
+    def queries_keys_values(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See `DotProductAttention.queries_keys_values`."""
+        q, k = self.projections(x)
+        return q, k, split(x, self.heads)

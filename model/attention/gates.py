@@ -39,7 +39,7 @@ class Gate(nn.Module, ABC):
 
     def act_on(self, y: Tensor, x: Tensor) -> Tensor:
         """``y``, ``(B, h, N, d)``, gated by ``x``."""
-        values: Tensor = self(x)
+        values: Tensor = self(x).to(y.dtype)  # under autocast a parameter alone stays float32
         return y * values if self.mode == "multiply" else y + values
 
 
@@ -91,7 +91,7 @@ class ConstantGate(Gate):
     def logits(self, x: Tensor) -> Tensor:
         """See `Gate.logits`."""
         rows, columns = self.shape
-        values = self.bias.reshape(rows, 1, columns).to(x.dtype)
+        values = self.bias.reshape(rows, 1, columns)
         return values.expand(len(x), rows, x.shape[1], columns)
 
 

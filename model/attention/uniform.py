@@ -14,8 +14,8 @@ class UniformAttention(Attention):
     2510.11602). There are no queries and keys, only the values' projection ``v``.
     """
 
-    def __init__(self, config: ViTConfig) -> None:
-        super().__init__(config)
+    def add_projections(self, config: ViTConfig) -> None:
+        """See `Attention.add_projections`."""
         self.v = nn.Linear(config.dim, config.dim)
 
     def attend(self, x: Tensor) -> Tensor:

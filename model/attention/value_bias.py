@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from model.attention.inits import Inits, zeros
 from model.attention.softmax import SoftmaxAttention
@@ -27,4 +26,5 @@ class ValueBiasAttention(SoftmaxAttention):
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `DotProductAttention.mix`."""
-        return F.scaled_dot_product_attention(q, k, v) + self.extra_value[:, None]
+        y = super().mix(q, k, v)
+        return y + self.extra_value[:, None].to(y.dtype)

@@ -49,6 +49,8 @@ GATES = some(
     bias=st.just(value=True),
     init_std=rates,
     bias_init=rates,
+    activation=st.sampled_from(["sigmoid", "silu", "ns_sigmoid"]),
+    mode=st.sampled_from(["multiply", "add"]),
 )
 CONFIGS = st.builds(
     RunConfig.from_plain,
@@ -61,6 +63,7 @@ CONFIGS = st.builds(
         optional={
             "model": some(
                 registers=st.sampled_from([0, 4]),
+                attention=st.sampled_from(["softmax", "differential", "mine.shifted"]),
                 depth=counts,
                 mlp_ratio=st.sampled_from([4, 4.0, 2]),
                 gate=st.none() | GATES,

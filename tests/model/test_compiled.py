@@ -11,7 +11,6 @@ from torch import Tensor
 from model.config import GateConfig, ViTConfig
 from model.vit import build_vit
 
-
 ONCE = {
     name: replace(config, depth=1)
     for name, config in ARMS.items()

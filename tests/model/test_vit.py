@@ -304,6 +304,41 @@ def test_every_trained_parameter_of_every_arm_gets_a_gradient(images: Tensor, na
     assert not idle
 
 
+@pytest.mark.parametrize("name", ALL_ARMS)
+def test_every_arm_is_nearly_the_same_in_bfloat16(build: Build, images: Tensor, name: str) -> None:
+    model = build(ALL_ARMS[name])
+    expected = model(images)
+    seen = []
+    for block in model.blocks:
+        block.attn.proj.register_forward_hook(lambda _, args, __: seen.append(args[0].dtype))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(images)
+
+    assert (logits - expected).abs().max() < 0.1 * expected.abs().max()
+    assert seen == [torch.bfloat16] * 2
+
+
+def test_parameters_stand_in_an_order_that_stays() -> None:
+    """Optimisers keep states by position: another order breaks checkpoints of running jobs."""
+    model = build_vit(replace(TINY, gate=GateConfig(), registers=1, layer_scale=0.1))
+    block = [
+        *("norm1.weight", "norm1.bias", "attn.qkv.weight", "attn.qkv.bias", "attn.proj.weight"),
+        *("attn.proj.bias", "attn.gate.weight", "attn.gate.bias", "ls1.gamma", "norm2.weight"),
+        *("norm2.bias", "mlp.fc1.weight", "mlp.fc1.bias", "mlp.fc2.weight", "mlp.fc2.bias"),
+        "ls2.gamma",
+    ]
+
+    names = [name for name, _ in model.named_parameters()]
+
+    assert names == [
+        *("cls_token", "reg_token", "pos_embed", "patch_embed.proj.weight"),
+        "patch_embed.proj.bias",
+        *(f"blocks.{i}.{name}" for i in range(2) for name in block),
+        *("norm.weight", "norm.bias", "head.weight", "head.bias"),
+    ]
+
+
 def test_a_patch_is_a_square_of_the_image_and_all_of_them_are_the_image() -> None:
     """Patches in rows; channels, then rows, then columns within one, as the embedding reads."""
     model = build_vit(ViTConfig(depth=1))

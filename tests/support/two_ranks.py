@@ -1,4 +1,4 @@
-"""One of two ranks that put every arm into DDP and FSDP2: ``python -m support.two_ranks RANK STORE``.
+"""Every arm under DDP and FSDP2 on one of two ranks: ``python -m support.two_ranks RANK STORE``.
 
 Each rank takes half of the images; their gradients must be those of one process with all of them.
 """
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
-from support.arms import ARMS
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from model.vit import ViT, build_vit
+from support.arms import ARMS
 
 Gradients = dict[str, Tensor]
 
@@ -53,7 +53,7 @@ def main(rank: int, store: str) -> None:
                     gradient, expected[key], rtol=1e-4, atol=1e-6,
                     msg=lambda told, at=(name, wrapper, key): f"{at}: {told}",
                 )  # fmt: skip
-        print(name)
+        sys.stdout.write(f"{name}\n")
     dist.destroy_process_group()
 
 
