@@ -64,21 +64,26 @@ class Variant:
     settings: tuple[str, ...] = ()
 
 
+def package_of(name: str) -> str:
+    """The package of one's own that a variant's name belongs to; empty for a built-in one."""
+    return name.rpartition(".")[0]
+
+
 def variant_named(name: str) -> Variant:
     """The row of a built-in variant, or of ``package.row`` in a package of one's own.
 
     Raises:
         ValueError: there is no such row; the package cannot be imported, or has no ``VARIANTS``.
     """
-    package, dot, row = name.rpartition(".")
-    if not dot:
+    package, row = package_of(name), name.rpartition(".")[2]
+    if not package:
         return _row(VARIANTS, name, "model.variants")
     try:
         table = import_module(package).VARIANTS
     except ImportError as error:
         raise ValueError(
             f"attention {name} stands in package {package}, which cannot be imported: {error}. "
-            "It must lie where Python looks for packages (PYTHONPATH)"
+            "Its folder must be listed under packages of the sweep"
         ) from error
     except AttributeError as error:
         raise ValueError(

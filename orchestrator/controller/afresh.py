@@ -1,14 +1,13 @@
 """Which jobs of a sweep are to begin afresh, by what a user types."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from orchestrator.controller.decide import can_begin_afresh, may_be_under_way
-from orchestrator.controller.launched import codes_of
+from orchestrator.controller.launched import of_older_code
 from orchestrator.controller.select import SHORTEST_PREFIX
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import SpecError
-from orchestrator.jobs.code import code_hash
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import open_root
 from orchestrator.sweep.expand import Point, Sweep
@@ -25,9 +24,10 @@ def to_begin_afresh(sweep: Sweep, root_path: Path, words: Sequence[str]) -> dict
     if not (root_path / "root.json").is_file():
         return {}
     found = survey(open_root(root_path), [point.id for point in sweep.points])
+    older = of_older_code(sweep, found) if OLDER in words else set()
     chosen: dict[str, str] = {}
     for word in words:
-        points = [point for point in sweep.points if _is_meant(word, point, found)]
+        points = [point for point in sweep.points if _is_meant(word, point, found, older)]
         if not points and word not in (ALL, OLDER):
             raise SpecError(
                 f"--fresh {word}: {sweep.name} has no such point. Write {ALL}, {OLDER}, the name "
@@ -43,10 +43,9 @@ def to_begin_afresh(sweep: Sweep, root_path: Path, words: Sequence[str]) -> dict
     return {job: name for job, name in chosen.items() if can_begin_afresh(found, job)}
 
 
-def _is_meant(word: str, point: Point, found: Survey) -> bool:
+def _is_meant(word: str, point: Point, found: Survey, older: Collection[str]) -> bool:
     if word == ALL:
         return True
     if word == OLDER:
-        done = found.statuses[point.id].state is State.DONE
-        return done and not codes_of(found, point.id) <= {code_hash()}
+        return point.id in older and found.statuses[point.id].state is State.DONE
     return word == point.name or (len(word) >= SHORTEST_PREFIX and point.id.startswith(word))

@@ -29,6 +29,7 @@ from orchestrator.executors.slurm_tender import PLACES, Tender
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
+from orchestrator.jobs.packages import described
 from orchestrator.jobs.records import replace_job, write_job
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import (
@@ -92,7 +93,7 @@ def launch(
         due = [point for point in sweep.points if _is_due(found, point.id)]
         dropped = dropped_running(root, sweep)
         _hold_against_records(root, sweep, found)
-        snapshot = take_snapshot(root)
+        snapshot = take_snapshot(root, sweep.packages)
         behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         adopt(root, sweep.name)
@@ -113,7 +114,7 @@ def launch(
         controller=tender,
         ending=len(being_cancelled(found)),
         left_alone=Counter(s.state for s in found.statuses.values() if not _submits(s.state)),
-        older_code=of_older_code(found),
+        older_code=len(of_older_code(sweep, found)),
         other_placement=of_other_placement(sweep, found),
         dropped_running=dropped,
         warnings=[*warnings, *handed.unclear, *told_of_damaged(sweep, found)],
@@ -127,7 +128,7 @@ def _check(sweep: Sweep, terms: Terms, root_path: Path, wishes: Wishes) -> Mappi
         _check_room(sweep, terms.cluster)
     check_placements(sweep, terms, root_path)
     check_settings(sweep, terms.cluster)
-    check_code(Root(root_path))
+    check_code(Root(root_path), sweep.packages)
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
             compare_dataset(open_root(root_path), manifest)
@@ -220,6 +221,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
         "max_failures": sweep.max_failures,
         "data_root": str(terms.data_root),
         "cluster": terms.cluster.to_plain() if terms.cluster else None,
+        **described(sweep.packages),
         "snapshot": snapshot,
         "shapes": [
             {"placement": one.placement.to_plain(), "resources": one.resources.to_plain()}

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from model.variants import package_of
 from orchestrator.controller.survey import Survey, survey
-from orchestrator.jobs.code import code_hash
+from orchestrator.jobs.code import is_older, todays_codes
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import UNDER_WAY, State
 from orchestrator.jobs.store import newest_revision
@@ -60,9 +61,11 @@ def told_of_damaged(sweep: Sweep, found: Survey) -> list[str]:
     return [told]
 
 
-def of_older_code(found: Survey) -> int:
-    """How many jobs have a result of other code than today's."""
-    return sum(not codes_of(found, job) <= {code_hash()} for job in found.statuses)
+def of_older_code(sweep: Sweep, found: Survey) -> set[str]:
+    """The sweep's jobs that have a result of other code than today's."""
+    today = todays_codes(sweep.packages)
+    packages = {point.id: package_of(point.config.model.attention) for point in sweep.points}
+    return {job for job, own in packages.items() if is_older(codes_of(found, job), own, today)}
 
 
 def codes_of(found: Survey, job: str) -> set[str]:

@@ -5,9 +5,9 @@ import re
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,8 +36,6 @@ DIFF = (
     *("--text", "--full-index", "--src-prefix=a/", "--dst-prefix=b/", "HEAD", "--"),
 )
 _SECTION = re.compile(r"^(?=diff --git a/)", re.MULTILINE)
-WHERE = tuple(f"{package}/*{ending}" for package in PACKAGES for ending in SOURCES)
-"""As git's patterns, whose stars go through folders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,8 @@ class Origin:
     """Where code came from; ``why`` says what kept its commit from being known.
 
     ``diff`` leads from the commit to the code, if it is whole: ``left_out`` counts the characters
-    beyond the limit. ``version`` is that of an installed package.
+    beyond the limit. ``version`` is that of an installed package. ``own``: where packages of a
+    user's beside ours came from, by name.
     """
 
     folder: str | None = None
@@ -54,6 +53,7 @@ class Origin:
     left_out: int = 0
     version: str | None = None
     why: str = ""
+    own: Mapping[str, "Origin"] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -65,9 +65,14 @@ class Origin:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(**{key: plain[key] for key in cls.__slots__ if key in plain})
+        known = {key: plain[key] for key in cls.__slots__ if key in plain}
+        own = {name: cls.from_plain(one) for name, one in known.pop("own", {}).items()}
+        return cls(**known, own=own)
 
     def __str__(self) -> str:
+        return ", ".join([self._words(), *(f"{name}: {one}" for name, one in self.own.items())])
+
+    def _words(self) -> str:
         if self.commit:
             return f"commit {self.commit[:12]}{' with changes' if self.changed else ''}"
         return f"version {self.version}" if self.version else "code of no known commit"
@@ -79,6 +84,21 @@ class _Unknown(Exception):  # noqa: N818 - what is not known, and why
 
 def find_origin(files: Mapping[str, Path]) -> Origin:
     """Where these source files came from, by their paths below the import root; never raises."""
+    ours = {name: path for name, path in files.items() if _package(name) in PACKAGES}
+    others = sorted(files.keys() - ours.keys())
+    own = {
+        package: _origin_of({name: files[name] for name in names})
+        for package, names in groupby(others, key=_package)
+    }
+    return replace(_origin_of(ours), own=own)
+
+
+def _package(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def _origin_of(files: Mapping[str, Path]) -> Origin:
+    """The origin of packages that are of one folder."""
     folder = _folder_of(files)
     if folder is None:
         return Origin(why="the packages are imported from several folders")
@@ -119,13 +139,15 @@ def _ask_git(folder: Path, files: Mapping[str, Path]) -> tuple[str, str]:
     Raises:
         _Unknown: there is no git, no repository that has them, or no answer.
     """
+    packages = sorted({_package(name) for name in files})
+    where = [f"{package}/*{ending}" for package in packages for ending in SOURCES]
     deadline = time.monotonic() + PATIENCE_S
     commit = _git(folder, deadline, "rev-parse", "--verify", "HEAD").strip()
-    tracked = set(_git(folder, deadline, "ls-files", "-z", "--", *WHERE).split("\0"))
+    tracked = set(_git(folder, deadline, "ls-files", "-z", "--", *where).split("\0"))
     if not tracked & files.keys():
         raise _Unknown("the repository around the packages does not have them")
     # An index that is not refreshed has files for changed that were only touched: a line each.
-    told = sections(_git(folder, deadline, *DIFF, *WHERE))
+    told = sections(_git(folder, deadline, *DIFF, *where))
     changed = (section for section in told if section.count("\n") > 1)
     added = (_as_added(name, files[name]) for name in sorted(files.keys() - tracked))
     return commit, "".join(chain(changed, added))

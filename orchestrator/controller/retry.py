@@ -12,6 +12,7 @@ from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.controller.watch import sweeps_to_tend
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
+from orchestrator.jobs.packages import packages_of
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
 
@@ -42,6 +43,7 @@ def retry(root: Root, jobs: Sequence[Named], sweep: str | None = None) -> Retrie
     What they were given up for is forgotten.
 
     Raises:
+        SpecError: a package of the user's own is no longer in its folder.
         Refused: a place did not take them.
         Unclear: a place did not say how much it takes; nothing was submitted there.
         BusyError: somebody else is writing the root.
@@ -58,7 +60,8 @@ def retry(root: Root, jobs: Sequence[Named], sweep: str | None = None) -> Retrie
             left = [job for job in left if job not in listed]
             again = _freed(root, mine)
             if again:
-                submitter = Submitter(root, lease, Terms.of_revision(revision), take_snapshot(root))
+                code = take_snapshot(root, packages_of(revision))
+                submitter = Submitter(root, lease, Terms.of_revision(revision), code)
                 handed.append(submitter.submit([listed[job] for job in again], survey(root, mine)))
                 due += again
     submitted = tuple(job for one in handed for job in one.jobs)

@@ -16,10 +16,11 @@ SHORT_ID = 8
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A job and its readable name."""
+    """A job and its readable name, and the sweep it was found in, if one still has it."""
 
     id: str
     name: str
+    sweep: str = field(default="", compare=False)
     form: Form | None = field(default=None, compare=False)
     """What it is, as its sweep has it."""
 
@@ -82,7 +83,7 @@ def select_one(root: Root, text: str) -> Named:
 def _jobs(root: Root, sweep: str) -> Iterator[Named]:
     newest = newest_revision(root, sweep)
     for job in newest[1]["jobs"] if newest else ():
-        yield Named(job["id"], job["name"], job.get("form"))
+        yield Named(job["id"], job["name"], sweep, job.get("form"))
 
 
 def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:

@@ -8,22 +8,23 @@ from pathlib import Path
 from orchestrator.controller.origin import Origin, find_origin
 from orchestrator.controller.secrecy import secrets_in_code
 from orchestrator.errors import BusyError
-from orchestrator.jobs.code import hash_files, package_files
+from orchestrator.jobs.code import NONE, hash_files, package_files
 from orchestrator.jobs.files import publishing_folder, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.secrets import refuse_secrets
 
 
-def take_snapshot(root: Root) -> str:
-    """Copy our packages as imported to ``snapshots/<hash>/`` unless they are there; the hash.
+def take_snapshot(root: Root, own: Mapping[str, Path] = NONE) -> str:
+    """Copy our packages to ``snapshots/<hash>/`` unless they are there; the hash.
 
-    The hash is that of the sources alone; ``origin.json`` beside them says where they came from.
+    Ours as they are imported, a user's ``own`` from their folders. The hash is that of
+    the sources alone; ``origin.json`` beside them says where they came from.
 
     Raises:
         BusyError: a source file was edited meanwhile, so that the copy is of no one state.
-        SpecError: a source file holds a secret.
+        SpecError: a source file holds a secret, or a user's folder is gone.
     """
-    files = package_files()
+    files = package_files(own)
     name = hash_files(files.items())
     target = root.snapshots / name
     if target.is_dir():
@@ -35,20 +36,22 @@ def take_snapshot(root: Root) -> str:
     return name
 
 
-def check_code(root: Root) -> None:
+def check_code(root: Root, own: Mapping[str, Path] = NONE) -> None:
     """Make sure that a snapshot could be taken, before anything is created.
 
     Raises:
-        SpecError: a source file, or how it differs from its commit, holds a secret.
+        SpecError: a source file, or how it differs from its commit, holds a secret, or a user's
+            folder is gone.
     """
-    files = package_files()
+    files = package_files(own)
     if not (root.snapshots / hash_files(files.items())).is_dir():
         _harmless_origin(files)
 
 
 def _harmless_origin(files: Mapping[str, Path]) -> Origin:
     origin = find_origin(files)
-    refuse_secrets(secrets_in_code(files, origin.diff))
+    diff = "".join(one.diff for one in (origin, *origin.own.values()))
+    refuse_secrets(secrets_in_code(files, diff))
     return origin
 
 

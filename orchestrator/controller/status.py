@@ -10,10 +10,11 @@ from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
-from orchestrator.jobs.code import code_hash
+from orchestrator.jobs.code import is_older, todays_codes
 from orchestrator.jobs.facts import read_journals
 from orchestrator.jobs.journal import Journal
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.packages import packages_of_sweep
 from orchestrator.jobs.settled import done_for_good, remember
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.summary import Summary, summarise
@@ -49,7 +50,7 @@ def look_at(root: Root, jobs: Sequence[Named]) -> Survey:
 
 def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
     """The rows of these jobs, as ``found`` shows them; what is done for good is remembered."""
-    now, today = file_time(root.path), code_hash()
+    now = file_time(root.path)
     looks = {job.id: _look(root, job, found, now) for job in jobs}
     if found.memory is not None:
         done = {
@@ -58,7 +59,14 @@ def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
             if job not in found.settled
         }
         remember(root, found.memory, {job: known for job, known in done.items() if known})
-    return [_row(root, job, found.statuses[job.id], looks[job.id], today) for job in jobs]
+    # Revisions are large, and only jobs of a user's packages need them.
+    sweeps = {job.sweep for job in jobs if looks[job.id].summary.package}
+    today = {name: todays_codes(packages_of_sweep(root, name)) for name in sweeps}
+    ours = todays_codes({})
+    return [
+        _row(root, job, found.statuses[job.id], looks[job.id], today.get(job.sweep, ours))
+        for job in jobs
+    ]
 
 
 def as_json(sweep: str | None, rows: Sequence[Row], notes: Sequence[str]) -> dict[str, Any]:
@@ -100,7 +108,7 @@ def _look(root: Root, job: Named, found: Survey, now: float) -> _Look:
     )
 
 
-def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: str) -> Row:
+def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: Mapping[str, str]) -> Row:
     summary = look.summary
     mixed = "mixed code" if len(summary.codes) > 1 else ""
     fault = summary.fault if status.state is not State.UNKNOWN else ""
@@ -109,7 +117,7 @@ def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: str) -> 
         name=job.name,
         state=status.state,
         outcome=status.outcome,
-        reason=fault or mixed or _reason(status),
+        reason=fault or mixed or _reason(status) or _unjudged(status, summary, today),
         epoch=summary.epoch,
         epochs=summary.epochs,
         step=summary.step,
@@ -119,8 +127,16 @@ def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: str) -> 
         executor=summary.executor,
         handle=_handle(root, summary),
         stale_s=look.stale,
-        older_code=not {*summary.codes} <= {today},
+        older_code=is_older(summary.codes, summary.package, today),
     )
+
+
+def _unjudged(status: JobStatus, summary: Summary, today: Mapping[str, str]) -> str:
+    """That of a result one cannot say whether its package was edited since, if so."""
+    known = summary.package in today or is_older(summary.codes, summary.package, today)
+    if known or status.state is not State.DONE:
+        return ""
+    return f"today's code of its package {summary.package} is not known"
 
 
 def _reason(status: JobStatus) -> str:

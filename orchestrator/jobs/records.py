@@ -88,13 +88,15 @@ def read_job(root: Root, job_id: str, form: Form | None = None) -> RunConfig:
     return _read(root, job_id, form, restored)
 
 
-def read_setting(root: Root, job_id: str, form: Form | None, key: str) -> Any:
-    """One setting of a job, by its dotted key; the others are not looked at.
+def read_settings(root: Root, job_id: str, form: Form | None, *keys: str) -> tuple[Any, ...]:
+    """Some settings of a job, by their dotted keys; the others are not looked at.
 
     Raises:
         OrchestrateError: as ``read_job``.
     """
-    return _read(root, job_id, form, lambda plain: plain.get(key, FROZEN_DEFAULTS[key]))
+    return _read(
+        root, job_id, form, lambda plain: tuple(plain.get(k, FROZEN_DEFAULTS[k]) for k in keys)
+    )
 
 
 def _read(

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from model.variants import package_of
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.records import Form, read_setting
+from orchestrator.jobs.records import Form, read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Summary:
     attempts: int
     codes: tuple[str, ...]
     """Hashes of the code that made the result."""
+    package: str
+    """The user's package that the model is of; empty for one of ours."""
     executor: str | None
     """Of the job's newest member, and so are its handle and its index."""
     handle: str | None
@@ -38,7 +41,7 @@ def summarise(
     history = fold(journals)
     points = history.points
     form = None if facts.attempts else facts.form or listed
-    epochs, fault = _epochs(root, facts.id, form)
+    epochs, package, fault = _settings(root, facts.id, form)
     member = facts.newest
     return Summary(
         epoch=points[-1].epoch if points else 0,
@@ -47,6 +50,7 @@ def summarise(
         metrics=history.last(),
         attempts=len(facts.attempts),
         codes=codes_of_result(facts),
+        package=package,
         executor=member.executor if member else None,
         handle=member.handle if member else None,
         index=member.index if member else 0,
@@ -59,12 +63,13 @@ def codes_of_result(facts: JobFacts) -> tuple[str, ...]:
     return tuple(sorted({one.start.code_hash for one in contributors(facts.attempts)}))
 
 
-def _epochs(root: Root, job: str, form: Form | None) -> tuple[int, str]:
-    """How many a job has; 0 and why, if its record cannot be read: one job hides no other."""
+def _settings(root: Root, job: str, form: Form | None) -> tuple[int, str, str]:
+    """Epochs and package of a job; or why its record cannot be read: one job hides no other."""
     try:
-        return read_setting(root, job, form, "train.epochs"), ""
+        epochs, attention = read_settings(root, job, form, "train.epochs", "model.attention")
     except OrchestrateError as error:
-        return 0, str(error)
+        return 0, "", str(error)
+    return epochs, package_of(attention), ""
 
 
 def lost_measurements(facts: JobFacts, history: History) -> str:

@@ -1,9 +1,10 @@
 """From a checked sweep to its points: plain values in, jobs with ids and names out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -16,10 +17,12 @@ from orchestrator.sweep.blame import add_config_faults
 from orchestrator.sweep.faults import Faults
 from orchestrator.sweep.grid import CASE, Axis, Block, Choice
 from orchestrator.sweep.names import text_of, unique_names
+from orchestrator.sweep.packages import Packages
 from orchestrator.sweep.settings import Layer, Setting, nested, overlaid
 from orchestrator.sweep.strict_yaml import Place, Plain
 
 MOST_POINTS = 100_000
+ATTENTION = "model.attention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Sweep:
 
     Attributes:
         points: without duplicates, in the order of the file.
+        packages: folders by name of the packages of the user's own that it lists.
         sources: the file itself, then every file it extends.
         overrides: ``key=value`` from the command line, as given.
     """
@@ -72,6 +76,7 @@ class Sweep:
     max_parallel: int | None
     max_failures: int | None
     points: tuple[Point, ...]
+    packages: Mapping[str, Path]
     sources: tuple[Source, ...]
     overrides: tuple[str, ...]
 
@@ -84,6 +89,7 @@ class Blueprint:
     blocks: tuple[Block, ...]
     overrides: tuple[Layer, ...]
     file: Place
+    packages: Packages = field(default_factory=Packages)
 
 
 def expand(blueprint: Blueprint) -> tuple[Point, ...]:
@@ -139,6 +145,9 @@ def _drafts(blueprint: Blueprint, block: Block, faults: Faults) -> Iterator[_Dra
                 words = [f"{axis.key}={text_of(choice.value)}" for axis, choice in picked]
                 example = f"point {','.join(words)}" if words else ""
                 add_config_faults(faults, error, layer, file=blueprint.file, example=example)
+                break
+            if problem := blueprint.packages.refuse(config.model):
+                faults.add(layer[ATTENTION].place, problem)
                 break
             axes = {axis.key: _axis_value(config, axis, choice) for axis, choice in picked}
             yield _Draft(config, form_of(config), {**axes, "seed": config.seed}, block)

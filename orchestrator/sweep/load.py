@@ -10,6 +10,7 @@ from orchestrator.sweep.chain import Chain, read_base, read_chain, read_document
 from orchestrator.sweep.expand import Blueprint, Source, Sweep, expand
 from orchestrator.sweep.faults import Faults, explain, spelled
 from orchestrator.sweep.grid import read_blocks
+from orchestrator.sweep.packages import read_packages
 from orchestrator.sweep.settings import Layer, layer_of
 from orchestrator.sweep.spec import Seeds
 from orchestrator.sweep.strict_yaml import Document, Place, parse_document
@@ -49,6 +50,7 @@ def load_sweep(
     blocks = read_blocks(chain, seeds, faults)
     _check_name(chain, faults)
     _check_executor(chain, executor, executors, faults)
+    packages = read_packages(chain, faults)
     faults.refuse()
     spec = chain.files[0][0]
     file = Place(documents[0].name)
@@ -59,7 +61,8 @@ def load_sweep(
         executor=executor or chain.owner("executor")[0].executor,
         max_parallel=chain.owner("max_parallel")[0].max_parallel,
         max_failures=chain.owner("max_failures")[0].max_failures,
-        points=expand(Blueprint(base, blocks, layers, file)),
+        points=expand(Blueprint(base, blocks, layers, file, packages)),
+        packages=packages.folders,
         sources=tuple(Source(document.name, document.text) for document in documents),
         overrides=tuple(overrides),
     )

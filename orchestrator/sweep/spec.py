@@ -63,6 +63,8 @@ class SweepSpec(Section):
     grid: list[BlockSpec] = Field(default_factory=lambda: [BlockSpec()], min_length=1)
     """The union of these blocks."""
     seeds: Seeds = Field(default_factory=lambda: [0])
+    packages: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
+    """Folders of packages with attention variants of the user's own, relative to this file."""
     executor: str = "local"
     placement: Placement = Field(default_factory=Placement)
     resources: Resources = Field(default_factory=Resources)

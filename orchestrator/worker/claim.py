@@ -9,9 +9,11 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from model.variants import package_of
+from orchestrator.config import RunConfig
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.clock import file_time
-from orchestrator.jobs.code import code_hash
+from orchestrator.jobs.code import code_here
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.evidence import is_live
 from orchestrator.jobs.facts import Attempt, final_attempt, read_attempts
@@ -149,6 +151,7 @@ def wait_for_claim(me: Membership, place: Place) -> AttemptFolder | str:
 
 
 def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
+    config = _config(me)
     return {
         "token": me.submission.token,
         "index": me.index,
@@ -156,8 +159,8 @@ def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
         "time": time.time(),
         "process": str(this_process()),
         "host": socket.gethostname(),
-        "code_hash": code_hash(),
-        **_data_hashes(me),
+        "code_hash": code_here(package_of(config.model.attention) if config else ""),
+        **(_data_hashes(me, config.data.name) if config else {}),
         "address": place.address,
         "port": port,
         "world": place.world,
@@ -168,10 +171,17 @@ def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
     }
 
 
-def _data_hashes(me: Membership) -> dict[str, str]:
+def _config(me: Membership) -> RunConfig | None:
+    """The job's configuration; None where it cannot be read, which the task will tell."""
+    try:
+        return read_job(me.root, me.job)
+    except OrchestrateError:
+        return None
+
+
+def _data_hashes(me: Membership, name: str) -> dict[str, str]:
     """Hashes of the dataset; none where it cannot be read, which the task will tell."""
     try:
-        name = read_job(me.root, me.job).data.name
         manifest = load_manifest(Path(me.submission.data_root), name)
     except OrchestrateError:
         return {}

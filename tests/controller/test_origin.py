@@ -236,3 +236,23 @@ def test_a_record_is_read_as_written_and_an_older_snapshot_has_none(
     assert read_origin(root, "0123") == found
     assert read_origin(root, "4567") is None
     assert read_record(root.origin("0123"))["changed"] is True
+
+
+def test_a_users_package_has_an_origin_of_its_own(checkout: Path, tmp_path: Path) -> None:
+    root, lab = Root(tmp_path / "runs"), tmp_path / "mylab"
+    write(lab, {"mine/a.py": "a\n", "beside.py": "b\n"})
+    git(tmp_path, "init", "-q", "mylab")
+    git(lab, "add", ".")
+    git(lab, "commit", "-q", "-m", "mine")
+    write(lab, {"mine/a.py": "c\n", "beside.py": "d\n"})
+
+    found = find_origin(files_in(checkout) | {"mine/a.py": lab / "mine/a.py"})
+
+    mine = found.own["mine"]
+    ours, theirs = git(checkout, "rev-parse", "HEAD"), git(lab, "rev-parse", "HEAD")
+    assert str(found) == f"commit {ours:.12}, mine: commit {theirs:.12} with changes"
+    assert (found.diff, mine.folder) == ("", str(lab))
+    assert re.findall(r"^diff.*", mine.diff, re.MULTILINE) == ["diff --git a/mine/a.py b/mine/a.py"]
+    (root.snapshots / "0123").mkdir(parents=True)
+    root.origin("0123").write_bytes(to_json(found.to_plain()))
+    assert read_origin(root, "0123") == found

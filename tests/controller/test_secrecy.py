@@ -65,7 +65,7 @@ def test_code_with_a_secret_is_refused_by_file_and_line(
     edited.write_text(f"import os\n\n{LINE}\n")
     linked.symlink_to(edited)
     files = {**package_files(), "model/vit.py": edited, "model/linked.py": linked}
-    monkeypatch.setattr(snapshot, "package_files", lambda: files)
+    monkeypatch.setattr(snapshot, "package_files", lambda _: files)
 
     said = refused(fresh)
 
@@ -84,6 +84,17 @@ def test_a_secret_that_was_taken_out_and_not_committed_is_refused_too(
     monkeypatch.setattr(snapshot, "find_origin", lambda _: Origin(commit="0" * 40, diff=diff))
 
     assert "\n  git diff HEAD -- model/a.py:6: a token or key\n" in refused(fresh)
+
+
+def test_a_users_package_is_searched_like_our_own_code(fresh: Bench) -> None:
+    mine = fresh.folder / "mine"
+    mine.mkdir()
+    table = "from model.variants import VARIANTS\n"
+    (mine / "__init__.py").write_text(table)
+    fresh.sweep("a", text="packages: [mine]\n")
+    (mine / "__init__.py").write_text(table + LINE)
+
+    assert "\n  mine/__init__.py:2: a token or key\n" in refused(fresh)
 
 
 def test_what_a_change_adds_is_told_once_by_its_file(tmp_path: Path) -> None:

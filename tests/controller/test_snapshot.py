@@ -39,7 +39,7 @@ def test_a_snapshot_is_taken_once_and_edits_make_another(
 ) -> None:
     source = tmp_path / "a.py"
     source.write_text("1")
-    monkeypatch.setattr(snapshot, "package_files", lambda: {"model/a.py": source})
+    monkeypatch.setattr(snapshot, "package_files", lambda _: {"model/a.py": source})
     first, again = take_snapshot(root), take_snapshot(root)
     source.write_text("2")
 

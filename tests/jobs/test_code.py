@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.jobs.code import code_hash, hash_files, package_files
+from orchestrator.errors import SpecError
+from orchestrator.jobs.code import (
+    code_hash,
+    code_here,
+    hash_files,
+    is_older,
+    package_files,
+    todays_codes,
+)
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -86,3 +94,68 @@ def test_both_packages_are_found_as_source_files_only() -> None:
     assert {"model/config.py", "orchestrator/errors.py", "orchestrator/worker/main.py"} <= names
     assert all(name.endswith((".py", ".typed")) for name in names)
     assert len(code_hash()) == 16
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("__init__.py", "sub/a.py", "notes.txt", ".hidden.py"):
+        (folder / name).write_text(f"# {name}\n")
+    return folder
+
+
+def test_a_users_package_is_told_by_its_own_name_beside_ours(mine: Path) -> None:
+    files = package_files({"mine": mine})
+
+    assert files.keys() - package_files().keys() == {"mine/__init__.py", "mine/sub/a.py"}
+    assert files["mine/sub/a.py"] == mine / "sub/a.py"
+
+
+def test_a_users_package_that_is_gone_is_refused_by_its_folder(mine: Path) -> None:
+    (mine / "__init__.py").unlink()
+
+    with pytest.raises(SpecError, match=rf"package mine is not at {mine} any more"):
+        package_files({"mine": mine})
+
+
+def test_code_of_a_users_package_is_of_ours_and_of_its_files_wherever_they_lie(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(mine, tmp_path / "snapshot" / "mine")
+    monkeypatch.syspath_prepend(tmp_path / "snapshot")
+
+    told = code_here("mine")
+
+    assert told == todays_codes({"mine": mine})["mine"]
+    assert told.split("-")[0] == code_hash() == code_here("") == code_here("nowhere")
+    (mine / "notes.txt").write_text("edited")
+    assert told == todays_codes({"mine": mine})["mine"]
+    (mine / "sub/a.py").write_text("edited")
+    assert told != todays_codes({"mine": mine})["mine"]
+    assert todays_codes({"mine": tmp_path / "gone"}) == {"": code_hash()}
+    assert "mine" not in sys.modules
+
+
+TODAY = {"": "a0", "mine": "a0-b0"}
+
+
+@pytest.mark.parametrize(
+    ("codes", "package", "older"),
+    [
+        ([], "", False),
+        (["a0"], "", False),
+        (["a1"], "", True),
+        (["a0", "a1"], "", True),
+        (["a0-b0"], "mine", False),
+        (["a0-b1"], "mine", True),
+        (["a1-b0"], "mine", True),
+        (["a0"], "mine", True),
+        (["a0-c0"], "gone", False),
+        (["a1-c0"], "gone", True),
+    ],
+)
+def test_code_is_older_by_what_is_known_of_today(
+    codes: list[str], package: str, *, older: bool
+) -> None:
+    assert is_older(codes, package, TODAY) is older
