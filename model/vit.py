@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from timm.models import vision_transformer as timm_vit
@@ -49,6 +50,9 @@ class ViT(timm_vit.VisionTransformer):
             attn_layer=attention_layer(config),
         )
         self.config = config
+        attentions: list[Any] = [block.attn for block in self.blocks]
+        for index, attention in enumerate(attentions):
+            attention.set_depth(index)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Class logits ``(B, num_classes)`` of images ``(B, in_chans, img_size, img_size)``.

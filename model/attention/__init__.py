@@ -7,17 +7,17 @@ from model.config import ViTConfig
 from model.variants import VARIANTS
 
 if TYPE_CHECKING:
-    from model.attention.softmax import SoftmaxAttention
+    from model.attention.base import Attention
 
 
-def attention_layer(config: ViTConfig) -> "type[SoftmaxAttention]":
+def attention_layer(config: ViTConfig) -> "type[Attention]":
     """The configured variant as timm's ``attn_layer`` takes it.
 
     timm passes the same few arguments to every class and refuses a partial one, so the
     configuration is bound by a subclass.
     """
     module, _, attribute = VARIANTS[config.attention].location.partition(":")
-    variant: type[SoftmaxAttention] = getattr(import_module(module), attribute)
+    variant: type[Attention] = getattr(import_module(module), attribute)
 
     class Bound(variant):  # type: ignore[misc,valid-type]
         def __init__(self, *_: Any, **__: Any) -> None:

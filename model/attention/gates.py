@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from model.config import GateConfig, GatePosition
+from model.config import GateConfig, GatePosition, ViTConfig
 
 
 class SigmoidGate(nn.Linear):
@@ -31,3 +31,10 @@ def apply_gate(gate: SigmoidGate | None, position: GatePosition, y: Tensor, x: T
         return y
     values: Tensor = gate(x)
     return y * values
+
+
+def build_gate(config: ViTConfig) -> SigmoidGate | None:
+    """The configured gate, or None."""
+    if config.gate is None:
+        return None
+    return SigmoidGate(config.dim, heads=config.heads, config=config.gate)
