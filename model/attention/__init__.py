@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from model.config import ViTConfig
-from model.variants import VARIANTS
+from model.config import ViTConfig, check_fit
+from model.variants import variant_named
 
 if TYPE_CHECKING:
     from model.attention.base import Attention
@@ -15,8 +15,13 @@ def attention_layer(config: ViTConfig) -> "type[Attention]":
 
     timm passes the same few arguments to every class and refuses a partial one, so the
     configuration is bound by a subclass.
+
+    Raises:
+        ValueError: there is no such variant, or it does not fit the rest of the configuration.
     """
-    module, _, attribute = VARIANTS[config.attention].location.partition(":")
+    row = variant_named(config.attention)
+    check_fit(config, row)
+    module, _, attribute = row.location.partition(":")
     variant: type[Attention] = getattr(import_module(module), attribute)
 
     class Bound(variant):  # type: ignore[misc,valid-type]

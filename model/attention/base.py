@@ -3,10 +3,12 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from model.attention.gates import apply_gate, build_gate
+from model.attention.inits import Inits
 from model.config import ViTConfig
 
 
@@ -49,8 +51,16 @@ class Attention(nn.Module, ABC):
     """Heads that mix values, then an output projection ``proj``; a gate stands where it is asked.
 
     A subclass says how values are mixed: `attend` as fast as it can be, `score` exactly and with
-    everything in sight. Each has to bring ``x`` into heads by itself and to gate what it gates.
+    everything in sight. Both bring the input into heads themselves, and gate what they make on the
+    way (values, queries, keys); what comes after is gated here.
+
+    Class attributes:
+        inits: how parameters start that are neither of a linear map nor of a norm.
+        undecayed: parameters of more than one axis that take no weight decay.
     """
+
+    inits: ClassVar[Inits] = {}
+    undecayed: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -72,8 +82,10 @@ class Attention(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """The block's normalised input, ``(B, N, dim)``, to the branch's output, the same shape."""
         mixed = apply_gate(self.gate, "sdpa", self.attend(x), x)
-        out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
-        return out
+        out: Tensor = self.proj(join(mixed))
+        if self.gate is None or self.gate.position != "output":
+            return out
+        return join(self.gate.act_on(split(out, self.heads), x))
 
     def inside(self, x: Tensor) -> Inside:
         """The same computation with everything in sight; costs the ``(N, N)`` weights' memory."""
@@ -90,30 +102,48 @@ class Attention(nn.Module, ABC):
         """The attention weights ``(B, h, N, N)``, queries by keys."""
         return self.score(x).weights
 
-    def split(self, y: Tensor) -> Tensor:
-        """``(B, N, h d)`` to ``(B, h, N, d)``."""
-        batch, tokens, _ = y.shape
-        return y.reshape(batch, tokens, self.heads, -1).transpose(1, 2)
-
 
 class DotProductAttention(Attention):
-    """Attention whose weights come from ``q k^T / sqrt(d)``.
+    """Attention whose weights come from ``q k^T / sqrt(d)``, here by a softmax that is not fused.
 
-    Parameter names are timm's: ``qkv`` and ``proj``. A subclass says how scores become weights, in
-    `normalise`; where a fused kernel does the same, also in `mix`.
+    A subclass changes how scores become weights (`normalise`, or `weigh` where there is more to
+    it), and where a fused kernel computes the same, `mix`. Parameter names are timm's, ``qkv`` and
+    ``proj``.
     """
+
+    projected: ClassVar[int] = 3
+    """How many of queries, keys and values are projected; ``qkv`` does it for all at once."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__(config)
-        self.qkv = nn.Linear(config.dim, 3 * config.dim)
+        self.qkv = nn.Linear(config.dim, self.projected * config.dim)
 
-    @abstractmethod
     def normalise(self, logits: Tensor) -> Tensor:
         """Weights of scaled scores, both ``(B, h, N, N)``."""
+        return logits.softmax(dim=-1)
+
+    def weigh(self, q: Tensor, k: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Logits and weights, as `Inside` has them."""
+        logits = scores(q, k)
+        return logits, self.normalise(logits)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Each head's output; all are ``(B, h, N, d)``."""
         return self.normalise(scores(q, k)) @ v
+
+    def bring(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of the input, each ``(B, N, dim)``."""
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return q, k, v
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each ``(B, h, N, d)``, gated where a gate stands on them."""
+        q, k, v = (split(part, self.heads) for part in self.bring(x))
+        return (
+            apply_gate(self.gate, "query", q, x),
+            apply_gate(self.gate, "key", k, x),
+            apply_gate(self.gate, "value", v, x),
+        )
 
     def attend(self, x: Tensor) -> Tensor:
         """See `Attention.attend`."""
@@ -122,15 +152,20 @@ class DotProductAttention(Attention):
     def score(self, x: Tensor) -> Scored:
         """See `Attention.score`."""
         q, k, v = self.project(x)
-        logits = scores(q, k)
-        return Scored(weights=self.normalise(logits), logits=logits, values=v)
-
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each ``(B, h, N, d)``, gated where a gate stands on them."""
-        q, k, v = (self.split(part) for part in self.qkv(x).chunk(3, dim=-1))
-        return q, k, apply_gate(self.gate, "value", v, x)
+        logits, weights = self.weigh(q, k)
+        return Scored(weights=weights, logits=logits, values=v)
 
 
 def scores(q: Tensor, k: Tensor) -> Tensor:
     """``q k^T / sqrt(d)`` of queries and keys ``(B, h, N, d)``."""
     return q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+
+
+def split(y: Tensor, heads: int) -> Tensor:
+    """``(B, N, h d)`` to ``(B, h, N, d)``."""
+    return y.reshape(*y.shape[:2], heads, -1).transpose(1, 2)
+
+
+def join(y: Tensor) -> Tensor:
+    """``(B, h, N, d)`` to ``(B, N, h d)``."""
+    return y.transpose(1, 2).flatten(2)

@@ -12,7 +12,3 @@ class SoftmaxAttention(DotProductAttention):
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `DotProductAttention.mix`."""
         return F.scaled_dot_product_attention(q, k, v)
-
-    def normalise(self, logits: Tensor) -> Tensor:
-        """See `DotProductAttention.normalise`."""
-        return logits.softmax(dim=-1)
