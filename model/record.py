@@ -1,73 +1,117 @@
-"""What a forward pass saw on its way, by name."""
+"""What a forward pass saw on its way, by name, for our models and for timm's."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from model.vit import ViT
+from model.attention.base import Inside
+from model.attention.timm_attention import look_inside
 
-Seen = Mapping[str, Sequence[Tensor]]
-"""Tensors by name; one per block, in order of depth."""
+Receiver = Callable[[Any], None]
 
 
 @contextmanager
-def record(model: ViT, wants: Iterable[str] = ("blocks",)) -> Iterator[Seen]:
-    """Record one forward pass of the model inside the ``with``; read the result during or after it.
+def watch(model: VisionTransformer, receivers: Mapping[str, Receiver]) -> Iterator[None]:
+    """Hand over what one forward pass inside the ``with`` computes, as it appears.
 
-    ``blocks`` are the blocks' outputs ``(B, N, dim)``, before the final norm; ``attention`` the
-    weights ``(B, heads, queries, keys)``, computed again since the fused kernel never forms them;
-    ``gates`` the gate values ``(B, heads, N, head_dim)``, an empty list where there is no gate.
-    Tokens stand in the order class, registers, patches. Everything is detached.
+    A receiver gets what its place shows, block by block in order of depth, detached. Nothing is
+    kept here, so that a receiver that reduces what it gets holds one block's at a time: the weights
+    of all blocks are 11 MB an image in ViT-S/16 at 224 pixels, those of one are 0.9. The places:
 
-    The tensors of all blocks live at once: for ViT-S/16 at 224 pixels 3.6 MB an image for
-    ``blocks`` and ``gates`` each, 11 MB for ``attention``. Give it the model itself, not a
-    distributed wrapper. A compiled model runs eagerly inside the ``with``, because compiled code
-    does not notice hooks that come later.
+    - ``embedding``: the patch embedding, once, ``(B, patches, dim)``, before positions are added
+    - ``inside``: each block's `Inside` of its attention, computed again beside the fused kernel,
+      which never forms the weights
+    - ``mlp``: what each block's MLP adds to the stream, after LayerScale, ``(B, N, dim)``
+    - ``blocks``: each block's output, before the final norm, ``(B, N, dim)``
+    - ``final``: all tokens after the final norm, once, ``(B, N, dim)``; the same as the last of
+      ``blocks`` where the model has no norm there
+
+    Tokens stand in the order class, registers, patches. Outside of the ``with`` nothing is left in
+    the model: no hook, no graph break, no cost. Give it the model itself, not a distributed
+    wrapper; one that ``fully_shard`` has sharded is itself, but then every rank must take as many
+    passes. A compiled model runs eagerly inside the ``with``, because compiled code does not notice
+    hooks that come later.
 
     Raises:
-        ValueError: a name is not known.
+        ValueError: a place is not known.
         RuntimeError: a second forward pass inside the same ``with``.
+        TypeError: an attention layer is neither ours nor timm's, or was given a mask.
     """
-    names = tuple(dict.fromkeys(wants))
-    if unknown := [name for name in names if name not in _WATCHERS]:
-        raise ValueError(f"cannot record {', '.join(unknown)}; known names: {', '.join(_WATCHERS)}")
-    seen: dict[str, list[Tensor]] = {name: [] for name in names}
+    if unknown := [name for name in receivers if name not in _PLACES]:
+        raise ValueError(f"cannot record {', '.join(unknown)}; known names: {', '.join(_PLACES)}")
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
-        for depth, block in enumerate(model.blocks):
-            for name in names:
-                module, look = _WATCHERS[name](block)
-                if module is not None:
-                    hook = module.register_forward_hook(_keeper(seen[name], depth, look))
-                    stack.callback(hook.remove)
+        for name, receive in receivers.items():
+            place, turn = _PLACES[name], _Turn()
+            for depth, module in enumerate(place.modules(model)):
+                hook = _hook(turn, depth, look=place.look, receive=receive)
+                handle = module.register_forward_hook(hook, with_kwargs=True)
+                stack.callback(handle.remove)
+        yield
+
+
+@contextmanager
+def record(
+    model: VisionTransformer, wants: Iterable[str] = ("blocks",)
+) -> Iterator[Mapping[str, Sequence[Any]]]:
+    """As `watch`, but everything is kept, by name, in lists that grow during the pass."""
+    seen: dict[str, list[Any]] = {name: [] for name in wants}
+    with watch(model, {name: found.append for name, found in seen.items()}):
         yield seen
 
 
-_Look = Callable[[Any, Tensor, Tensor], Tensor]
+@dataclass(slots=True)
+class _Turn:
+    """How many blocks have been seen at one place."""
+
+    count: int = 0
 
 
-def _keeper(found: list[Tensor], depth: int, look: _Look) -> Callable[..., None]:
-    """A forward hook that appends one look at the module, for the block at this depth."""
+_Look = Callable[[Any, tuple[Any, ...], Mapping[str, Any], Tensor], Any]
 
-    def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        if len(found) != depth:
-            raise RuntimeError("record() holds one forward pass; open a new one for the next")
+
+def _hook(turn: _Turn, depth: int, *, look: _Look, receive: Receiver) -> Callable[..., None]:
+    """A forward hook that hands over one look at the module, for the block at this depth."""
+
+    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: Any, output: Tensor) -> None:
+        if turn.count != depth:
+            raise RuntimeError("a recording holds one forward pass; open a new one for the next")
+        turn.count += 1
         with torch.no_grad():
-            found.append(look(module, args[0], output).detach())
+            receive(look(module, args, kwargs, output))
 
     return hook
 
 
-def _output(_: nn.Module, __: Tensor, output: Tensor) -> Tensor:
-    return output
+def _output(_: nn.Module, __: Any, ___: Any, output: Tensor) -> Tensor:
+    return output.detach()
 
 
-# name -> the module of a block to watch (None: this block has none), and what to keep of its call
-_WATCHERS: Mapping[str, Callable[[Any], tuple[nn.Module | None, _Look]]] = {
-    "blocks": lambda block: (block, _output),
-    "attention": lambda block: (block.attn, lambda attn, x, _: attn.weights(x)),
-    "gates": lambda block: (block.attn.gate, _output),
+def _inside(attention: nn.Module, args: tuple[Any, ...], kwargs: Any, _: Tensor) -> Inside:
+    """What the attention did of its input; whatever else it was given must not matter."""
+    masks = [*args[1:], *kwargs.values()]
+    if any(mask is not None and mask is not False for mask in masks):
+        raise TypeError(f"{type(attention).__name__} was given a mask, which no recording knows")
+    return look_inside(attention, args[0].detach())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Which modules of a model to watch, one for each block or one alone, and what to take."""
+
+    modules: Callable[[Any], Iterable[nn.Module]]
+    look: _Look = _output
+
+
+_PLACES: Mapping[str, _Place] = {
+    "embedding": _Place(modules=lambda model: [model.patch_embed]),
+    "inside": _Place(modules=lambda model: [b.attn for b in model.blocks], look=_inside),
+    "mlp": _Place(modules=lambda model: [getattr(b, "ls2", b.mlp) for b in model.blocks]),
+    "blocks": _Place(modules=lambda model: model.blocks),
+    "final": _Place(modules=lambda model: [model.norm]),
 }

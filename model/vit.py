@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from timm.models import vision_transformer as timm_vit
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from model.attention import attention_layer
+from model.attention.base import Attention
+from model.attention.inits import Init
 from model.config import ViTConfig
 
 
@@ -49,6 +51,8 @@ class ViT(timm_vit.VisionTransformer):
             attn_layer=attention_layer(config),
         )
         self.config = config
+        for depth, (_, attention) in enumerate(_attentions(self)):
+            attention.set_depth(depth)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Class logits ``(B, num_classes)`` of images ``(B, in_chans, img_size, img_size)``.
@@ -77,7 +81,12 @@ class ViT(timm_vit.VisionTransformer):
 
     def no_weight_decay(self) -> set[str]:
         """Parameters of more than one axis that take no weight decay; those of one never do."""
-        return {"pos_embed", "cls_token", "reg_token"}
+        own = {
+            f"{place}.{name}"
+            for place, attention in _attentions(self)
+            for name in attention.undecayed
+        }
+        return {"pos_embed", "cls_token", "reg_token"} | own
 
 
 def build_vit(config: ViTConfig, seed: int = 0) -> ViT:
@@ -93,9 +102,27 @@ def build_vit(config: ViTConfig, seed: int = 0) -> ViT:
         raise RuntimeError("a buffer would be left unfilled; build_vit must learn to fill it")
     model.to_empty(device="cpu")
     with torch.no_grad():
+        own = _own_inits(model)
         for name, parameter in model.named_parameters():
-            _rule(name)(parameter, config, _generator(seed, name))
+            if name in own:
+                own[name](parameter, _generator(seed, name))
+            else:
+                _rule(name)(parameter, config, _generator(seed, name))
     return model
+
+
+def _attentions(model: nn.Module) -> Iterator[tuple[str, Attention]]:
+    """The attention layer of each block, in order of depth, with its name."""
+    return ((name, m) for name, m in model.named_modules() if isinstance(m, Attention))
+
+
+def _own_inits(model: ViT) -> dict[str, Init]:
+    """How parameters of the attention variants start, by full name."""
+    return {
+        f"{place}.{name}": init
+        for place, attention in _attentions(model)
+        for name, init in attention.inits.items()
+    }
 
 
 def _scaled(branch: Tensor, keep: Tensor | None, index: int) -> Tensor:
@@ -148,4 +175,7 @@ def _rule(name: str) -> _Fill:
     for pattern, fill in _RULES:
         if re.search(rf"({pattern})$", name):
             return fill
-    raise RuntimeError(f"no rule initialises parameter {name!r}; add a row to model.vit._RULES")
+    raise RuntimeError(
+        f"no rule initialises parameter {name!r}; say how in its attention class's inits, "
+        "or add a row to model.vit._RULES"
+    )

@@ -3,21 +3,26 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from model.config import ViTConfig
-from model.variants import VARIANTS
+from model.config import ViTConfig, check_fit
+from model.variants import variant_named
 
 if TYPE_CHECKING:
-    from model.attention.softmax import SoftmaxAttention
+    from model.attention.base import Attention
 
 
-def attention_layer(config: ViTConfig) -> "type[SoftmaxAttention]":
+def attention_layer(config: ViTConfig) -> "type[Attention]":
     """The configured variant as timm's ``attn_layer`` takes it.
 
     timm passes the same few arguments to every class and refuses a partial one, so the
     configuration is bound by a subclass.
+
+    Raises:
+        ValueError: there is no such variant, or it does not fit the rest of the configuration.
     """
-    module, _, attribute = VARIANTS[config.attention].location.partition(":")
-    variant: type[SoftmaxAttention] = getattr(import_module(module), attribute)
+    row = variant_named(config.attention)
+    check_fit(config, row)
+    module, _, attribute = row.location.partition(":")
+    variant: type[Attention] = getattr(import_module(module), attribute)
 
     class Bound(variant):  # type: ignore[misc,valid-type]
         def __init__(self, *_: Any, **__: Any) -> None:

@@ -1,9 +1,11 @@
 """How far the gates are open, for sigmoid gates that multiply.
 
-Shares and histograms take every channel of a head. ``gates/sparsity`` is the share of values below
-0.1 over the patch tokens of all blocks, heads and images. A head is dead where at least 99 % of its
-values are below 0.05 and saturated where at least 99 % are above 0.95; both can be read off
-``gates/by_head/share_below``. The class token has a histogram of its own.
+Shares and histograms take every channel of a head; a gate that heads share counts as one head.
+``gates/sparsity`` is the share of values below 0.1 over the patch tokens of all blocks, heads and
+images; beside it the shares below 0.01 and 0.5. A head is dead where at least 99 % of its values
+are below 0.05 and saturated where at least 99 % are above 0.95; the scalars are shares of heads.
+The class token has a histogram of its own. Of other gates (another activation, added instead of
+multiplied) nothing is told but why, in ``gates/none_because``.
 """
 
 from collections.abc import Mapping
@@ -12,31 +14,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.probes.base import Array, Findings, stack_blocks
-from model.record import Seen
-
-wants = frozenset({"gates"})
+from model.attention.base import Inside
+from model.probes.base import Array, Findings, Subject
 
 THRESHOLDS = (0.01, 0.05, 0.1, 0.5, 0.95)
 SPARSE = 0.1
+BESIDE = (0.01, 0.5)
+SHUT, OPEN, NEARLY_ALL = 0.05, 0.95, 0.99
 BINS = 64
 """Equal bins of [0, 1]."""
 
 
-def measure(seen: Seen, *, registers: int) -> dict[str, Tensor]:
-    """Means, shares and histograms per image, block and head; nothing where there is no gate."""
-    return stack_blocks([_measure_block(gate.float(), registers) for gate in seen["gates"]])
-
-
-def _measure_block(gate: Tensor, registers: int) -> dict[str, Tensor]:
-    patch = gate[:, :, 1 + registers :].flatten(2)  # (B, heads, patches x channels)
-    shares = [(patch < threshold).float().mean(dim=-1) for threshold in THRESHOLDS]
+def measure_block(inside: Inside, subject: Subject) -> dict[str, Tensor]:
+    """Means, shares and histograms per image and head; nothing where there is nothing to tell."""
+    if inside.gate is None or subject.no_gate_statistics:
+        return {}
+    gate = inside.gate.float()  # (B, heads or 1, N, channels or 1)
+    cls, _, patches = (kind.flatten(2) for kind in subject.kinds(gate, dim=2))
+    below = [(patches < threshold).float().mean(dim=-1) for threshold in THRESHOLDS]
     return {
-        "gates/mean": patch.mean(dim=-1),
-        "gates/share_below": torch.stack(shares, dim=-1),
-        "gates/histogram": _histogram(patch),
-        "gates/cls_histogram": _histogram(gate[:, :, 0]),
+        "gates/mean": patches.mean(dim=-1),
+        "gates/share_below": torch.stack(below, dim=-1),
+        "gates/share_above": (patches > OPEN).float().mean(dim=-1),
+        "gates/histogram": _histogram(patches),
+        "gates/cls_histogram": _histogram(cls),
     }
+
+
+measures = {"inside": measure_block}
 
 
 def _histogram(values: Tensor) -> Tensor:
@@ -46,25 +51,32 @@ def _histogram(values: Tensor) -> Tensor:
     return counts.scatter_add_(-1, bins, torch.ones_like(bins, dtype=torch.int32))
 
 
-def summarise(measured: Mapping[str, Array]) -> Findings:
+def summarise(measured: Mapping[str, Array], subject: Subject) -> Findings:
     """Scalars, and arrays ``gates/by_head/*`` with axes depth and heads first."""
+    if subject.no_gate_statistics:
+        return Findings(arrays={"gates/none_because": np.array(subject.no_gate_statistics)})
     if "gates/mean" not in measured:
         return Findings()
-    mean = measured["gates/mean"].mean(axis=0, dtype=np.float64)
-    below = measured["gates/share_below"].mean(axis=0, dtype=np.float64)
+    names = ("mean", "share_below", "share_above")
+    means = {name: measured[f"gates/{name}"].mean(axis=0, dtype=np.float64) for name in names}
+    below = {threshold: means["share_below"][..., i] for i, threshold in enumerate(THRESHOLDS)}
+    dead, saturated = below[SHUT] >= NEARLY_ALL, means["share_above"] >= NEARLY_ALL
+    counts = {
+        name: measured[f"gates/{name}"].sum(axis=0, dtype=np.int64)
+        for name in ("histogram", "cls_histogram")
+    }
+    by_head = means | counts | {"dead": dead, "saturated": saturated}
     return Findings(
         scalars={
-            "gates/mean": float(mean.mean()),
-            "gates/sparsity": float(below[..., THRESHOLDS.index(SPARSE)].mean()),
+            "gates/mean": float(means["mean"].mean()),
+            "gates/sparsity": float(below[SPARSE].mean()),
+            **{f"gates/share_below_{t:g}": float(below[t].mean()) for t in BESIDE},
+            "gates/dead": float(dead.mean()),
+            "gates/saturated": float(saturated.mean()),
         },
         arrays={
             "gates/thresholds": np.array(THRESHOLDS),
             "gates/histogram_edges": np.linspace(0, 1, BINS + 1),
-            "gates/by_head/mean": mean,
-            "gates/by_head/share_below": below,
-            "gates/by_head/histogram": measured["gates/histogram"].sum(axis=0, dtype=np.int64),
-            "gates/by_head/cls_histogram": measured["gates/cls_histogram"].sum(
-                axis=0, dtype=np.int64
-            ),
+            **{f"gates/by_head/{name}": array for name, array in by_head.items()},
         },
     )

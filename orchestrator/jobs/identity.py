@@ -59,6 +59,11 @@ FROZEN_DEFAULTS: Mapping[str, Any] = {
     "probe.images": 1000,
     "evaluation.every_epochs": 1,
     "seed": 0,
+    "model.gate.granularity": "elementwise",
+    "model.gate.activation": "sigmoid",
+    "model.gate.mode": "multiply",
+    "model.gate.input": "token",
+    "model.clip_alpha": 3.0,
 }
 
 

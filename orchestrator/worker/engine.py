@@ -148,7 +148,7 @@ def _look(run: Run, epoch: int) -> None:
     if last or epoch % config.evaluation.every_epochs == 0:
         metrics |= evaluate(trainer, run.val, run.helpers, run.placement.micro_batch)
     if last or epoch % config.probe.every_epochs == 0:
-        findings = probe(trainer, run.val, run.helpers)
+        findings = probe(trainer, run.val, run.helpers, epoch)
         if run.scribe and findings:
             drawn = pictures(config, run.val, findings, epoch)
             run.scribe.arrays(trainer.step, packed(findings.arrays | drawn))

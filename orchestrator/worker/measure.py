@@ -1,22 +1,27 @@
 """Looking at a model between epochs: accuracy on the validation split, probes on a fixed batch."""
 
+import hashlib
 import io
+import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from model.probes.base import Array, Findings
+from model.probes.base import Array, Findings, Subject
 from model.probes.suite import measure, summarise
+from model.probes.weights import layer_scales
 from orchestrator.worker.data.images import SplitImages
-from orchestrator.worker.data.index import probe_positions
+from orchestrator.worker.data.index import Index, probe_positions
 from orchestrator.worker.data.loader import Helpers, evaluation_batches, rank_portions
+from orchestrator.worker.data.order import Positions
 from orchestrator.worker.pixels import normalised
 from orchestrator.worker.trainer import Trainer
 
 LARGEST_BATCH = 256
 PROBE_BATCH = 32
-"""Attention weights of every block are held for this many images at once."""
+"""Attention weights of one block are held for this many images at once."""
 
 
 @torch.no_grad()
@@ -54,10 +59,11 @@ def evaluate(
     return {"val/loss": loss, "val/top1": 100 * top1, "val/top5": 100 * top5}
 
 
-def probe(trainer: Trainer, images: SplitImages, helpers: Helpers) -> Findings | None:
-    """What the probes find on the fixed probe batch, in float32; None on all ranks but the first.
+def probe(trainer: Trainer, images: SplitImages, helpers: Helpers, epoch: int) -> Findings | None:
+    """What the probes find on the fixed probe batch; None on all ranks but the first.
 
-    Every rank measures its share of the images; the first puts them back in order.
+    Raw weights in float32; every rank measures its share of the images, and the first puts them
+    back in order. All ranks take as many passes, since those of a sharded model are collective.
     """
     config, ranks = trainer.config, trainer.ranks
     positions = probe_positions(images.index, config.probe.images)
@@ -66,6 +72,10 @@ def probe(trainer: Trainer, images: SplitImages, helpers: Helpers) -> Findings |
         measure(trainer.model, normalised(batch.images.to(ranks.device)))
         for batch in evaluation_batches(images, portions, config.model.img_size, helpers)
     ]
+    blank = blank_images(trainer)
+    for _ in range(math.ceil(len(positions) / ranks.world / PROBE_BATCH) - len(portions)):
+        measure(trainer.model, blank)
+    scales = layer_scales(trainer.model)
     names = measured[0] if measured else {}
     mine = {name: torch.cat([part[name] for part in measured]).numpy() for name in names}
     gathered = ranks.gather(mine)
@@ -76,7 +86,22 @@ def probe(trainer: Trainer, images: SplitImages, helpers: Helpers) -> Findings |
         name: _interleaved([share[name] for share in shares], len(positions), ranks.world)
         for name in shares[0]
     }
-    return summarise(joined)
+    found = summarise(joined, Subject.of(trainer.model, blank)) | scales
+    return found | Findings(arrays=probe_batch(images.index, positions, epoch))
+
+
+def blank_images(trainer: Trainer) -> Tensor:
+    """A batch of one black image, as the model takes it."""
+    model = trainer.config.model
+    size = (1, model.in_chans, model.img_size, model.img_size)
+    return torch.zeros(size, device=trainer.ranks.device)
+
+
+def probe_batch(index: Index, positions: Positions, epoch: int) -> dict[str, Array]:
+    """What was probed and when: two probes are of the same images if their hashes agree."""
+    keys = index.key[positions]
+    digest = hashlib.sha256(b"\n".join(bytes(key) for key in keys)).hexdigest()
+    return {"probe/epoch": np.array(epoch), "images/keys": keys, "images/sha256": np.array(digest)}
 
 
 def packed(arrays: dict[str, Array]) -> bytes:

@@ -11,10 +11,11 @@ from orchestrator.config.optim import OptimConfig
 def build_optimizer(model: ViT, config: OptimConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter, arXiv 1711.05101).
 
-    Vectors, position embedding, class and register tokens are not decayed.
+    Vectors, position embedding, class and register tokens, input-independent gates, learned keys
+    and values are not decayed. What takes no gradient is left out.
     """
     exempt = model.no_weight_decay()
-    named = list(model.named_parameters())
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     bare = [p for name, p in named if p.ndim <= 1 or name in exempt]
     decayed = [p for name, p in named if p.ndim > 1 and name not in exempt]
     return torch.optim.AdamW(

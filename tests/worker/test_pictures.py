@@ -41,7 +41,7 @@ def trainer(tiny: Callable[..., RunConfig]) -> Trainer:
 
 @pytest.fixture
 def findings(trainer: Trainer, val: SplitImages) -> Findings:
-    found = probe(trainer, val, Helpers())
+    found = probe(trainer, val, Helpers(), 1)
     assert found is not None
     return found
 
@@ -72,7 +72,7 @@ def test_fewer_images_than_maps_are_all_shown(
     tiny: Callable[..., RunConfig], val: SplitImages
 ) -> None:
     trainer = Trainer.fresh(tiny(probe__images=2), Ranks(0, 1, torch.device("cpu")), None)
-    found = probe(trainer, val, Helpers())
+    found = probe(trainer, val, Helpers(), 1)
     assert found is not None
 
     assert len(first_images(trainer.config, val)) == len(found.arrays["norms/maps"]) == 2
