@@ -120,8 +120,9 @@ def norms_by_depth(probed: Probed) -> "Figure | None":
     above.fill_between(blocks, low, high, **band)  # type: ignore[arg-type]
     seen = [low, high]
     for (name, label), colour, marker in zip(_CURVES, COLOURS, MARKERS, strict=False):
-        if (values := probed.arrays.get(name)) is not None:
-            seen.append(finite(values))
+        values = probed.arrays.get(name)  # (depth,), or (depth, tokens) of a kind
+        if values is not None and values.size:
+            seen.append(finite(values.reshape(len(values), -1)).mean(axis=1))
             above.plot(
                 blocks, seen[-1], color=colour, marker=marker, ms=3, linewidth=1, label=label
             )
