@@ -1,6 +1,7 @@
 """A probe's findings as one HTML file: no script, nothing outside of it, light and dark."""
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +19,7 @@ FAMILIES = {
 """What scalars' names begin with, in the order of the page; others follow under their own name."""
 MEANINGS = {
     "norms/median": "L2 norm of patch tokens after the last block: median",
-    "norms/max": "the largest",
+    "norms/max": "the largest of them",
     "norms/max_over_median": "largest over median; well above 2 to 3 where there are artifacts",
     "norms/outlier_share": "share beyond median + 10 x 1.4826 x MAD and 1.5 x median",
     "norms/share_above_2x": "share above 2 x median",
@@ -53,7 +54,7 @@ MEANINGS = {
     "activations/kurtosis": "tails of the blocks' outputs; 3 for a normal distribution",
     "activations/massive_channels": "channels with massive values in half of the images",
     "redundancy/outliers": "cosine of outliers to their neighbours, right after patch embedding",
-    "redundancy/rest": "the same of all other patches",
+    "redundancy/rest": "the same of patches that are no outliers",
 }
 """What a scalar is, in a few words; one that is not here appears without."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -75,10 +76,9 @@ h2 { font-size: 1.15rem; margin: 2.25rem 0 .75rem; padding-bottom: .3rem;
   padding: .55rem .75rem; }
 .key dt { color: var(--soft); font-size: .8rem; overflow-wrap: anywhere; }
 .key dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
-.figures { display: grid; gap: 1.5rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); align-items: start; }
-figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; background: var(--card);
-  overflow: hidden; }
+.figures { columns: 3 21rem; column-gap: 1.5rem; }
+figure { margin: 0 0 1.5rem; break-inside: avoid; border: 1px solid var(--line); border-radius: 6px;
+  background: var(--card); overflow: hidden; }
 figure img { display: block; width: 100%; height: auto; background: #ffffff; }
 figcaption { padding: .7rem .9rem .85rem; font-size: .875rem; color: var(--soft); }
 figcaption b { display: block; color: var(--ink); font-size: .95rem; }
@@ -93,7 +93,8 @@ td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-num
 th small { display: block; color: var(--soft); font-size: .8rem; }
 code { font: .85em ui-monospace, monospace; overflow-wrap: anywhere; }
 details { margin-top: 1rem; } summary { cursor: pointer; }
-@media print { body { max-width: none; padding: 0; } figure { break-inside: avoid; } }
+.facts th { width: 34%; }
+@media print { body { max-width: none; padding: 0; } }
 """
 HEADLINES = (
     *("norms/max_over_median", "norms/outlier_share", "attention/top_patch_share"),
@@ -134,7 +135,7 @@ def page(
         *_tables(scalars),
         "</div>",
         "<h2>How it was measured</h2>",
-        _facts(document),
+        *_facts(document),
         _arrays(shapes),
     ]
     return (
@@ -156,7 +157,7 @@ def _lead(document: Mapping[str, Any]) -> str:
 
 
 def _headline(key: str, value: Any) -> str:
-    return f"<div><dt>{escape(key)}</dt><dd>{_number(value)}</dd></div>"
+    return f"<div><dt>{_breakable(key)}</dt><dd>{_number(value)}</dd></div>"
 
 
 def _figure(shown: Shown) -> str:
@@ -183,18 +184,21 @@ def _tables(scalars: Mapping[str, Any]) -> Iterator[str]:
 
 def _row(name: str, value: Any) -> str:
     meaning = f"<small>{escape(MEANINGS[name])}</small>" if name in MEANINGS else ""
-    shown = f"<code>{escape(name)}</code>{meaning}"
+    shown = f"<code>{_breakable(name)}</code>{meaning}"
     return f'<tr><th scope="row">{shown}</th><td class="n">{_number(value)}</td></tr>'
 
 
-def _facts(document: Mapping[str, Any]) -> str:
-    """Everything else in the document, its nested keys joined by dots."""
-    told = {key: value for key, value in document.items() if key not in {"scalars", "schema"}}
-    rows = "".join(
-        f'<tr><th scope="row">{escape(key)}</th><td><code>{escape(str(value))}</code></td></tr>'
-        for key, value in _flat(told)
-    )
-    return f"<table><tbody>{rows}</tbody></table>"
+def _facts(document: Mapping[str, Any]) -> Iterator[str]:
+    """A table for every other part of the document, nested keys joined by dots."""
+    for part, facts in document.items():
+        if isinstance(facts, Mapping) and part != "scalars":
+            rows = "".join(
+                f'<tr><th scope="row">{_breakable(key)}</th>'
+                f"<td><code>{escape(str(value))}</code></td></tr>"
+                for key, value in _flat(facts)
+            )
+            title = escape(part.capitalize())
+            yield f'<table class="facts"><caption>{title}</caption>{rows}</table>'
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -215,6 +219,11 @@ def _arrays(shapes: Mapping[str, Sequence[int]]) -> str:
         f"<details><summary>The {len(shapes)} arrays in <code>arrays.npz</code>, and their "
         f"shapes</summary><table><tbody>{rows}</tbody></table></details>"
     )
+
+
+def _breakable(name: str) -> str:
+    """A long name that may go on in the next line after its joints."""
+    return re.sub(r"([/._])", r"\1<wbr>", escape(name))
 
 
 def _number(value: Any) -> str:
