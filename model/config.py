@@ -21,7 +21,7 @@ _GATE_CHOICES: Mapping[str, Any] = {
     "input": GateInput,
 }
 _INIT_STD = 0.02
-_CLIP_ALPHA = 3.0
+_CLIP_ALPHA = 1.0
 _OWN_VARIANT = re.compile(r"[^\W\d]\w*\.[^\W\d]\w*")
 
 
@@ -101,8 +101,8 @@ class ViTConfig:
         attention: name of the attention variant: a row of ``model.variants``, or ``package.row``
             for a row of the mapping ``VARIANTS`` of a Python package of one's own. That package is
             looked up where the variant is used, so that a configuration can be read without it.
-        clip_alpha: of ``clipped_softmax`` alone: a weight below about alpha / N, alpha times
-            what uniform attention gives, becomes 0. Its source recommends 2 to 4.
+        clip_alpha: of ``clipped_softmax`` alone: a weight below about alpha / N, alpha times what
+            uniform attention gives, becomes 0. See its class before choosing more than 1.
         gate: the gate inside attention, or None.
         layer_scale: initial value of LayerScale, or None for none.
         drop_path: probability of dropping a residual branch, the same in every block.

@@ -15,7 +15,7 @@ class StaticRandomAttention(UniformAttention):
     """``softmax(R) v`` with a fixed random R ``(h, N, N)`` in every block.
 
     The fixed random synthesizer of Tay et al., arXiv 2005.00743, section 3.1. R is standard normal,
-    which makes a row as even as softmax over its N / e most attended tokens. It is a parameter that
+    so a row spreads over N / e tokens (one over the sum of squared weights). It is a parameter that
     takes no gradient: drawn like all others from the seed and its name, and kept with the weights.
     It fits one number of tokens only.
     """

@@ -13,7 +13,7 @@ from model.probes.base import Array
 
 LARGEST_SAMPLE = 72_000
 """Of more values so many are drawn, with a fixed seed."""
-_EM_STEPS, _EM_BINS = 200, 4096
+_EM_STEPS, _EM_BINS = 100, 1024
 """The fit counts values in so many equal bins, which makes it fast whatever their number."""
 _TINY, _LEAST_VARIANCE = 1e-300, 1e-6
 

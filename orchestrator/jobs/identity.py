@@ -63,7 +63,7 @@ FROZEN_DEFAULTS: Mapping[str, Any] = {
     "model.gate.activation": "sigmoid",
     "model.gate.mode": "multiply",
     "model.gate.input": "token",
-    "model.clip_alpha": 3.0,
+    "model.clip_alpha": 1.0,
 }
 
 

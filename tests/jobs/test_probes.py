@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.emergence import emergence
 from orchestrator.errors import RootError
-from orchestrator.jobs.probes import probe_file, probes_by_step, read_pictures
+from orchestrator.jobs.probes import probe_file, probes_by_step, read_history, read_pictures
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
 
@@ -86,3 +87,48 @@ def test_whatever_byte_is_wrong_nothing_but_a_root_error_comes(tmp_path: Path) -
 def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_pictures(tmp_path / "001-000000020.npz")
+
+
+def look_of(epoch: int, *, batch: str = "ab", share: int = 2) -> bytes:
+    """What a probe leaves that emergence takes: two blocks, 100 images of 50 patches."""
+    outliers = np.stack([np.zeros(100, dtype=int), np.full(100, share)])
+    return archive(
+        **{
+            "probe/epoch": np.array(epoch),
+            "images/sha256": np.array(batch),
+            "norms/by_block/outliers_by_image": outliers,
+            "norms/tokens": np.ones((2, 100, 50), dtype=np.float16),
+            "attention/outliers_received_later": np.array([np.nan, 7.0]),
+        }
+    )
+
+
+def test_the_history_of_a_job_tells_when_artifacts_emerged(tmp_path: Path) -> None:
+    for epoch in range(10, 60, 10):
+        share = 2 if epoch >= 30 else 0
+        probe_file(tmp_path, 1, 7 * epoch).write_bytes(look_of(epoch, share=share))
+
+    history = read_history(tmp_path)
+
+    assert str(emergence(history.looks)) == "(20, 30], block 1"
+    assert history.batches == {"ab"}
+
+
+def test_probes_that_say_no_epoch_are_passed_over_and_other_batches_are_seen(
+    tmp_path: Path,
+) -> None:
+    probe_file(tmp_path, 1, 10).write_bytes(PICTURED)
+    probe_file(tmp_path, 1, 20).write_bytes(look_of(2, batch="ab"))
+    probe_file(tmp_path, 2, 30).write_bytes(look_of(3, batch="cd"))
+
+    history = read_history(tmp_path)
+
+    assert [look.epoch for look in history.looks] == [2, 3]
+    assert history.batches == {"ab", "cd"}
+
+
+def test_a_damaged_probe_in_the_history_is_named(tmp_path: Path) -> None:
+    probe_file(tmp_path, 1, 10).write_bytes(look_of(1)[:-30])
+
+    with pytest.raises(RootError, match=r"001-000000010\.npz"):
+        read_history(tmp_path)

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
+from support.arms import ARMS as ALL_ARMS
+from support.arms import GATES, TINY
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 from torch.distributed import HashStore, destroy_process_group, init_process_group
@@ -15,13 +17,9 @@ from model.vit import ViT, build_vit
 
 Build = Callable[[ViTConfig], ViT]
 
-ARMS: list[dict[str, object]] = [
-    {"registers": 2},
-    {"registers": 5},
-    {"gate": GateConfig()},
-    {"gate": GateConfig(position="value", bias=False), "registers": 3},
-    {"layer_scale": 1e-4, "drop_path": 0.3},
-]
+ADD_ONLY = ("softmax_plus_one", "clipped_softmax", "sigmoid", "extra_key_value", "value_bias",
+            "head_rms_norm", "differential")  # fmt: skip
+"""Variants that keep every weight of softmax attention."""
 
 
 def test_the_parameters_are_those_of_timms_deit3() -> None:
@@ -62,17 +60,41 @@ def test_timms_intermediates_and_features_still_work(
     assert torch.equal(final, model.forward_features(images))
 
 
-@pytest.mark.parametrize("arm", ARMS)
-def test_arms_share_every_weight_that_they_share_by_name(
-    tiny: ViTConfig, arm: dict[str, object]
-) -> None:
-    vanilla, other = build_vit(tiny).state_dict(), build_vit(replace(tiny, **arm)).state_dict()
+@pytest.mark.parametrize("name", ALL_ARMS)
+def test_arms_share_every_weight_that_they_share_by_name_and_shape(name: str) -> None:
+    vanilla, other = (build_vit(config).state_dict() for config in (TINY, ALL_ARMS[name]))
 
-    extra = other.keys() - vanilla.keys()
+    shared = {n for n in vanilla.keys() & other.keys() if vanilla[n].shape == other[n].shape}
 
-    assert vanilla.keys() <= other.keys()
-    assert all(torch.equal(vanilla[name], other[name]) for name in vanilla)
-    assert all(".gate." in name or name == "reg_token" or ".ls" in name for name in extra)
+    assert all(torch.equal(vanilla[n], other[n]) for n in shared)
+    if ALL_ARMS[name].attention in ("softmax", *ADD_ONLY):
+        assert shared == vanilla.keys()
+    else:
+        assert {n for n in vanilla if ".attn." not in n} <= shared
+
+
+def test_layer_scale_and_drop_path_change_no_other_weight(tiny: ViTConfig) -> None:
+    vanilla = build_vit(tiny).state_dict()
+    scaled = build_vit(replace(tiny, layer_scale=1e-4, drop_path=0.3)).state_dict()
+
+    assert all(torch.equal(vanilla[name], scaled[name]) for name in vanilla)
+    assert all(".ls" in name for name in scaled.keys() - vanilla.keys())
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_no_registers_is_the_code_path_without_them_bit_for_bit(images: Tensor, name: str) -> None:
+    """And what a head reads is the class token: registers' outputs go nowhere."""
+    config = replace(TINY, gate=GATES[name])
+    without, none = build_vit(config), build_vit(replace(config, registers=0))
+    some = build_vit(replace(config, registers=2))
+
+    tokens = some.forward_features(images)
+    disturbed = tokens.clone()
+    disturbed[:, 1:3] = 1e6
+
+    assert none.reg_token is None
+    assert torch.equal(without(images), none(images))
+    assert torch.equal(some.forward_head(tokens), some.forward_head(disturbed))
 
 
 def test_another_seed_draws_every_weight_matrix_anew(tiny: ViTConfig) -> None:
@@ -131,19 +153,24 @@ def test_the_final_norm_hides_the_norms_that_tokens_have() -> None:
     assert before.max() > 1.2 * before.min()
 
 
-@pytest.mark.parametrize(
-    ("arm", "missing"), [({"gate": GateConfig()}, ".gate."), ({"registers": 4}, "reg_token")]
-)
-def test_vanilla_weights_load_into_every_arm(arm: dict[str, object], missing: str) -> None:
-    vanilla = ViTConfig(img_size=32)
+def _loaded(arm: ViTConfig) -> tuple[list[str], list[str]]:
+    """Missing and unexpected keys when vanilla weights are loaded into an arm."""
+    vanilla = build_vit(replace(arm, registers=0, gate=None)).state_dict()
+    result = build_vit(arm).load_state_dict(vanilla, strict=False)
+    return result.missing_keys, result.unexpected_keys
 
-    loaded = build_vit(replace(vanilla, **arm)).load_state_dict(
-        build_vit(vanilla).state_dict(), strict=False
-    )
 
-    assert not loaded.unexpected_keys
-    assert all(missing in name for name in loaded.missing_keys)
-    assert len(loaded.missing_keys) == (24 if "gate" in arm else 1)
+@pytest.mark.parametrize("name", GATES)
+def test_vanilla_weights_load_into_every_gated_model(name: str) -> None:
+    missing, unexpected = _loaded(ViTConfig(img_size=32, dim=48, gate=GATES[name]))
+
+    assert not unexpected
+    assert all(".attn.gate." in key for key in missing)
+    assert len(missing) == (12 if GATES[name].input == "none" else 24)
+
+
+def test_vanilla_weights_load_into_a_model_with_registers() -> None:
+    assert _loaded(ViTConfig(img_size=32, dim=48, registers=4)) == (["reg_token"], [])
 
 
 def test_keeping_every_branch_is_dropping_none(
@@ -214,12 +241,26 @@ def test_checkpointed_activations_give_the_same_gradients(
     assert all(torch.equal(p.grad, e) for p, e in zip(model.parameters(), expected, strict=True))
 
 
-def test_position_and_learned_tokens_take_no_weight_decay_and_gates_do(tiny: ViTConfig) -> None:
-    model = build_vit(replace(tiny, registers=2, gate=GateConfig()))
+def test_position_learned_tokens_keys_and_values_take_no_weight_decay_and_gates_do() -> None:
+    def spared(**arm: object) -> set[str]:
+        model = build_vit(replace(TINY, **arm))
+        names = {name for name, p in model.named_parameters() if p.ndim > 1}
+        assert model.no_weight_decay() <= names | {"reg_token"}
+        return names & model.no_weight_decay()
 
-    spared = {name for name, p in model.named_parameters() if p.ndim > 1} & model.no_weight_decay()
+    tokens = {"pos_embed", "cls_token"}
+    assert spared(registers=2, gate=GateConfig()) == {*tokens, "reg_token"}
+    extra = {f"blocks.{i}.attn.extra_{part}" for i in range(2) for part in ("key", "value")}
+    assert spared(attention="extra_key_value") == tokens | extra
+    assert spared(attention="value_bias") == tokens | {n for n in extra if n.endswith("value")}
 
-    assert spared == {"pos_embed", "cls_token", "reg_token"}
+
+def test_input_independent_gates_and_lambdas_are_vectors_which_never_decay() -> None:
+    gated = build_vit(replace(TINY, gate=GateConfig(input="none")))
+    differential = build_vit(replace(TINY, attention="differential"))
+
+    assert [p.ndim for n, p in gated.named_parameters() if ".gate." in n] == [1, 1]
+    assert {p.ndim for n, p in differential.named_parameters() if "lambda" in n} == {1}
 
 
 def test_a_model_can_be_copied_as_an_average_of_weights_needs(
@@ -245,17 +286,31 @@ def test_every_parameter_takes_part_so_that_ddp_can_wait_for_all(
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
-@pytest.mark.slow
-def test_a_gated_model_compiles_without_graph_breaks(
-    tiny: ViTConfig, build: Build, images: Tensor
-) -> None:
-    model, keep = build(replace(tiny, gate=GateConfig(), registers=2)), torch.ones(3, 2, 6)
-    keep[1, 0, 2] = 0
+@pytest.mark.parametrize("name", ALL_ARMS)
+def test_every_trained_parameter_of_every_arm_gets_a_gradient(images: Tensor, name: str) -> None:
+    config = ALL_ARMS[name]
+    model = build_vit(config)
+    model(images).square().sum().backward()
 
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    idle = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
 
-    torch.testing.assert_close(compiled(images), model(images))
-    torch.testing.assert_close(compiled(images, keep), model(images, keep))
+    assert not idle
+
+
+def test_a_patch_is_a_square_of_the_image_and_all_of_them_are_the_image() -> None:
+    """Patches in rows; channels, then rows, then columns within one, as the embedding reads."""
+    model = build_vit(ViTConfig(depth=1))
+    images = torch.randn(2, 3, 224, 224)
+    patches = torch.nn.functional.unfold(images, 16, stride=16).transpose(1, 2)
+    again = torch.nn.functional.fold(patches.transpose(1, 2), 224, 16, stride=16)
+    projection = model.patch_embed.proj
+
+    embedded = patches @ projection.weight.flatten(1).T + projection.bias
+
+    assert torch.equal(again, images)
+    assert torch.equal(patches[:, 0], images[:, :, :16, :16].flatten(1))
+    assert torch.equal(patches[:, 14 + 2], images[:, :, 16:32, 32:48].flatten(1))
+    torch.testing.assert_close(model.patch_embed(images), embedded, rtol=1e-4, atol=1e-4)
 
 
 def _shapes(model: torch.nn.Module) -> dict[str, torch.Size]:

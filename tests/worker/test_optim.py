@@ -49,3 +49,28 @@ def test_only_matrices_decay(tiny: Tiny) -> None:
     assert {"blocks.0.attn.gate.weight", "blocks.1.mlp.fc1.weight", "head.weight"} <= decayed
     assert not any(name.endswith("bias") for name in decayed)
     assert decayed | bare == set(names.values())
+
+
+def test_what_is_never_trained_is_in_no_group(tiny: Tiny) -> None:
+    config = tiny(model__attention="static_random")
+    model = build_vit(config.model)
+    groups = build_optimizer(model, config.optim).param_groups
+
+    assert all(parameter.requires_grad for group in groups for parameter in group["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters())) - 2
+
+
+def test_input_independent_gates_learned_values_and_lambdas_do_not_decay(tiny: Tiny) -> None:
+    arms = {
+        ".gate.bias": tiny(model__gate={"input": "none"}),
+        ".extra_key": tiny(model__attention="extra_key_value"),
+        ".extra_value": tiny(model__attention="value_bias"),
+        ".lambda_q1": tiny(model__attention="differential"),
+    }
+    for ending, config in arms.items():
+        model = build_vit(config.model)
+        _, bare = build_optimizer(model, config.optim).param_groups
+        spared = {id(parameter) for parameter in bare["params"]}
+        found = [p for name, p in model.named_parameters() if name.endswith(ending)]
+        assert len(found) == 2
+        assert {id(parameter) for parameter in found} <= spared

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def _created(name: str, **sizes: Any) -> VisionTransformer:
         try:
             model = timm.create_model(name, **sizes)
         except RuntimeError as error:
-            like = timm.list_models(f"*{name.partition('.')[0][:8]}*")[:5]
+            like = get_close_matches(name, timm.list_models(), n=4)
             raise SpecError(
                 f"timm has no model '{name}' ({error}); names that look alike: "
                 f"{', '.join(like) or 'none'}. All of them: timm.list_models()"

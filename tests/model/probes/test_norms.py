@@ -6,26 +6,40 @@ import torch
 from scipy import stats
 
 from model.config import ViTConfig
-from model.probes.base import MAP_IMAGES, Array, Findings
-from model.probes.norms import HISTOGRAM_EDGES, describe, measure, summarise
-from model.record import record
+from model.probes.base import MAP_IMAGES, Array, Findings, Subject
+from model.probes.norms import (
+    HISTOGRAM_EDGES,
+    describe,
+    measure_block,
+    measure_final,
+    summarise,
+)
+from model.probes.suite import measure, run_probes
 from model.vit import build_vit
 
-IMAGES, PATCHES, DIM = 50, 196, 16
+IMAGES, PATCHES, DIM, GRID = 50, 196, 16, (14, 14)
 
 
-def blocks_with_norms(*norms: Array, registers: int) -> dict[str, list[torch.Tensor]]:
+def blocks_with_norms(*norms: Array, registers: int) -> list[torch.Tensor]:
     """Block outputs whose patch tokens have these norms ``(images, patches)``, others norm 1."""
     prefix = torch.ones(IMAGES, 1 + registers)
     rows = [torch.cat([prefix, torch.from_numpy(n).float()], dim=1) for n in norms]
     direction = torch.zeros(DIM)
     direction[3] = 1
-    return {"blocks": [row[..., None] * direction for row in rows]}
+    return [row[..., None] * direction for row in rows]
+
+
+def measured(blocks: list[torch.Tensor], *, registers: int = 0) -> dict[str, Array]:
+    """As the suite measures these blocks; the final norm changes nothing here."""
+    subject = Subject(registers=registers, grid=GRID)
+    each = [measure_block(block, subject) for block in blocks]
+    stacked = {name: torch.stack([m[name] for m in each], dim=1).numpy() for name in each[0]}
+    return stacked | {k: v.numpy() for k, v in measure_final(blocks[-1], subject).items()}
 
 
 def found(*norms: Array, registers: int = 0) -> Findings:
-    seen = blocks_with_norms(*norms, registers=registers)
-    return summarise({k: v.numpy() for k, v in measure(seen, registers=registers).items()})
+    taken = measured(blocks_with_norms(*norms, registers=registers), registers=registers)
+    return summarise(taken, Subject(registers=registers, grid=GRID))
 
 
 @pytest.fixture
@@ -85,19 +99,25 @@ def test_the_headline_is_the_last_block(quiet: Array) -> None:
     assert scalars["norms/kurtosis"] == pytest.approx(stats.kurtosis(quiet, None, fisher=False))
 
 
-@pytest.mark.parametrize("registers", [0, 1, 4])
+@pytest.mark.parametrize("registers", [0, 1, 4, 32])
 def test_huge_prefix_tokens_leave_the_patches_alone(quiet: Array, registers: int) -> None:
-    seen = blocks_with_norms(quiet, registers=registers)
-    before = measure(seen, registers=registers)
-    seen["blocks"][0][:, : 1 + registers] *= 1e6
+    blocks = blocks_with_norms(quiet, registers=registers)
+    before = measured(blocks, registers=registers)
+    blocks[0][:, : 1 + registers] *= 1e6
 
-    after = measure(seen, registers=registers)
+    after = measured(blocks, registers=registers)
 
     assert before["norms/patch"].shape == (IMAGES, 1, PATCHES)
-    assert torch.equal(before["norms/patch"], after["norms/patch"])
-    scalars = summarise({name: tensor.numpy() for name, tensor in after.items()}).scalars
+    assert (before["norms/patch"] == after["norms/patch"]).all()
+    scalars = summarise(after, Subject(registers=registers, grid=GRID)).scalars
+    assert scalars["norms/median"] == pytest.approx(np.median(quiet))
     assert scalars["norms/cls"] == 1e6
     assert scalars.get("norms/register") == (1e6 if registers else None)
+
+
+def test_tokens_that_do_not_fit_the_layout_are_refused(quiet: Array) -> None:
+    with pytest.raises(ValueError, match="197 tokens; 1 class, 4 register and 196 patch"):
+        measured(blocks_with_norms(quiet, registers=0), registers=4)
 
 
 def test_the_histogram_counts_every_token_even_beyond_its_ends(quiet: Array) -> None:
@@ -116,21 +136,6 @@ def test_a_diverged_model_gives_nan_and_no_failure(quiet: Array) -> None:
     assert np.isnan(found(quiet).scalars["norms/median"])
 
 
-def test_activations_are_taken_image_by_image() -> None:
-    """Kurtosis of each image's values, and the maximum over its blocks, then means."""
-    generator = torch.Generator().manual_seed(0)
-    blocks = [torch.randn(2, 6, DIM, generator=generator) ** 3 * 1e6 for _ in range(2)]
-    blocks[0][0, 0, 5], blocks[1][1, 4, 2] = 3e9, -5e9
-
-    measured = measure({"blocks": blocks}, registers=1)
-    scalars = summarise({name: tensor.numpy() for name, tensor in measured.items()}).scalars
-
-    flat = [image.numpy().astype(np.float64).ravel() for block in blocks for image in block]
-    kurtoses = [stats.kurtosis(image, fisher=False) for image in flat]
-    assert scalars["activations/max_inf"] == pytest.approx(4e9)
-    assert scalars["activations/kurtosis"] == pytest.approx(np.mean(kurtoses), rel=1e-4)
-
-
 @pytest.mark.parametrize("registers", [0, 4])
 def test_maps_are_the_last_blocks_norms_of_the_first_images(quiet: Array, registers: int) -> None:
     quiet[2, 14 + 3] = 300  # row 1, column 3
@@ -145,7 +150,48 @@ def test_maps_are_the_last_blocks_norms_of_the_first_images(quiet: Array, regist
 @pytest.mark.parametrize("registers", [0, 4])
 def test_a_real_model_gives_every_patch_of_every_block(registers: int) -> None:
     model = build_vit(replace(ViTConfig(dim=48, heads=3), registers=registers))
-    with torch.no_grad(), record(model) as seen:
-        model(torch.randn(2, 3, 224, 224))
 
-    assert measure(seen, registers=registers)["norms/patch"].shape == (2, 12, 196)
+    taken = measure(model, torch.randn(2, 3, 224, 224))
+
+    assert taken["norms/patch"].shape == (2, 12, 196)
+    assert taken["norms/register"].shape == (2, 12, registers)
+    assert taken["norms/after_final_patch"].shape == (2, 196)
+
+
+def test_norms_after_the_final_norm_start_all_the_same_and_those_before_do_not() -> None:
+    """sqrt(384) = 19.5959; so nothing can be told from them."""
+    model = build_vit(ViTConfig(img_size=64, depth=2))
+
+    arrays = run_probes(model, torch.randn(4, 3, 64, 64)).arrays
+
+    final = arrays["norms/after_final_norm/quantiles"]
+    assert final == pytest.approx([19.5959] * len(final), rel=1e-4)
+    before = arrays["norms/by_block/quantiles"][-1]
+    assert before[-1] > 1.05 * before[0]
+
+
+def test_the_final_norm_hides_a_planted_outlier_that_decides_before_it(quiet: Array) -> None:
+    quiet[3, 5] = 500
+    blocks = blocks_with_norms(quiet, registers=0)
+    taken = measured(blocks) | {
+        name: value.numpy()
+        for name, value in measure_final(
+            torch.nn.functional.layer_norm(blocks[0], (DIM,)), Subject(grid=GRID)
+        ).items()
+    }
+
+    scalars = summarise(taken, Subject(grid=GRID)).scalars
+
+    assert scalars["norms/max_over_median"] == pytest.approx(10, rel=0.05)
+    assert scalars["norms/after_final_max_over_median"] == pytest.approx(1, rel=1e-3)
+
+
+def test_every_norm_is_kept_for_other_rules_to_a_two_thousandth(quiet: Array) -> None:
+    quiet[0, 0] = 63_000
+
+    tokens = found(quiet, 1.05 * quiet).arrays["norms/tokens"]
+
+    assert tokens.shape == (2, IMAGES, PATCHES)
+    assert found(quiet).arrays["norms/tokens"].dtype == np.float16
+    np.testing.assert_allclose(found(quiet).arrays["norms/tokens"][0], quiet, rtol=2**-11)
+    assert tokens.dtype == np.float32  # 66,150 is more than float16 holds

@@ -1,0 +1,136 @@
+import hashlib
+import io
+import pickle
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.probing_ranks import PROBE_BATCH, Probing, distributed, probe_as_rank, sharded
+
+from model.probes.base import Array, Findings
+from orchestrator.config import RunConfig
+from orchestrator.jobs.datasets import load_manifest
+from orchestrator.jobs.probes import probe_file, read_history
+from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.index import load_index, probe_positions
+from orchestrator.worker.measure import packed, probe_batch
+
+IMAGES = 33
+"""Of two ranks the first has 17, in five passes, the second 16, in four."""
+
+
+CONFIG = RunConfig.from_plain(
+    {
+        "data": {"name": "digits"},
+        "model": {
+            "img_size": 8,
+            "patch_size": 4,
+            "in_chans": 1,
+            "num_classes": 10,
+            "dim": 16,
+            "depth": 2,
+            "heads": 2,
+            "registers": 2,
+            "gate": {"position": "sdpa"},
+            "layer_scale": 0.5,
+        },
+        "probe": {"images": IMAGES},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def alone(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Findings, Array]:
+    folder = tmp_path_factory.mktemp("alone")
+    return probed(Probing(CONFIG, digits, folder, distributed), world=1)
+
+
+def probed(probing: Probing, *, world: int) -> Any:
+    """What the first of ``world`` ranks found, all of them processes that end well."""
+    context = get_context("spawn")
+    ranks = [
+        context.Process(target=probe_as_rank, args=(rank, world, probing)) for rank in range(world)
+    ]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(timeout=120)
+    for process in ranks:
+        if process.is_alive():
+            process.kill()
+    assert [process.exitcode for process in ranks] == [0] * world
+    others = [pickle.loads((probing.folder / f"{r}.pickle").read_bytes()) for r in range(world)]  # noqa: S301
+    assert [found is None for found, _ in others] == [rank > 0 for rank in range(world)]
+    return others[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [distributed, sharded])
+def test_two_ranks_find_what_one_finds(
+    digits: Path, tmp_path: Path, alone: tuple[Findings, Array], build: Any
+) -> None:
+    assert -(-IMAGES // 2) > 4 * PROBE_BATCH >= IMAGES // 2  # one rank has a pass less
+
+    found, gradients = probed(Probing(CONFIG, digits, tmp_path, build), world=2)
+
+    expected, whole = alone
+    assert found.scalars == pytest.approx(expected.scalars, rel=1e-5, abs=1e-6)
+    assert found.arrays.keys() == expected.arrays.keys()
+    assert (found.arrays["images/keys"] == expected.arrays["images/keys"]).all()
+    for name in ("norms/tokens", "norms/maps", "attention/by_head/entropy", "gates/by_head/mean"):
+        np.testing.assert_allclose(found.arrays[name], expected.arrays[name], rtol=1e-3)
+    assert gradients == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_probe_says_of_which_images_and_when(alone: tuple[Findings, Array], digits: Path) -> None:
+    arrays = alone[0].arrays
+
+    keys = [bytes(key) for key in arrays["images/keys"]]
+    assert len(set(keys)) == IMAGES == arrays["norms/tokens"].shape[1]
+    assert str(arrays["images/sha256"]) == hashlib.sha256(b"\n".join(keys)).hexdigest()
+    assert arrays["probe/epoch"] == 3
+
+
+def test_the_hash_differs_where_the_list_does(digits: Path) -> None:
+    index = load_index(digits, load_manifest(digits, "digits"), "val")
+    batches = [probe_batch(index, probe_positions(index, n), 1) for n in (20, 20, 21)]
+
+    hashes = [str(batch["images/sha256"]) for batch in batches]
+
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_probe_can_be_read_back_for_the_rule_of_emergence(
+    alone: tuple[Findings, Array], tmp_path: Path
+) -> None:
+    probe_file(tmp_path, 1, 171).write_bytes(packed(alone[0].arrays))
+
+    history = read_history(tmp_path)
+
+    (look,) = history.looks
+    assert (look.epoch, look.patches) == (3, 4)
+    assert look.outliers.shape == (2, IMAGES)
+    assert look.received.shape == (2,)
+    assert history.batches == {str(alone[0].arrays["images/sha256"])}
+
+
+def test_what_is_packed_needs_no_pickle(alone: tuple[Findings, Array]) -> None:
+    content = packed(alone[0].arrays)
+
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        assert {name: arrays[name].shape for name in arrays.files} == {
+            name: np.shape(array) for name, array in alone[0].arrays.items()
+        }
+
+
+def test_images_are_measured_in_the_order_of_their_keys(
+    alone: tuple[Findings, Array], digits: Path
+) -> None:
+    manifest = load_manifest(digits, "digits")
+    with closing(SplitImages(load_index(digits, manifest, "val"))) as images:
+        positions = probe_positions(images.index, IMAGES)
+
+        assert (alone[0].arrays["images/keys"] == images.index.key[positions]).all()
