@@ -22,6 +22,7 @@ from model.figures.style import (
     named,
     opened,
     plain_log_ticks,
+    said,
     said_if_none,
     stacked,
     titled,
@@ -143,6 +144,8 @@ def _draw_outliers(axes: "Axes", blocks: "NDArray[Any]", shares: "NDArray[Any]")
     axes.set_ylim(0, max(0.1, 1.15 * float(percent.max())))
     labelled(axes, y="outliers (%)")
     said_if_none(axes, shares)
+    if (shares == 0).all():
+        said(axes, "no outliers")
     counted(axes.xaxis, "block")
 
 

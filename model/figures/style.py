@@ -171,18 +171,17 @@ def log_limits(axes: "Axes", values: "NDArray[Any]") -> None:
 
 
 def said_if_none(axes: "Axes", values: "NDArray[Any]") -> None:
-    """Say on the panel itself that there is nothing to show: an empty one looks like a defect."""
+    """Say that no value is finite, if so."""
     import numpy as np
 
     if not np.isfinite(values).any():
-        axes.text(
-            *(0.5, 0.5, "no values to show"),
-            transform=axes.transAxes,
-            fontsize=LABEL,
-            color="#666666",
-            ha="center",
-            va="center",
-        )
+        said(axes, "no values to show")
+
+
+def said(axes: "Axes", words: str) -> None:
+    """Say on a panel itself why it is empty, which would look like a defect."""
+    place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, 0.5, words, fontsize=LABEL, color="#666666", **place)
 
 
 def png(figure: "Figure") -> bytes:
