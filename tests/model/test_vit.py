@@ -81,20 +81,27 @@ def test_layer_scale_and_drop_path_change_no_other_weight(tiny: ViTConfig) -> No
     assert all(".ls" in name for name in scaled.keys() - vanilla.keys())
 
 
-@pytest.mark.parametrize("name", GATES)
-def test_no_registers_is_the_code_path_without_them_bit_for_bit(images: Tensor, name: str) -> None:
-    """And what a head reads is the class token: registers' outputs go nowhere."""
-    config = replace(TINY, gate=GATES[name])
-    without, none = build_vit(config), build_vit(replace(config, registers=0))
-    some = build_vit(replace(config, registers=2))
+def test_no_registers_is_the_model_that_knows_of_none_bit_for_bit(
+    build: Build, images: Tensor
+) -> None:
+    model = build(replace(TINY, registers=0))
+    theirs = VisionTransformer(
+        img_size=32, patch_size=8, num_classes=5, embed_dim=32, depth=2, num_heads=4,
+        no_embed_class=True,
+    )  # fmt: skip
+    theirs.load_state_dict(model.state_dict())
 
-    tokens = some.forward_features(images)
+    assert model.reg_token is None
+    assert torch.equal(model(images), theirs(images))
+
+
+def test_the_head_does_not_read_what_registers_became(build: Build, images: Tensor) -> None:
+    model = build(replace(TINY, registers=2))
+    tokens = model.forward_features(images)
     disturbed = tokens.clone()
     disturbed[:, 1:3] = 1e6
 
-    assert none.reg_token is None
-    assert torch.equal(without(images), none(images))
-    assert torch.equal(some.forward_head(tokens), some.forward_head(disturbed))
+    assert torch.equal(model.forward_head(tokens), model.forward_head(disturbed))
 
 
 def test_another_seed_draws_every_weight_matrix_anew(tiny: ViTConfig) -> None:

@@ -84,10 +84,15 @@ def test_a_headwise_gate_and_one_that_heads_share_are_read_as_they_are() -> None
 
 
 def test_of_gates_that_are_no_multiplying_sigmoids_only_the_reason_is_told() -> None:
-    findings = found(
-        torch.rand(2, 3, 7, 10), subject=replace(SUBJECT, no_gate_statistics="it is a SiLU")
+    told = replace(SUBJECT, no_gate_statistics="it is a SiLU")
+    nothing = torch.empty(0)
+    inside = Inside(
+        weights=nothing, logits=None, values=nothing, mixed=nothing, gate=torch.rand(2, 3, 7, 10)
     )
 
+    findings = summarise({}, told)
+
+    assert measure_block(inside, told) == {}
     assert findings.scalars == {}
     assert {k: str(v) for k, v in findings.arrays.items()} == {"gates/none_because": "it is a SiLU"}
 
