@@ -273,8 +273,9 @@ def test_epochs_stand_one_below_the_other_on_one_axis() -> None:
 
     assert [label.get_text() for label in axes.get_yticklabels()] == ["10", "20", "30"]
     assert list(axes.get_yticks()) == sorted(axes.get_yticks(), reverse=True)
-    marks = [line.get_xdata()[0] for line in axes.lines if line.get_linewidth() > 1]
-    assert marks == pytest.approx([20, 30, 40], rel=0.02)
+    marks = [line for line in axes.lines if line.get_linewidth() > 1]
+    assert [mark.get_xdata()[0] for mark in marks] == pytest.approx([20, 30, 40], rel=0.02)
+    assert [mark.get_ydata()[0] for mark in marks] == list(axes.get_yticks())
     assert axes.get_xscale() == "log"
 
 
