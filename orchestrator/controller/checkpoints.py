@@ -1,5 +1,6 @@
 """Which saved model a user means: by its job, or by where it lies under a run root."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def find_checkpoint(root_path: Path, text: str) -> Checkpoint:
 
     Raises:
         SpecError: it means no job, or several.
-        RootError: the job has no saved model yet, or its record is damaged.
+        RootError: the job has no saved model yet, or what it saved is damaged.
     """
     path = Path(text)
     if path.exists():
@@ -95,12 +96,15 @@ def _of_job(root: Root, job: Named, saved: Saved) -> Checkpoint:
     file = next((saved.path / name for name in NAMES if (saved.path / name).is_file()), None)
     if file is None:
         raise damaged(saved.path, f"it has no {' or '.join(NAMES)}")
-    epoch = read_record(saved.path / META).get("epoch")
+    meta = read_record(saved.path / META)
+    with file.open("rb") as content:
+        if hashlib.file_digest(content, "sha256").hexdigest() != meta.get("sha256"):
+            raise damaged(file, f"its bytes are not those that {META} was written for")
     return Checkpoint(
         file=file,
         job=job,
         folder=root.job(job.id),
         config=read_job(root, job.id),
         step=saved.step,
-        epoch=epoch,
+        epoch=meta.get("epoch"),
     )

@@ -76,6 +76,16 @@ def test_a_job_that_saved_nothing_yet_is_told(root: Root) -> None:
         find_checkpoint(root.path, JOB[:6])
 
 
+def test_weights_that_changed_since_they_were_written_are_refused(
+    root: Root, job: JobFolder
+) -> None:
+    with (job.weights / "001-000000020" / "weights.pt").open("ab") as file:
+        file.write(b"x")
+
+    with pytest.raises(RootError, match=r"weights\.pt is damaged"):
+        find_checkpoint(root.path, JOB)
+
+
 def test_a_path_outside_of_any_job_is_told_with_the_other_way(tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(b"")
 
