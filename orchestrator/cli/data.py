@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.options import data_root_option
+from orchestrator.cli.progress import bar
 from orchestrator.errors import DataError
 from orchestrator.jobs.files import is_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rich.table import Table
 
     from orchestrator.jobs.datasets import Manifest
-    from orchestrator.worker.data.track import Track
 
-Thing = TypeVar("Thing")
 JSON_SCHEMA = 1
 
 
@@ -63,7 +60,7 @@ def digits(name: str, data_root: Path) -> None:
     if (data_root / name).exists():
         click.echo(_already_there(data_root, name))
     else:
-        _report(data_root, prepare_digits(data_root, name, track=_bar("Digits")))
+        _report(data_root, prepare_digits(data_root, name, track=bar("Digits")))
 
 
 @prepare.command()
@@ -103,7 +100,7 @@ def folder(
     check_name(name)
     tree = find_tree(source, val_share)
     manifest = prepare_folder(
-        data_root, name, tree, skip_unreadable=skip_unreadable, track=_bar("Images")
+        data_root, name, tree, skip_unreadable=skip_unreadable, track=bar("Images")
     )
     _report(data_root, manifest)
 
@@ -146,7 +143,7 @@ def verify(name: str, data_root: Path) -> None:
     from orchestrator.worker.data.verify import find_faults
 
     manifest = load_manifest(data_root, name)
-    faults = find_faults(data_root, manifest, track=_bar("Shards"))
+    faults = find_faults(data_root, manifest, track=bar("Shards"))
     if faults:
         lines = "\n  ".join(faults)
         raise DataError(
@@ -213,23 +210,3 @@ def _facts(manifest: Manifest) -> list[str]:
 def _size(manifest: Manifest) -> str:
     images = ", ".join(f"{sum(n)} {split}" for split, n in manifest.counts.items())
     return f"{len(manifest.classes)} classes, {images} images"
-
-
-def _bar(what: str) -> Track:
-    """A progress bar on a terminal's error stream, so that no log and no output has it."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-
-    def show(things: Iterable[Thing], total: int) -> Iterable[Thing]:
-        return track(
-            things,
-            what,
-            total=total,
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-
-    return show

@@ -34,7 +34,7 @@ def draw_norms(root: Root, groups: Sequence[Group], target: Path) -> None:
     if not histograms:
         raise SpecError("No job was probed yet, so there is nothing to draw.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    norms_by_arm(histograms).savefig(target, dpi=100)
+    norms_by_arm(histograms).savefig(target)
 
 
 def newest_probe(root: Root, job: str) -> Path | None:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from model.config import ViTConfig
-from model.flops import count_macs, count_params, vanilla
+from model.flops import count_macs, count_params, count_training_macs, vanilla
 from orchestrator.config import Placement, RunConfig
 from orchestrator.sweep.expand import Point, Sweep
 
@@ -14,19 +14,31 @@ STATES = 3
 """The newest two checkpoints, and one that is being written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One architecture of a sweep; ``relative_to_vanilla`` is a ratio of MACs."""
+    """One architecture of a sweep, and what an image costs in it.
+
+    ``training_macs`` are those of a forward and a backward pass; ``relative_to_vanilla`` is the
+    ratio of ``forward_macs``. MACs are not time: see `model.flops` for what they leave out.
+    """
 
     name: str
-    config: dict[str, Any]
+    model: ViTConfig
     params: int
     forward_macs: int
     relative_to_vanilla: float
+    training_macs: int
 
     def to_plain(self) -> dict[str, Any]:
         """As ``flops --json`` prints it."""
-        return asdict(self)
+        return {
+            "name": self.name,
+            "config": asdict(self.model),
+            "params": self.params,
+            "forward_macs": self.forward_macs,
+            "relative_to_vanilla": self.relative_to_vanilla,
+            "training_macs": self.training_macs,
+        }
 
 
 def arms_of(sweep: Sweep) -> list[Arm]:
@@ -34,14 +46,20 @@ def arms_of(sweep: Sweep) -> list[Arm]:
     first: dict[ViTConfig, Point] = {}
     for point in sweep.points:
         first.setdefault(point.config.model, point)
-    arms = []
-    for model, point in first.items():
-        macs = count_macs(model)
-        plain = point.config.to_plain()["model"]
-        ratio = macs / count_macs(vanilla(model))
-        name = point.name.removesuffix(f"seed={point.config.seed}").rstrip(",") or "base"
-        arms.append(Arm(name, plain, count_params(model), macs, ratio))
-    return arms
+    return [_arm(point) for point in first.values()]
+
+
+def _arm(point: Point) -> Arm:
+    model = point.config.model
+    macs = count_macs(model)
+    return Arm(
+        name=point.name.removesuffix(f"seed={point.config.seed}").rstrip(",") or "base",
+        model=model,
+        params=count_params(model),
+        forward_macs=macs,
+        relative_to_vanilla=macs / count_macs(vanilla(model)),
+        training_macs=count_training_macs(model),
+    )
 
 
 @dataclass(frozen=True, slots=True)

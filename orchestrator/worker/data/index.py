@@ -102,11 +102,19 @@ def probe_positions(index: Index, images: int) -> NDArray[np.int64]:
     smallest hashes of the next turn, and a class that is used up is passed over. All images, if
     there are fewer than asked for.
     """
-    hashes = [hash_of_key(index.name(position)) for position in range(len(index))]
+    names = [index.name(position) for position in range(len(index))]
+    return balanced_positions(names, index.label.tolist(), images)
+
+
+def balanced_positions(
+    names: Sequence[str], labels: Sequence[int], images: int
+) -> NDArray[np.int64]:
+    """Positions of so many of the named images, by the rule of `probe_positions`."""
+    hashes = [hash_of_key(name) for name in names]
     turns: dict[int, int] = {}
     queue = []
-    for position in sorted(range(len(index)), key=hashes.__getitem__):
-        label = int(index.label[position])
+    for position in sorted(range(len(names)), key=hashes.__getitem__):
+        label = labels[position]
         turns[label] = turns.get(label, -1) + 1
         queue.append((turns[label], hashes[position], position))
     return np.array([position for _, _, position in sorted(queue)[:images]], dtype=np.int64)

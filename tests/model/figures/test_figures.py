@@ -5,13 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
-from model.figures import PICTURES, Histogram, Probed, norms_by_arm, png
+from model.figures import FIGURES, PICTURES, Histogram, Probed, norms_by_arm, norms_over_epochs, png
+from model.figures.style import TICK
 
 EDGES = np.geomspace(1e-1, 1e5, 601)
-IMAGES, DEPTH, HEADS, SIDE = 3, 4, 2, 5
+IMAGES, DEPTH, HEADS, SIDE, REGISTERS = 3, 4, 2, 5, 2
+ATTENTION = ("cls_share", "register_share", "patch_share", "top_patch_share", "entropy")
 COUNTS = np.stack([np.histogram(np.geomspace(20, 60 + n, 99), EDGES)[0] for n in range(DEPTH)])
 
 
@@ -26,16 +30,25 @@ def probed(value: float | None = None, *, counts: Any = COUNTS, channels: int = 
         "norms/by_block/histogram": counts,
         "norms/histogram_edges": EDGES,
         "norms/by_block/median": 40 * values(DEPTH),
+        "norms/by_block/max": 90 * values(DEPTH),
+        "norms/by_block/quantiles": 40 * np.sort(values(DEPTH, 3)),
+        "norms/quantile_levels": np.array([0.05, 0.5, 0.95]),
+        "norms/by_block/outlier_share": values(DEPTH),
         "norms/maps": 40 * values(IMAGES, SIDE, SIDE).astype(np.float32),
         "attention/cls_maps": values(IMAGES, SIDE, SIDE).astype(np.float32),
+        "attention/register_maps": values(IMAGES, REGISTERS, SIDE, SIDE).astype(np.float32),
+        **{f"attention/by_head/{name}": values(DEPTH, HEADS) for name in ATTENTION},
         "gates/by_head/mean": values(DEPTH, HEADS),
+        "gates/by_head/histogram": random.integers(0, 9, (DEPTH, HEADS, 64)),
+        "gates/by_head/cls_histogram": random.integers(0, 9, (DEPTH, HEADS, 64)),
+        "gates/histogram_edges": np.linspace(0, 1, 65),
     }
     images = random.integers(0, 256, (IMAGES, channels, 8, 8), np.uint8)
     return Probed(arrays=arrays, images=images, epoch=7)
 
 
 def drawn(name: str, found: Probed) -> Figure:
-    figure = PICTURES[name](found)
+    figure = FIGURES[name].draw(found)
     assert figure is not None
     return figure
 
@@ -86,7 +99,7 @@ def test_a_picture_is_a_small_png_800_pixels_wide_that_says_its_epoch(
     assert figure.get_suptitle().endswith(", epoch 7")
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_the_same_findings_give_the_same_bytes(name: str) -> None:
     first, second = (png(drawn(name, probed())) for _ in range(2))
 
@@ -95,7 +108,7 @@ def test_the_same_findings_give_the_same_bytes(name: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.0, 1.0, 1e36, 1e-40])
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", FIGURES)
 def test_what_a_diverged_model_leaves_is_drawn_too(name: str, value: float) -> None:
     for tokens in (0, 1):
         found = probed(value, counts=tokens * np.eye(DEPTH, 600, 599 - DEPTH, dtype=int))
@@ -115,7 +128,7 @@ def test_single_values_that_are_not_finite_leave_the_scale_to_the_others() -> No
 def test_nothing_is_drawn_of_what_was_not_found() -> None:
     nothing = Probed(arrays={}, images=probed().images, epoch=1)
 
-    assert [draw(nothing) for draw in PICTURES.values()] == [None] * len(PICTURES)
+    assert [one.draw(nothing) for one in FIGURES.values()] == [None] * len(FIGURES)
 
 
 def test_attention_is_drawn_in_units_of_uniform() -> None:
@@ -162,10 +175,121 @@ def test_drawing_needs_no_display_and_keeps_no_figure() -> None:
     code = """
 import sys
 import numpy as np
-from model.figures import Probed, gate_map, png
+from model.figures import PICTURES, Probed, png
 arrays = {"gates/by_head/mean": np.eye(3)}
-png(gate_map(Probed(arrays=arrays, images=np.zeros((0, 1, 1, 1)), epoch=0)))
+png(PICTURES["gate_map"](Probed(arrays=arrays, images=np.zeros((0, 1, 1, 1)), epoch=0)))
 assert "matplotlib.pyplot" not in sys.modules
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={"HOME": "/proc", "PATH": ""})
+
+
+def test_the_pictures_of_training_keep_their_names() -> None:
+    assert list(PICTURES) == ["norms_by_block", "norm_map", "attention_map", "gate_map"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_fits_a_column_of_a_paper_in_readable_type(name: str) -> None:
+    figure = drawn(name, probed())
+    png(figure)
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+
+    assert figure.get_figwidth() in {3.3, 7.0}
+    assert min(sizes) >= TICK >= 7
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_reaches_over_the_edge_of_a_figure(name: str) -> None:
+    figure = drawn(name, probed())
+    FigureCanvasAgg(figure).draw()
+    box = figure.get_tightbbox()
+
+    assert min(box.x0, box.y0) >= -0.01
+    assert box.x1 <= figure.get_figwidth() + 0.01
+    assert box.y1 <= figure.get_figheight() + 0.01
+
+
+def test_without_an_epoch_a_figure_has_no_title() -> None:
+    found = probed()
+    untitled = Probed(arrays=found.arrays, images=found.images)
+
+    assert drawn("norm_map", untitled).get_suptitle() == ""
+
+
+def test_one_block_one_head_and_one_image_are_drawn() -> None:
+    found = probed()
+    arrays = {
+        name: array if "edges" in name or "levels" in name else array[:1]
+        for name, array in found.arrays.items()
+    }
+    small = Probed(arrays=arrays, images=found.images[:1], epoch=1)
+
+    assert all(png(drawn(name, small)) for name in FIGURES)
+
+
+def test_each_register_has_a_row_of_maps_beneath_the_images() -> None:
+    found = probed()
+    figure = drawn("register_maps", found)
+    grid = [axes for axes in figure.axes if axes.images][: (1 + REGISTERS) * IMAGES]
+    last = grid[-1].images[0].get_array()
+
+    assert [axes.get_ylabel() for axes in grid[IMAGES::IMAGES]] == ["register 0", "register 1"]
+    assert np.allclose(last, found.arrays["attention/register_maps"][-1, -1] * SIDE**2)
+
+
+def test_a_model_without_registers_has_no_maps_and_no_curve_of_them() -> None:
+    found = probed()
+    arrays = {
+        **found.arrays,
+        "attention/register_maps": np.zeros((IMAGES, 0, SIDE, SIDE)),
+        "attention/by_head/register_share": np.zeros((DEPTH, HEADS)),
+    }
+    plain = Probed(arrays=arrays, images=found.images)
+
+    assert FIGURES["register_maps"].draw(plain) is None
+    assert "all registers" not in texts(drawn("attention_by_depth", plain))
+    assert "all registers" in texts(drawn("attention_by_depth", found))
+
+
+def test_curves_over_depth_are_the_arrays_and_class_token_and_registers_stand_apart() -> None:
+    found = probed()
+    arrays = {**found.arrays, "norms/by_block/cls": np.full(DEPTH, 7.0)}
+    lines = drawn("norms_by_depth", Probed(arrays=arrays, images=found.images)).axes[0].lines
+
+    named = {str(line.get_label()): line.get_ydata() for line in lines}
+    assert list(named) == ["patches, median", "patches, largest", "class token, mean"]
+    assert np.array_equal(named["class token, mean"], np.full(DEPTH, 7.0))
+    assert np.array_equal(named["patches, largest"], arrays["norms/by_block/max"])
+
+
+def test_epochs_stand_one_below_the_other_on_one_axis() -> None:
+    at = {
+        epoch: Histogram(counts=np.histogram(np.full(100, 10 + epoch), EDGES)[0], edges=EDGES)
+        for epoch in (30, 10, 20)
+    }
+
+    (axes,) = norms_over_epochs(at).axes
+
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["10", "20", "30"]
+    assert list(axes.get_yticks()) == sorted(axes.get_yticks(), reverse=True)
+    marks = [line for line in axes.lines if line.get_linewidth() > 1]
+    assert [mark.get_xdata()[0] for mark in marks] == pytest.approx([20, 30, 40], rel=0.02)
+    assert [mark.get_ydata()[0] for mark in marks] == list(axes.get_yticks())
+    assert axes.get_xscale() == "log"
+
+
+def test_of_many_epochs_a_few_are_shown_the_first_and_the_last_among_them() -> None:
+    one = Histogram(counts=np.histogram([20.0], EDGES)[0], edges=EDGES)
+
+    (axes,) = norms_over_epochs(dict.fromkeys(range(10, 810, 10), one)).axes
+
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert (len(names), names[0], names[-1]) == (12, "10", "800")
+
+
+@pytest.mark.filterwarnings("error")
+def test_epochs_at_which_nothing_was_counted_are_drawn_too() -> None:
+    none = Histogram(counts=np.zeros(600, dtype=int), edges=EDGES)
+
+    assert png(norms_over_epochs({1: none, 2: none}))

@@ -1,0 +1,138 @@
+"""Vision transformers of timm's, with the weights that they can be given here."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from orchestrator.errors import SpecError
+from orchestrator.worker.probing.specimen import Specimen, facts_of
+from orchestrator.worker.probing.weights_file import load_weights, read_weights
+
+HUB = "timm's hub"
+UNTRAINED = "untrained: timm's initialisation, seed 0"
+
+
+def timm_specimen(name: str, *, weights: Path | None = None, untrained: bool = False) -> Specimen:
+    """One of timm's vision transformers, with the evaluation transform that timm knows for it.
+
+    Its weights are those of timm's hub or its cache, those of a file, or random ones.
+
+    Raises:
+        SpecError: timm has no such model, it is no vision transformer, or its weights cannot be
+            had here.
+        DataError: the file cannot be read, or holds another architecture.
+    """
+    import timm.data  # noqa: PLC0415 - it loads torchvision, which takes seconds
+
+    if weights:
+        state = read_weights(weights)
+        model: Any = _created(name, **_sizes(state))
+        load_weights(model, _converted(state, model), weights)
+    else:
+        model = _created(name) if untrained else _pretrained(name)
+    source = str(weights) if weights else UNTRAINED if untrained else HUB
+    data: Any = timm.data
+    config: dict[str, Any] = data.resolve_model_data_config(model)
+    facts = {
+        "architecture": {
+            "timm": name,
+            **{key: list(v) if isinstance(v, tuple) else v for key, v in config.items()},
+            "dim": model.embed_dim,
+            "depth": len(model.blocks),
+            "registers": model.num_reg_tokens,
+        },
+        **facts_of(model, source),
+    }
+    transform = data.create_transform(**config, is_training=False)
+    mean, std = (torch.tensor(config[key]) for key in ("mean", "std"))
+    return Specimen(model=model.eval(), view=transform, mean=mean, std=std, facts=facts)
+
+
+def _created(name: str, **sizes: Any) -> VisionTransformer:
+    """A model of timm's with random weights, the same ones every time.
+
+    Raises:
+        SpecError: there is none of this name, or it is no vision transformer.
+    """
+    import timm  # noqa: PLC0415 - its zoo takes seconds
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        try:
+            model = timm.create_model(name, **sizes)
+        except RuntimeError as error:
+            like = get_close_matches(name, timm.list_models(), n=4)
+            raise SpecError(
+                f"timm has no model '{name}' ({error}); names that look alike: "
+                f"{', '.join(like) or 'none'}. All of them: timm.list_models()"
+            ) from None
+    if not isinstance(model, VisionTransformer):
+        raise SpecError(
+            f"timm's '{name}' is a {type(model).__name__}; the probes look into its "
+            "VisionTransformer (vit_*, deit_*, deit3_*)."
+        )
+    return model
+
+
+def _pretrained(name: str) -> Any:
+    import timm  # noqa: PLC0415 - as above
+
+    model: Any = _created(name)  # says first what is wrong with the name
+    if not model.pretrained_cfg.get("hf_hub_id") and not model.pretrained_cfg.get("url"):
+        raise SpecError(
+            f"timm has no weights for '{name}'. Name others with --weights FILE, or look at random "
+            "ones with --untrained."
+        )
+    try:
+        with _quiet("huggingface_hub", "timm"):
+            model = timm.create_model(name, pretrained=True)
+    except Exception as error:  # noqa: BLE001  # a dozen classes of four libraries
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpecError(
+            f"The weights of '{name}' are not in the cache of this machine, and {HUB} did not give "
+            f"them: {reason} Run this once where there is a network and bring the cache here "
+            "($HF_HOME), or give a file with --weights, or look at random ones with --untrained."
+        ) from None
+    return model
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Without the warnings of these libraries, which tell of every try."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """What a file's own tensors say of classes and registers, where timm's default is another."""
+    sizes = {}
+    if "head.weight" in state:
+        sizes["num_classes"] = len(state["head.weight"])
+    if "reg_token" in state:
+        sizes["reg_tokens"] = state["reg_token"].shape[1]
+    return sizes
+
+
+def _converted(state: Mapping[str, Tensor], model: VisionTransformer) -> Mapping[str, Tensor]:
+    """The names that the authors gave as timm gives them, DeiT III's LayerScale among them."""
+    from timm.models.vision_transformer import checkpoint_filter_fn  # noqa: PLC0415 - as above
+
+    deit3 = any("gamma_1" in key for key in state)
+    converted: Mapping[str, Tensor] = checkpoint_filter_fn(
+        dict(state), model, adapt_layer_scale=deit3
+    )
+    return converted
