@@ -10,7 +10,8 @@ from orchestrator.controller.select import Named, select_one
 from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.files import damaged, read_record
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.store import open_root, read_job
+from orchestrator.jobs.records import read_job
+from orchestrator.jobs.store import open_root
 from orchestrator.jobs.weights import FILE, META, Saved, saved_in
 
 STATE = "state.pt"
