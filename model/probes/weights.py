@@ -1,5 +1,6 @@
-"""What can be read off a model's parameters, without an image."""
+"""What can be read off a model's parameters and their gradients, without an image."""
 
+import numpy as np
 import torch
 from timm.layers.layer_scale import LayerScale
 from timm.models.vision_transformer import VisionTransformer
@@ -30,13 +31,20 @@ def layer_scales(model: VisionTransformer) -> Findings:
     return found
 
 
-def gradient_norms(model: VisionTransformer) -> Tensor:
-    """L2 norm of the gradient of each block's parameters, ``(depth,)``; 0 without a gradient.
+def gradients_by_block(model: VisionTransformer) -> Findings:
+    """L2 norm of the gradient of each block's parameters; 0 without a gradient.
 
-    To be asked between the backward pass and whatever changes gradients (clipping). Of a sharded
-    model every rank must ask.
+    Array ``gradients/by_block`` (depth,), scalars its median, its largest and the block that has
+    that. To be asked between the backward pass and whatever changes gradients (clipping). Of a
+    sharded model every rank must ask.
     """
-    return torch.stack([_gradient_norm(block) for block in model.blocks])
+    norms = torch.stack([_gradient_norm(block) for block in model.blocks]).double().cpu().numpy()
+    scalars = {
+        "gradients/median": float(np.median(norms)),
+        "gradients/max": float(norms.max()),
+        "gradients/max_block": float(norms.argmax()),
+    }
+    return Findings(scalars=scalars, arrays={"gradients/by_block": norms})
 
 
 def _gradient_norm(block: nn.Module) -> Tensor:

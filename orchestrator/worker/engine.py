@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.flops import count_macs, count_params, vanilla
+from model.probes.base import Findings
+from model.probes.weights import gradients_by_block
 from orchestrator.config import Placement, RunConfig
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import load_manifest
@@ -15,7 +17,7 @@ from orchestrator.worker import checkpoint
 from orchestrator.worker.claim import Claim
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
-from orchestrator.worker.data.loader import Feed, Helpers, training_portions
+from orchestrator.worker.data.loader import Feed, Helpers, Portion, training_portions
 from orchestrator.worker.data.order import steps_per_epoch
 from orchestrator.worker.measure import evaluate, packed, probe
 from orchestrator.worker.optim import learning_rate, set_learning_rate
@@ -101,8 +103,10 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
             config=config.optim,
         )
         set_learning_rate(trainer.optimizer, rate)
-        trainer.take(portion)
-        _measure(run, pace, rate)
+        loss = trainer.backward(portion)
+        gradients = gradients_by_block(trainer.model) if _is_probed_after(run, portion) else None
+        trainer.descend(portion, loss)
+        _measure(run, pace, rate, gradients)
         last = trainer.step == run.steps
         diverged = trainer.nonfinite >= NONFINITE_LIMIT
         *asked, due = ranks.any([*stop.raised(), pace.checkpoint_due()])
@@ -117,7 +121,17 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
     return Ending.FINISHED
 
 
-def _measure(run: Run, pace: "Pace", rate: float) -> None:
+def _is_probed_after(run: Run, portion: Portion) -> bool:
+    """Whether this step ends an epoch at which the model is probed."""
+    epoch, rest = divmod(portion.step + 1, run.steps_per_epoch)
+    return rest == 0 and _is_probed(run.trainer.config, epoch)
+
+
+def _is_probed(config: RunConfig, epoch: int) -> bool:
+    return epoch == config.train.epochs or epoch % config.probe.every_epochs == 0
+
+
+def _measure(run: Run, pace: "Pace", rate: float, gradients: Findings | None) -> None:
     """After a step: a training point and, where an epoch ends, a look at the model."""
     trainer = run.trainer
     epoch, rest = divmod(trainer.step, run.steps_per_epoch)
@@ -127,7 +141,7 @@ def _measure(run: Run, pace: "Pace", rate: float) -> None:
             run.scribe.point(trainer.step, epoch, metrics)
     if rest == 0:
         with pace.paused():
-            _look(run, epoch)
+            _look(run, epoch, gradients)
             if epoch in run.placement.keep_epochs:  # before the checkpoint that goes on from here
                 _keep_weights(run)
 
@@ -139,17 +153,21 @@ def _keep_weights(run: Run) -> None:
         run.scribe.weights(step, step // run.steps_per_epoch, run.trainer.model.state_dict())
 
 
-def _look(run: Run, epoch: int) -> None:
-    """At the end of an epoch, evaluate and probe if it is their turn; one point of the journal."""
+def _look(run: Run, epoch: int, gradients: Findings | None) -> None:
+    """At the end of an epoch, evaluate and probe if it is their turn; one point of the journal.
+
+    ``gradients``: what was found of them before the epoch's last step, if a probe follows.
+    """
     trainer, config = run.trainer, run.trainer.config
     last = epoch == config.train.epochs
     trainer.model.eval()
     metrics: dict[str, float] = {}
     if last or epoch % config.evaluation.every_epochs == 0:
         metrics |= evaluate(trainer, run.val, run.helpers, run.placement.micro_batch)
-    if last or epoch % config.probe.every_epochs == 0:
+    if gradients is not None:
         findings = probe(trainer, run.val, run.helpers, epoch)
         if run.scribe and findings:
+            findings |= gradients
             drawn = pictures(config, run.val, findings, epoch)
             run.scribe.arrays(trainer.step, packed(findings.arrays | drawn))
             metrics |= findings.scalars

@@ -72,8 +72,10 @@ class Trainer:
 
     def take(self, portion: Portion) -> None:
         """One optimiser step on this rank's portion of the batch."""
-        self.net.train()
-        loss = self._gradients(portion)
+        self.descend(portion, self.backward(portion))
+
+    def descend(self, portion: Portion, loss: Tensor) -> None:
+        """The step itself, by the gradients and the loss of ``backward``."""
         limit = self.config.optim.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
         if norm < float("inf"):
@@ -99,12 +101,13 @@ class Trainer:
         torch.autograd.backward(0 * self.net(blank).sum())
         self.optimizer.zero_grad(set_to_none=True)
 
-    def _gradients(self, portion: Portion) -> Tensor:
+    def backward(self, portion: Portion) -> Tensor:
         """Accumulate the gradient of the mean loss over the whole step's images.
 
         Returns the sum of this rank's losses, float64. Averaging over ranks is undone by the
         factor ``world``; a stand-in image weighs nothing.
         """
+        self.net.train()
         device, count = self.ranks.device, len(portion.labels)
         scale = 0.0 if portion.stand_in else self.ranks.world / portion.total
         keep = drop_path_scales(self.config, portion).to(device)

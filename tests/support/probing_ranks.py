@@ -6,13 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import fully_shard
 
 from model.probes.base import Array, Findings
-from model.probes.weights import gradient_norms
+from model.probes.weights import gradients_by_block
 from model.vit import build_vit
 from orchestrator.config import RunConfig
 from orchestrator.jobs.datasets import load_manifest
@@ -75,4 +74,4 @@ def _probed(probing: Probing, ranks: Ranks) -> tuple[Findings | None, Array]:
         found = measure.probe(trainer, images, Helpers(), 3)
     generator = torch.Generator().manual_seed(0)
     trainer.net(torch.randn(2, 1, 8, 8, generator=generator)).square().sum().backward()
-    return found, np.asarray(gradient_norms(trainer.model))
+    return found, gradients_by_block(trainer.model).arrays["gradients/by_block"]

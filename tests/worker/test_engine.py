@@ -1,3 +1,4 @@
+import io
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -107,14 +108,14 @@ def test_a_stop_saves_after_the_step_it_came_in_and_not_before_the_epoch_was_loo
 ) -> None:
     notes, stop = Notes(), StopFlag()
     run = run_of(tiny(), images, notes)
-    take = Trainer.take
+    descend = Trainer.descend
 
-    def asked_at_the_end_of_the_epoch(trainer: Trainer, portion: Any) -> None:
-        take(trainer, portion)
+    def asked_at_the_end_of_the_epoch(trainer: Trainer, portion: Any, loss: torch.Tensor) -> None:
+        descend(trainer, portion, loss)
         if trainer.step == run.steps_per_epoch:
             stop.note(signal.SIGTERM)
 
-    monkeypatch.setattr(Trainer, "take", asked_at_the_end_of_the_epoch)
+    monkeypatch.setattr(Trainer, "descend", asked_at_the_end_of_the_epoch)
     with pytest.raises(Stopped):
         engine._loop(run, stop)
 
@@ -162,6 +163,24 @@ def test_a_probe_leaves_its_pictures_beside_its_arrays_and_one_that_fails_ends_n
     assert "RuntimeError: no font" in "".join(capfd.readouterr())
     assert torch.equal(torch.get_rng_state(), random[0])
     assert (np.random.get_state()[1] == random[1]).all()  # noqa: NPY002
+
+
+def test_a_probe_tells_the_gradients_of_its_epoch_s_last_step_block_by_block_before_clipping(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages]
+) -> None:
+    notes = Notes()
+    config = tiny(train__epochs=2, probe__every_epochs=2, probe__images=20, optim__clip_norm=1e-3)
+    run = run_of(config, images, notes)
+    run = replace(run, placement=run.placement.model_copy(update={"log_every_steps": 1}))
+
+    engine._loop(run, StopFlag())
+
+    ((_, content),) = notes.probed
+    blocks = np.load(io.BytesIO(content))["gradients/by_block"]
+    whole = next(m["train/grad_norm"] for step, _, m in notes.points if step == run.steps)
+    assert blocks.shape == (config.model.depth,)
+    assert 0.3 * whole < np.sqrt((blocks**2).sum()) < whole
+    assert notes.points[-1][2]["gradients/max"] == blocks.max()
 
 
 def test_costs_are_told_against_the_plain_transformer_of_the_same_size(tiny: Tiny) -> None:

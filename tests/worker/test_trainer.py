@@ -27,7 +27,7 @@ def portion(images: int = 24, *, chunk: int = 8, step: int = 0, **changes: objec
 
 def gradients(trainer: Trainer, *portions: Portion) -> dict[str, torch.Tensor]:
     for each in portions:
-        trainer._gradients(each)
+        trainer.backward(each)
     return {name: p.grad.clone() for name, p in trainer.model.named_parameters()}
 
 
@@ -68,7 +68,7 @@ def test_a_stand_in_weighs_nothing(tiny: Tiny) -> None:
     found = gradients(trainer, portion(1, stand_in=True))
 
     assert all(not gradient.any() for gradient in found.values())
-    assert trainer._gradients(portion(1, stand_in=True)) == 0
+    assert trainer.backward(portion(1, stand_in=True)) == 0
 
 
 def test_a_short_last_step_is_the_mean_over_its_own_images(tiny: Tiny) -> None:
@@ -76,7 +76,7 @@ def test_a_short_last_step_is_the_mean_over_its_own_images(tiny: Tiny) -> None:
     trainer = Trainer.fresh(config, ALONE, None)
     short = portion(5)
 
-    loss = trainer._gradients(short)
+    loss = trainer.backward(short)
 
     pixels = (short.images.float() / 255 - 0.5) / 0.5
     expected = torch.nn.functional.cross_entropy(trainer.model(pixels), short.labels)

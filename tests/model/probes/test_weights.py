@@ -7,7 +7,7 @@ from torch import Tensor
 
 from model.config import ViTConfig
 from model.probes.base import Findings
-from model.probes.weights import gradient_norms, layer_scales
+from model.probes.weights import gradients_by_block, layer_scales
 from model.vit import ViT, build_vit
 
 Build = Callable[[ViTConfig], ViT]
@@ -34,12 +34,15 @@ def test_gradient_norms_of_blocks_are_parts_of_the_whole(
 ) -> None:
     model = build(tiny)
     before = {name: p.clone() for name, p in model.named_parameters()}
-    assert gradient_norms(model).tolist() == [0, 0, 0]
+    assert gradients_by_block(model).arrays["gradients/by_block"].tolist() == [0, 0, 0]
     model(images).square().sum().backward()
 
-    norms = gradient_norms(model)
+    found = gradients_by_block(model)
+    norms = found.arrays["gradients/by_block"]
 
     for block, norm in zip(model.blocks, norms, strict=True):
         squares = sum(p.grad.square().sum() for p in block.parameters())
         assert norm.item() == pytest.approx(squares.sqrt().item(), rel=1e-5)
+    assert found.scalars["gradients/max"] == norms[int(found.scalars["gradients/max_block"])]
+    assert found.scalars["gradients/max"] >= found.scalars["gradients/median"] > 0
     assert all(torch.equal(before[name], p) for name, p in model.named_parameters())

@@ -1,0 +1,84 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.probes import probe_file
+from orchestrator.results.emergence import Arm, arms_of, as_json
+from orchestrator.results.frame import Result, grouped
+
+IMAGES, PATCHES, DEPTH = 40, 16, 3
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path)
+
+
+def probed(root: Root, job: str, *epochs: int, since: int | None = None) -> None:
+    """Probes at these epochs; from ``since`` on block 1 has an outlier in every image."""
+    for epoch in epochs:
+        outliers = np.zeros((DEPTH, IMAGES), int)
+        there = since is not None and epoch >= since
+        outliers[1] = there
+        arrays = {
+            "probe/epoch": np.array(epoch),
+            "norms/by_block/outliers_by_image": outliers,
+            "norms/tokens": np.ones((DEPTH, IMAGES, PATCHES), np.float16),
+            "attention/outliers_received_later": np.array([np.nan, 9.0 if there else np.nan, 1.0]),
+            "images/sha256": np.array("0" * 64),
+        }
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        path = probe_file(root.job(job).probes, 1, epoch * 10)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(buffer.getvalue())
+
+
+def arms(root: Root) -> list[Arm]:
+    results = [
+        Result(f"{k}-{seed}", {"k": k, "seed": seed}, None, {}, name=f"k={k},seed={seed}")
+        for k in (0, 4)
+        for seed in (0, 1, 2)
+    ]
+    return arms_of(root, grouped(results, "", ["k"]), results)
+
+
+def test_an_arm_says_in_how_many_of_its_seeds_artifacts_emerged_and_each_job_when(
+    root: Root,
+) -> None:
+    probed(root, "0-0", 10, 20, 30, 40, 50, since=30)
+    probed(root, "0-1", 10, 20, 30, 40, 50)
+    probed(root, "0-2", 10, 20, 30, 40, since=40)
+    probed(root, "4-0", 10, 20)
+
+    vanilla, registers = arms(root)
+
+    assert [answer.text for answer in vanilla.answers] == [
+        "(20, 30], block 1",
+        "none by epoch 50",
+        "none by epoch 40",  # seen once: not three in a row
+    ]
+    assert (vanilla.summary, registers.summary) == ("1 of 3 seeds", "-")
+    assert [answer.text for answer in registers.answers] == [
+        "not to be told: 2 probes, the rule needs 3 in a row",
+        *["not to be told: 0 probes, the rule needs 3 in a row"] * 2,
+    ]
+    (first, second) = as_json(["k"], [vanilla, registers])["rows"]
+    assert (first["k"], first["seeds"], first["judged"], first["emerged"]) == (0, 3, 3, 1)
+    assert first["jobs"][0]["found"]["by"] == 30
+    assert (second["judged"], second["jobs"][0]["found"]) == (0, None)
+
+
+def test_a_damaged_probe_is_told_of_its_job_alone(root: Root) -> None:
+    probed(root, "0-0", 10, 20, 30)
+    probed(root, "0-1", 10, 20, 30)
+    probe_file(root.job("0-0").probes, 1, 200).write_bytes(b"no archive")
+
+    vanilla, _ = arms(root)
+
+    assert "is damaged" in vanilla.answers[0].text
+    assert vanilla.answers[1].text == "none by epoch 30"
+    assert vanilla.summary == "0 of 1 seeds"
