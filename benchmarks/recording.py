@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import timm
@@ -35,7 +36,7 @@ def main() -> None:
     models = _models(asked.depth, images)
     passes: dict[str, Callable[[], object]] = {}
     for name, model in models.items():
-        run = torch.compile(model, fullgraph=True) if asked.compile else model
+        run: nn.Module = torch.compile(model, fullgraph=True) if asked.compile else model  # type: ignore[assignment]
         passes[f"forward: {name}"] = _forward(run, images)
         passes[f"training: {name}"] = _training(run, images)
     passes["forward: everything recorded"] = lambda: _recorded(models["ours"], images)
@@ -48,7 +49,7 @@ def main() -> None:
 def _models(depth: int, images: Tensor) -> dict[str, VisionTransformer]:
     peer = timm.create_model("deit3_small_patch16_224", depth=depth, num_classes=100)
     config = ViTConfig(depth=depth, drop_path=0.0)
-    models: dict[str, VisionTransformer] = {PEER: peer}
+    models: dict[str, VisionTransformer] = {PEER: cast("VisionTransformer", peer)}
     for name in ("ours", "ours, recorded once"):
         model = build_vit(config)
         load_pretrained(model, peer.state_dict())
