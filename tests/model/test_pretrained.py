@@ -241,3 +241,22 @@ def test_a_file_that_would_run_code_is_not_read(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match=r"a\.pth holds Python objects beside tensors"):
         read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "parameters"),
+    [
+        ("vit_small_patch16_224", {}, 22_050_664),
+        ("vit_small_patch16_224", {"num_classes": 100}, 21_704_164),
+        ("vit_small_patch16_224", {"reg_tokens": 4}, 22_053_736),
+        ("vit_small_patch16_224", {"reg_tokens": 4, "no_embed_class": True}, 22_051_816),
+        ("deit3_small_patch16_224", {}, 22_059_496),
+    ],
+)
+def test_the_layouts_that_are_told_apart_have_the_sizes_that_they_are_known_by(
+    name: str, more: dict[str, Any], parameters: int
+) -> None:
+    with torch.device("meta"):
+        model = timm.create_model(name, **more)
+
+    assert sum(p.numel() for p in model.parameters()) == parameters
