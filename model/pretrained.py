@@ -7,6 +7,7 @@ the same for every image, adding them to the tokens themselves is the same.
 """
 
 import re
+from argparse import Namespace
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,16 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from model.config import ViTConfig
 from model.flops import vanilla
 from model.vit import ViT
 
-NESTS = ("model", "state_dict")
-"""Under which a file may keep the model among other things: DeiT's repository, timm's training."""
+NESTS = ("state_dict_ema", "state_dict", "model", "model_ema")
+"""Under which a file may keep the model among other things. The first counts: timm's programs
+evaluate averaged weights where there are any, DeiT's the raw ones."""
 RENAMES = ((re.compile(r"\.gamma_([12])$"), r".ls\1.gamma"),)
 """How names of DeiT III's repository read in timm, and here."""
 HEAD = ("head.weight", "head.bias")
@@ -55,20 +58,31 @@ class Loaded:
 
 
 def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
-    """The tensors of a file by name, on the CPU; nothing in the file is executed.
+    """The tensors by name in a file of PyTorch or safetensors, on the CPU; no code in it is run.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        ValueError: it holds more than tensors and plain values, or no model.
+        ValueError: it is damaged, holds more than tensors and plain values, or no model.
     """
+    path = Path(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
+    except OSError:
+        raise
     except UnpicklingError as error:
         raise ValueError(
             f"{path} holds Python objects beside tensors, and is not read, since they could run "
             f"code. Save its tensors alone, and load that file. ({str(error).splitlines()[0]})"
         ) from error
+    except Exception as error:  # torch and safetensors meet damage with any of theirs
+        raise ValueError(f"{path} cannot be read: {error or type(error).__name__}") from error
     return _unnested(content)
+
+
+def _torch_load(path: Path) -> Any:
+    """DeiT's program keeps its options beside the model, as a harmless ``Namespace``."""
+    with torch.serialization.safe_globals([Namespace]):
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_pretrained(model: ViT, checkpoint: Mapping[str, Any], *, with_head: bool = True) -> Loaded:
@@ -99,9 +113,9 @@ def load_pretrained(model: ViT, checkpoint: Mapping[str, Any], *, with_head: boo
 
 
 def _unnested(content: Any) -> dict[str, Tensor]:
-    for nest in NESTS:
-        if isinstance(content, Mapping) and isinstance(content.get(nest), Mapping):
-            content = content[nest]
+    if isinstance(content, Mapping):
+        nests = (content[nest] for nest in NESTS if isinstance(content.get(nest), Mapping))
+        content = next(nests, content)
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"the checkpoint holds no model, but {_kind(content)}")
     strange = [name for name, value in content.items() if not isinstance(value, Tensor)]
@@ -110,7 +124,7 @@ def _unnested(content: Any) -> dict[str, Tensor]:
             f"the checkpoint's {strange[0]!r} is {_kind(content[strange[0]])}, no tensor; a model "
             f"stands at the top, or under {' or '.join(NESTS)}"
         )
-    return dict(content)
+    return {name.removeprefix("module."): value for name, value in content.items()}
 
 
 def _kind(value: object) -> str:

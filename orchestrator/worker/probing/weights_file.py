@@ -1,20 +1,16 @@
 """The weights in a file of a training program, and which weights they are."""
 
 import hashlib
-from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from model.pretrained import read_checkpoint
 from model.vit import ViT
 from orchestrator.errors import DataError
-
-NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")
-"""Under which a training program may keep the weights in its checkpoint, best first."""
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -24,32 +20,12 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         DataError: it cannot be read, or holds no weights.
     """
     try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file  # noqa: PLC0415 - rarely needed
-
-            found: Any = load_file(file)
-        else:
-            found = _torch_load(file)
-    except Exception as error:  # noqa: BLE001  # torch and safetensors meet damage with any of theirs
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return read_checkpoint(file)
+    except (OSError, ValueError) as error:
         raise DataError(
-            f"The weights {file} cannot be read: {reason}. Give a file that torch.save or "
-            "safetensors wrote, with nothing but tensors, numbers and texts in it."
+            f"The weights {file} cannot be read: {str(error).rstrip('.')}. Give a file that "
+            "torch.save or safetensors wrote, with nothing but tensors, numbers and texts in it."
         ) from None
-    for key in NESTED:
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-            break
-    if not isinstance(found, dict) or not any(isinstance(v, Tensor) for v in found.values()):
-        raise DataError(f"{file} holds no weights: no tensors by name, nor under {NESTED}.")
-    tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
-    return {name.removeprefix("module."): value for name, value in tensors.items()}
-
-
-def _torch_load(file: Path) -> Any:
-    """As DeiT's program writes them, checkpoints hold their options, which are harmless."""
-    with torch.serialization.safe_globals([Namespace]):
-        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def weights_hash(model: VisionTransformer) -> str:

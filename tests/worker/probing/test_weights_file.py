@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from model.config import ViTConfig
+from model.pretrained import NESTS
 from model.vit import build_vit
 from orchestrator.errors import DataError
 from orchestrator.worker.probing.weights_file import load_weights, read_weights, weights_hash
@@ -14,7 +15,7 @@ SMALL = ViTConfig(img_size=8, patch_size=4, num_classes=3, dim=16, depth=1, head
 WEIGHTS = {"a": torch.arange(3.0), "b": torch.zeros(2, 2)}
 
 
-@pytest.mark.parametrize("key", ["", "model", "state_dict", "model_ema"])
+@pytest.mark.parametrize("key", ["", *NESTS])
 def test_weights_are_found_wherever_training_programs_keep_them(tmp_path: Path, key: str) -> None:
     file = tmp_path / "x.pth"
     torch.save({key: WEIGHTS, "args": Namespace(lr=1), "epoch": 3} if key else WEIGHTS, file)
@@ -22,11 +23,14 @@ def test_weights_are_found_wherever_training_programs_keep_them(tmp_path: Path, 
     assert read_weights(file).keys() == WEIGHTS.keys()
 
 
-def test_averaged_weights_are_taken_before_the_raw_ones(tmp_path: Path) -> None:
+@pytest.mark.parametrize("better", [("state_dict_ema", "state_dict"), ("model", "model_ema")])
+def test_the_weights_are_those_that_the_program_that_wrote_them_evaluates(
+    tmp_path: Path, better: tuple[str, str]
+) -> None:
     file = tmp_path / "x.pth"
-    torch.save({"model": {"a": torch.zeros(1)}, "model_ema": {"a": torch.ones(1)}}, file)
+    torch.save({key: {"a": torch.tensor(float(n))} for n, key in enumerate(better)}, file)
 
-    assert read_weights(file)["a"].item() == 1
+    assert read_weights(file)["a"].item() == 0
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
@@ -64,7 +68,7 @@ def test_a_damaged_file_is_told_in_one_message(tmp_path: Path, content: bytes) -
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3}, tmp_path / "x.pth")
 
-    with pytest.raises(DataError, match="holds no weights"):
+    with pytest.raises(DataError, match="'epoch' is a int, no tensor"):
         read_weights(tmp_path / "x.pth")
 
 
