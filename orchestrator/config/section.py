@@ -17,6 +17,7 @@ class Section(BaseModel):
         validate_default=True,
         use_attribute_docstrings=True,
         protected_namespaces=(),
+        defer_build=True,  # until first used: a command line uses few of them
     )
 
     @classmethod

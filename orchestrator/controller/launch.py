@@ -20,7 +20,7 @@ from orchestrator.controller.launched import (
     told_of_damaged,
 )
 from orchestrator.controller.secrecy import check_settings
-from orchestrator.controller.snapshot import check_code, take_snapshot
+from orchestrator.controller.snapshot import Checked, check_code, take_snapshot
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.controller.trial import hold_back
@@ -83,7 +83,7 @@ def launch(
         Unclear: the place did not say how much it takes; nothing was submitted.
     """
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
-    manifests = _check(sweep, terms, root_path, wishes)
+    manifests, code = _check(sweep, terms, root_path, wishes)
     root = create_root(root_path)
     await_cancelled(root, [point.id for point in sweep.points])
     with leased(root.lease, f"launch {sweep.name}") as lease:
@@ -93,7 +93,7 @@ def launch(
         due = [point for point in sweep.points if _is_due(found, point.id)]
         dropped = dropped_running(root, sweep)
         _hold_against_records(root, sweep, found)
-        snapshot = take_snapshot(root, sweep.packages)
+        snapshot = take_snapshot(root, sweep.packages, code)
         behind = hold_back(root, due) if wishes.canary else []
         revision = write_revision(root, sweep.name, describe(sweep, terms, snapshot))
         adopt(root, sweep.name)
@@ -121,18 +121,20 @@ def launch(
     )
 
 
-def _check(sweep: Sweep, terms: Terms, root_path: Path, wishes: Wishes) -> Mapping[str, Manifest]:
-    """All that is checked before anything is created; the manifests of the sweep's datasets."""
+def _check(
+    sweep: Sweep, terms: Terms, root_path: Path, wishes: Wishes
+) -> tuple[Mapping[str, Manifest], Checked]:
+    """All that is checked before anything is created; the datasets' manifests, and the code."""
     manifests = check_data(sweep, terms.data_root)
     if wishes.controller_s is not None:
         _check_room(sweep, terms.cluster)
     check_placements(sweep, terms, root_path)
     check_settings(sweep, terms.cluster)
-    check_code(Root(root_path), sweep.packages)
+    code = check_code(Root(root_path), sweep.packages)
     if (root_path / "root.json").is_file():
         for manifest in manifests.values():
             compare_dataset(open_root(root_path), manifest)
-    return manifests
+    return manifests, code
 
 
 def _hold_against_records(root: Root, sweep: Sweep, found: Survey) -> None:

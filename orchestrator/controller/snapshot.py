@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.controller.origin import Origin, find_origin
@@ -14,11 +15,22 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.secrets import refuse_secrets
 
 
-def take_snapshot(root: Root, own: Mapping[str, Path] = NONE) -> str:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Code that may be copied: its hash, and where it came from; None: it is copied already."""
+
+    name: str
+    origin: Origin | None
+
+
+def take_snapshot(
+    root: Root, own: Mapping[str, Path] = NONE, checked: Checked | None = None
+) -> str:
     """Copy our packages to ``snapshots/<hash>/`` unless they are there; the hash.
 
     Ours as they are imported, a user's ``own`` from their folders. The hash is that of
-    the sources alone; ``origin.json`` beside them says where they came from.
+    the sources alone; ``origin.json`` beside them says where they came from. What `check_code`
+    found a moment ago is not looked for again.
 
     Raises:
         BusyError: a source file was edited meanwhile, so that the copy is of no one state.
@@ -29,14 +41,15 @@ def take_snapshot(root: Root, own: Mapping[str, Path] = NONE) -> str:
     target = root.snapshots / name
     if target.is_dir():
         return name
-    origin = _harmless_origin(files)
+    known = checked.origin if checked is not None and checked.name == name else None
+    origin = known or _harmless_origin(files)
     with suppress(FileExistsError), publishing_folder(target) as folder:
         _copy(files, folder, name)
         (folder / root.origin(name).name).write_bytes(to_json(origin.to_plain()))
     return name
 
 
-def check_code(root: Root, own: Mapping[str, Path] = NONE) -> None:
+def check_code(root: Root, own: Mapping[str, Path] = NONE) -> Checked:
     """Make sure that a snapshot could be taken, before anything is created.
 
     Raises:
@@ -44,8 +57,9 @@ def check_code(root: Root, own: Mapping[str, Path] = NONE) -> None:
             folder is gone.
     """
     files = package_files(own)
-    if not (root.snapshots / hash_files(files.items())).is_dir():
-        _harmless_origin(files)
+    name = hash_files(files.items())
+    there = (root.snapshots / name).is_dir()
+    return Checked(name, None if there else _harmless_origin(files))
 
 
 def _harmless_origin(files: Mapping[str, Path]) -> Origin:

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.controller import snapshot
 from orchestrator.controller.origin import Origin, read_origin
-from orchestrator.controller.snapshot import take_snapshot
+from orchestrator.controller.snapshot import check_code, take_snapshot
 from orchestrator.errors import BusyError
 from orchestrator.jobs.code import PACKAGES, hash_files, package_files
 from orchestrator.jobs.layout import Root
@@ -91,3 +91,20 @@ def test_code_edited_while_it_is_copied_is_no_snapshot(
     with pytest.raises(BusyError, match="edited while it was copied"):
         take_snapshot(root)
     assert list(root.snapshots.iterdir()) == []
+
+
+def test_what_was_checked_a_moment_ago_is_believed_of_the_same_sources_alone(
+    root: Root, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = tmp_path / "a.py"
+    source.write_text("1")
+    monkeypatch.setattr(snapshot, "package_files", lambda _: {"model/a.py": source})
+    monkeypatch.setattr(snapshot, "find_origin", lambda _: Origin(commit="0" * 40))
+    checked = check_code(root)
+    monkeypatch.setattr(snapshot, "find_origin", lambda _: Origin(commit="1" * 40))
+    same = take_snapshot(root, checked=checked)
+    source.write_text("2")
+    edited = take_snapshot(root, checked=checked)
+
+    assert read_origin(root, same).commit == "0" * 40
+    assert read_origin(root, edited).commit == "1" * 40
