@@ -215,9 +215,6 @@ class Root:
     def job(self, job_id: str) -> JobFolder:
         return JobFolder(self.path / f"jobs/{job_id[:2]}/{job_id}")
 
-    def job_ids(self) -> list[str]:
-        return sorted(p.parent.name for p in self.path.glob("jobs/??/*/job.json"))
-
     def job_folders(self) -> dict[str, int]:
         """The folders of jobs by id, each with its number (inode) in the file system.
 

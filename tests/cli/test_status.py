@@ -116,7 +116,7 @@ def test_a_lost_record_hides_no_other_job_and_comes_back_with_the_next_launch(be
     sweep = str(bench.sweep("a", "b"))
     bench.orchestrate("launch", sweep, "--wait")
     record = bench.root.job(bench.id_of("a")).record
-    before = record.read_bytes()
+    before = json.loads(record.read_bytes())
     record.unlink()
     bench.root.settled.unlink()
 
@@ -126,4 +126,4 @@ def test_a_lost_record_hides_no_other_job_and_comes_back_with_the_next_launch(be
     assert "job.json is missing. Launch its sweep again" in told
     assert "2 DONE" in told
     assert "0 of 2 jobs submitted" in again.stdout
-    assert record.read_bytes() == before
+    assert json.loads(record.read_bytes()).items() >= before.items()

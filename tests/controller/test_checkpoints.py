@@ -8,7 +8,8 @@ from orchestrator.controller.checkpoints import find_checkpoint
 from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.store import create_root, write_job
+from orchestrator.jobs.records import write_job
+from orchestrator.jobs.store import create_root
 from orchestrator.worker import checkpoint, weights
 
 CONFIG = RunConfig.from_plain({"data": {"name": "digits"}})

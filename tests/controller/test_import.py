@@ -428,7 +428,7 @@ def test_a_study_brings_all_its_sweeps_and_a_sweep_only_itself(there: Lab, here:
     there.launch("b", sweep="t")
     here.take(there.exported("t"))
     assert [path.name for path in here.root.path.glob("sweeps/*")] == ["t"]
-    assert here.root.job_ids() == [IDS["b"]]
+    assert [*here.root.job_folders()] == [IDS["b"]]
     here.take(there.exported("gates"))
 
     assert sorted(path.name for path in here.root.path.glob("sweeps/*")) == ["s", "t"]

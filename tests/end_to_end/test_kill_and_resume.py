@@ -24,6 +24,7 @@ from orchestrator.jobs.facts import Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.state import State
+from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.weights import saved_in, still_count
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
@@ -96,8 +97,8 @@ class Bench:
 
     @property
     def job(self) -> JobFolder:
-        (job,) = self.root.job_ids()
-        return self.root.job(job)
+        (job,) = launched_revision(self.root, "tiny")["jobs"]
+        return self.root.job(job["id"])
 
     def wait(self, seconds: float = 120) -> list[dict[str, Any]]:
         """The pools' records of how members ended, once none runs any more."""
@@ -193,7 +194,7 @@ def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     _wait_for_step(bench, 20)
     os.kill(_rank_process(bench, victim), signal.SIGKILL)
     bench.wait()
-    (killed,) = survey(bench.root, bench.root.job_ids()).statuses.values()
+    (killed,) = survey(bench.root, [bench.job.path.name]).statuses.values()
     assert (killed.state, killed.kind, killed.given_up) == (State.FAILED, "killed", False)
     assert killed.reason.startswith("killed with signal 9")
 
@@ -317,7 +318,7 @@ def test_ranks_together_measure_what_one_process_measures(
     images = SplitImages(load_index(digits, load_manifest(digits, "digits"), "val"))
 
     measured = evaluate(trainer, images, Helpers())
-    found = probe(trainer, images, Helpers())
+    found = probe(trainer, images, Helpers(), 1)
 
     last = result["points"][-1][2]
     assert (measured["val/top1"], measured["val/top5"]) == (last["val/top1"], last["val/top5"])
@@ -336,7 +337,7 @@ def _weights(result: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
 def _wait_for_step(bench: Bench, step: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        points = read_history(bench.job).points if bench.root.job_ids() else ()
+        points = read_history(bench.job).points if bench.root.job_folders() else ()
         if points and points[-1].step >= step:
             return
         time.sleep(0.005)

@@ -152,7 +152,7 @@ def test_a_job_is_written_once_and_read_back(root: Root) -> None:
 
     assert root.job(job).record.read_bytes() == content
     assert read_job(root, job) == CONFIG
-    assert root.job_ids() == [job]
+    assert [*root.job_folders()] == [job]
 
 
 def test_another_configuration_under_the_id_of_a_job_is_refused(root: Root) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from orchestrator.jobs.facts import Attempt, Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.store import launched_revision
 from support.dev_cluster import DevCluster
 from support.pool_bench import until
 
@@ -143,8 +144,8 @@ class Site:
 
     def job(self) -> JobFolder:
         """The only job."""
-        (job,) = self.root.job_ids()
-        return self.root.job(job)
+        (job,) = launched_revision(self.root, "s")["jobs"]
+        return self.root.job(job["id"])
 
     def handle(self) -> str:
         """SLURM's own name of the only job's newest member: ``12_0``."""

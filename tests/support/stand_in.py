@@ -17,6 +17,7 @@ ROOT = Path(os.environ["ORCHESTRATE_ROOT"])
 TOKEN, INDEX = sys.argv[1], int(sys.argv[2])
 INTENT = json.loads((ROOT / "submissions" / TOKEN / "intent.json").read_bytes())
 JOB, NAME = INTENT["jobs"][INDEX], INTENT["names"][INDEX]
+FORMS = INTENT["forms"]
 RANK = os.environ["ORCHESTRATE_RANK"]
 FOLDER = ROOT / "jobs" / JOB[:2] / JOB
 CONTROL = ROOT.parent / "control"
@@ -32,7 +33,7 @@ class Worker:
         number = len(list(FOLDER.glob("attempts/[0-9]*"))) + 1
         if number == 1 and not (FOLDER / "job.json").exists():
             FOLDER.mkdir(parents=True, exist_ok=True)
-            record = {"schema": 1, "id": JOB, **INTENT["forms"][INDEX]}
+            record = {"schema": 1, "id": JOB, **(FORMS[INDEX] if FORMS else {})}
             (FOLDER / "job.json").write_text(json.dumps(record))
         self.attempt = FOLDER / "attempts" / f"{number:03d}"
         draft = self.attempt.with_name(f".tmp-{TOKEN}-{INDEX}")
