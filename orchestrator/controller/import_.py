@@ -15,7 +15,7 @@ from orchestrator.jobs.files import read_record, refuse_newer
 from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import Order, order_of, parts, read_orders
-from orchestrator.jobs.store import REVISION_SCHEMA, is_imported, revisions_of, sweep_names
+from orchestrator.jobs.store import REVISION_SCHEMA, is_imported, launched_ever, revisions_of
 from orchestrator.jobs.submissions import SCHEMA as SUBMISSION_SCHEMA
 from orchestrator.jobs.submissions import Submission, read_outcomes
 
@@ -199,7 +199,8 @@ def _is_strange(end: Mapping[str, Any]) -> bool:
 def _fates(root: Root, archive: Archive, submissions: Mapping[str, Handed]) -> dict[str, Fate]:
     jobs, unheard = archive.jobs(), _unheard(root, submissions)
     folders = {job for job in jobs if root.job(job).path.is_dir()}
-    known = folders | (_launched_here(root) & jobs.keys())
+    # Jobs of a sweep that this root tends may have no folder yet, and start at any time.
+    known = folders | (launched_ever(root, here=True) & jobs.keys())
     mine = [one for one in read_submissions(root) if not known.isdisjoint(one.jobs)]
     here = _members([Handed(one, _ends_here(root, one.token)) for one in mine], known)
     told = _members(submissions.values(), known)
@@ -213,12 +214,6 @@ def _fates(root: Root, archive: Archive, submissions: Mapping[str, Handed]) -> d
         elif job in folders:  # else its folder is lost here, and is in the file
             fates[job] = Fate.OTHER
     return {**fates, **dict.fromkeys(unheard & fates.keys(), Fate.OTHER)}
-
-
-def _launched_here(root: Root) -> set[str]:
-    """Jobs of sweeps that this root tends: they may have no folder yet, and start at any time."""
-    own = (revisions_of(root, name) for name in sweep_names(root) if not is_imported(root, name))
-    return {job["id"] for revisions in own for _, told in revisions for job in told["jobs"]}
 
 
 def _members(submissions: Iterable[Handed], jobs: Collection[str]) -> Members:

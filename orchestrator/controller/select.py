@@ -8,7 +8,7 @@ from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import Form
 from orchestrator.jobs.settled import recall
-from orchestrator.jobs.store import newest_revision, sweep_names
+from orchestrator.jobs.store import launched_ever, newest_revision, sweep_names
 
 SHORTEST_PREFIX = 4
 SHORT_ID = 8
@@ -87,10 +87,14 @@ def _jobs(root: Root, sweep: str) -> Iterator[Named]:
 
 
 def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:
-    """Jobs that were launched once, and that no sweep has any more."""
+    """Jobs that no sweep has any more: those that started, or were submitted and may do so.
+
+    A submission that was imported may have jobs that were not: no sweep here ever had them.
+    """
     memory, listed = recall(root), {job.id for job in launched}
     started = {job for job in memory.folders if root.job(job).record.is_file()}
-    return [Named(job, job[:SHORT_ID]) for job in sorted((started | {*memory.tokens}) - listed)]
+    asked = launched_ever(root) & memory.tokens.keys()
+    return [Named(job, job[:SHORT_ID]) for job in sorted((started | asked) - listed)]
 
 
 def _distinct(jobs: Iterator[Named]) -> list[Named]:

@@ -188,6 +188,13 @@ def launched_revision(root: Root, name: str) -> dict[str, Any]:
     return newest[1]
 
 
+def launched_ever(root: Root, *, here: bool = False) -> set[str]:
+    """The jobs of every revision of every sweep; with ``here`` of those that this root tends."""
+    names = (name for name in sweep_names(root) if not (here and is_imported(root, name)))
+    told = (revision for name in names for _, revision in revisions_of(root, name))
+    return {job["id"] for revision in told for job in revision["jobs"]}
+
+
 def sweep_names(root: Root) -> list[str]:
     """Names of the sweeps that were launched under this root."""
     return sorted({path.parent.name for path in root.path.glob("sweeps/*/[0-9]*.json")})

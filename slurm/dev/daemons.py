@@ -8,12 +8,13 @@ from dev.options import Options
 MUNGED = """munged --foreground --num-threads=10 --key-file={folder}/munge/key
 --socket={folder}/munge/socket --pid-file={folder}/munge/pid --seed-file={folder}/munge/seed"""
 
-INSTALL_DB = """mariadb-install-db --no-defaults --user=root --datadir={folder}/db/data
---auth-root-authentication-method=socket --skip-test-db"""
+# Temporary tables of its own: a server that starts removes all it finds, other servers' as well.
+INSTALL_DB = """env TMPDIR={folder}/db/tmp mariadb-install-db --no-defaults --user=root
+--datadir={folder}/db/data --auth-root-authentication-method=socket --skip-test-db"""
 
-MARIADBD = """mariadbd --no-defaults --user=root --datadir={folder}/db/data --skip-networking
---socket={folder}/db/socket --pid-file={folder}/db/pid --innodb-lock-wait-timeout=900
---innodb-flush-log-at-trx-commit=0"""
+MARIADBD = """env TMPDIR={folder}/db/tmp mariadbd --no-defaults --user=root
+--datadir={folder}/db/data --skip-networking --socket={folder}/db/socket
+--pid-file={folder}/db/pid --innodb-lock-wait-timeout=900 --innodb-flush-log-at-trx-commit=0"""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from dev.errors import ClusterError
 from dev.options import Options
 
-FOLDERS = ("log", "run", "state", "munge", "dev", "spool", "db")
+FOLDERS = ("log", "run", "state", "munge", "dev", "spool", "db", "db/tmp")
 GB_PER_CPU = 2
 
 SLURM_CONF = """\

@@ -17,6 +17,7 @@ from orchestrator.controller import merge
 from orchestrator.controller.export import export
 from orchestrator.controller.import_ import Fate, Plan
 from orchestrator.controller.merge import import_study
+from orchestrator.controller.select import select
 from orchestrator.controller.survey import survey
 from orchestrator.controller.watch import sweeps_to_tend, tend, tend_all
 from orchestrator.errors import BusyError, OrchestrateError, RootError, SpecError
@@ -468,3 +469,14 @@ def test_a_file_that_is_there_is_not_written_over(there: Lab) -> None:
     with pytest.raises(SpecError, match="is there already"):
         export(there.root, "s", path, checkpoints=False)
     assert State.DONE in {*there.states().values()}
+
+
+def test_jobs_that_an_imported_submission_has_beside_the_study_s_are_none_of_this_root_s(
+    there: Lab, here: Lab
+) -> None:
+    there.launch("d", sweep="t", study="other")
+    here.take(there.exported("t"))
+
+    assert {job.id for job in select(here.root, None)} == {IDS["d"]}
+    with pytest.raises(SpecError, match="Nothing under"):
+        select(here.root, IDS["a"])
