@@ -8,8 +8,9 @@ import torch
 from orchestrator.config import RunConfig
 from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.data.order import Piece
+from orchestrator.worker.losses import summed_loss
 from orchestrator.worker.ranks import Ranks
-from orchestrator.worker.trainer import Trainer, drop_path_scales, summed_loss
+from orchestrator.worker.trainer import Trainer, drop_path_scales
 
 Tiny = Callable[..., RunConfig]
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -111,8 +112,8 @@ def test_data_seed_decides_the_draws_and_follows_the_seed(tiny: Tiny) -> None:
 def test_losses_at_zero_logits_are_the_logarithms_they_must_be(tiny: Tiny) -> None:
     zeros, labels = torch.zeros(3, 10), torch.tensor([0, 5, 9])
 
-    assert summed_loss(zeros, labels, tiny()).item() == pytest.approx(3 * math.log(10))
-    bce = summed_loss(zeros, labels, tiny(train__loss="bce"))
+    assert summed_loss(zeros, labels, tiny().train).item() == pytest.approx(3 * math.log(10))
+    bce = summed_loss(zeros, labels, tiny(train__loss="bce").train)
     assert bce.item() == pytest.approx(3 * math.log(2))
 
 

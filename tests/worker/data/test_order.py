@@ -45,19 +45,19 @@ def shares_of_epoch(images: int, train: TrainConfig, world: int) -> Iterator[lis
 def test_every_image_is_taken_exactly_once_an_epoch(epoch: Epoch) -> None:
     images, train, world = epoch
     steps = list(shares_of_epoch(images, train, world))
-    taken = [s.positions for shares in steps for s in shares if not s.stand_in]
+    taken = [s.draws for shares in steps for s in shares if not s.stand_in]
     expected = images if train.tail == "keep" else images - images % train.batch_size
 
     assert sorted(np.concatenate(taken).tolist()) == sorted(epoch_order(images, 1, 0)[:expected])
     for shares in steps:
-        taken_here = sum(len(share.positions) for share in shares if not share.stand_in)
+        taken_here = sum(len(share.draws) for share in shares if not share.stand_in)
         assert {share.total for share in shares} == {taken_here}
 
 
 def chunks_of(share: Share) -> dict[int, list[int]]:
     cuts = np.cumsum([piece.images for piece in share.pieces])
-    assert cuts[-1] == len(share.positions)
-    parts = np.split(share.positions, cuts[:-1])
+    assert cuts[-1] == len(share.draws)
+    parts = np.split(share.draws, cuts[:-1])
     return (
         {}
         if share.stand_in
@@ -84,7 +84,7 @@ def test_a_rank_without_images_stands_in_with_one_that_weighs_nothing() -> None:
     share = share_of_step(window, chunks=4, rank=3, world=4)
 
     assert (share.stand_in, share.total) == (True, 1)
-    assert share.positions.tolist() == [7]
+    assert share.draws.tolist() == [7]
     assert [(piece.chunk, piece.images) for piece in share.pieces] == [(3, 1)]
 
 
