@@ -17,6 +17,7 @@ from torch import Tensor
 
 from orchestrator.config import RunConfig
 from orchestrator.config.train import TrainConfig
+from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.data.order import Piece
 from orchestrator.worker.draws import beta, uniforms
 
@@ -47,23 +48,23 @@ class Mixing:
     share: Tensor  # float32 (n,)
 
     @classmethod
-    def of(cls, config: RunConfig, step: int, pieces: tuple[Piece, ...]) -> Self:
-        """What is drawn for these chunks of a step, on the CPU."""
-        sizes = torch.tensor([piece.images for piece in pieces])
-        draws = [draw(config, step, piece.chunk) for piece in pieces]
+    def of(cls, config: RunConfig, portion: Portion, device: torch.device) -> Self:
+        """What is drawn for the chunks of a portion."""
+        sizes = torch.tensor([piece.images for piece in portion.pieces])
+        draws = [draw(config, portion.step, piece.chunk) for piece in portion.pieces]
 
         def spread(values: list[float] | list[Box]) -> Tensor:
-            return torch.tensor(values).repeat_interleave(sizes, dim=0)
+            return torch.tensor(values).repeat_interleave(sizes, dim=0).to(device)
 
         return cls(
-            partner=torch.cat(list(_mirrored(pieces))),
+            partner=torch.cat(list(_mirrored(portion.pieces))).to(device),
             blend=spread([one.blend for one in draws]),
             box=spread([one.box for one in draws]),
             share=spread([one.share for one in draws]),
         )
 
     def images(self, own: Tensor, partners: Tensor, part: slice) -> Tensor:
-        """The mixed images ``(n, C, H, W)`` of those in ``part`` and of their partners."""
+        """Mixed images ``(n, C, H, W)`` of those in ``part`` of the portion and their partners."""
         weight = self._weight(part, *own.shape[2:]).to(own.dtype)
         return own * weight + partners * (1 - weight)
 
@@ -72,12 +73,9 @@ class Mixing:
 
         ``labels`` are those of all images of the portion.
         """
-        share = self.share[part, None]
-        own, others = (
-            F.one_hot(found, classes).float()
-            for found in (labels[part], labels[self.partner[part]])
-        )
-        return own * share + others * (1 - share)
+        share, own = self.share[part, None], F.one_hot(labels[part], classes)
+        partners = F.one_hot(labels[self.partner[part]], classes)
+        return own * share + partners * (1 - share)
 
     def _weight(self, part: slice, height: int, width: int) -> Tensor:
         """An image's weight in each of its pixels, ``(n, 1, H, W)``."""

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from timm.optim import Lamb
+from timm.optim.lamb import Lamb
 
 from model.vit import ViT
 from orchestrator.config.optim import OptimConfig

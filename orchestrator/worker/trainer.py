@@ -139,15 +139,15 @@ class Trainer:
     def _seen(self, portion: Portion) -> Callable[[slice], tuple[Tensor, Tensor]]:
         """What gives the model's input, and its targets, of a part of the portion's images."""
         config, device = self.config, self.ranks.device
+        images = portion.images.to(device, non_blocking=True)
         labels = portion.labels.to(device, non_blocking=True)
 
         def pixels(which: slice | Tensor) -> Tensor:
-            there = portion.images[which].to(device, non_blocking=True)
-            return normalised(there, config.data.normalisation)
+            return normalised(images[which], config.data.normalisation)
 
         if not is_mixed(config.train):
             return lambda part: (pixels(part), labels[part])
-        mixing, classes = Mixing.of(config, portion.step, portion.pieces), config.model.num_classes
+        mixing, classes = Mixing.of(config, portion, device), config.model.num_classes
         return lambda part: (
             mixing.images(pixels(part), pixels(mixing.partner[part]), part),
             mixing.targets(labels, part, classes),
