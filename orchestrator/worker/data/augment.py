@@ -42,7 +42,8 @@ def training_view(
     else:
         image = _centre(image, size)
     if data.three_augment:
-        image = colours.three_augment(image, draws[THREE_AUGMENT], draws[BLUR])
+        which, blur = float(draws[THREE_AUGMENT]), float(draws[BLUR])  # Pillow takes no numpy's
+        image = colours.three_augment(image, which, blur)
     if data.color_jitter:
         image = colours.jittered(image, data.color_jitter, draws[JITTER_ORDER], draws[JITTER])
     pixels = _array(image)
