@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -138,3 +139,57 @@ def test_the_norm_that_is_told_is_that_before_clipping(tiny: Tiny) -> None:
         trainer.take(portion())
 
     assert clipped.window.grad_norm == free.window.grad_norm > 1e-3
+
+
+def test_micro_batches_add_up_to_the_whole_step_where_images_are_mixed(tiny: Tiny) -> None:
+    mixed = tiny(train__mixup=0.8, train__cutmix=1.0, train__loss="bce")
+    wholes, pieces = (gradients(Trainer.fresh(mixed, ALONE, n), portion()) for n in (None, 5))
+
+    assert_close(wholes, pieces)
+    other = gradients(Trainer.fresh(tiny(train__loss="bce"), ALONE, None), portion())
+    assert not torch.allclose(other["head.weight"], wholes["head.weight"], rtol=0.01)
+
+
+def test_drop_path_is_the_same_in_every_block_and_evaluation_drops_nothing(tiny: Tiny) -> None:
+    config = tiny(model__drop_path=0.05, model__depth=12)
+    dropped = (drop_path_scales(config, portion(8000, chunk=2000)) == 0).float().mean(dim=(1, 2))
+    model = Trainer.fresh(config, ALONE, None).model.eval()
+    image = torch.rand(2, 1, 8, 8)
+
+    assert dropped.tolist() == pytest.approx([0.05] * 12, abs=0.006)
+    assert torch.equal(model(image), model(image))
+
+
+def test_an_average_changes_no_weight_and_none_is_in_no_state(tiny: Tiny) -> None:
+    plain, averaging = (
+        Trainer.fresh(tiny(**options), ALONE, None) for options in ({}, {"train__ema_decay": 0.9})
+    )
+    for trainer in (plain, averaging):
+        trainer.take(portion())
+
+    assert "average" not in plain.state()
+    for name, weight in plain.model.state_dict().items():
+        assert torch.equal(averaging.model.state_dict()[name], weight)
+
+
+def test_a_resumed_average_goes_on(tiny: Tiny) -> None:
+    config = tiny(train__ema_decay=0.9)
+    whole, second = (Trainer.fresh(config, ALONE, None) for _ in range(2))
+    whole.take(portion())
+    second.resume(deepcopy(whole.state()))
+    for trainer in (whole, second):
+        trainer.take(portion(step=1))
+
+    for name, value in whole.state()["average"].items():
+        assert torch.equal(second.state()["average"][name], value)
+
+
+def test_a_step_without_a_finite_gradient_does_not_move_the_average(tiny: Tiny) -> None:
+    trainer = Trainer.fresh(tiny(train__ema_decay=0.5), ALONE, None)
+    before = trainer.state()["average"]["head.weight"].clone()
+    with torch.no_grad():
+        trainer.model.head.bias[0] = float("inf")
+
+    trainer.take(portion())
+
+    assert torch.equal(trainer.state()["average"]["head.weight"], before)

@@ -23,6 +23,7 @@ from orchestrator.worker.data.loader import (
     rank_portions,
     training_portions,
 )
+from orchestrator.worker.data.order import epoch_order, share_of_step
 
 Prepared = tuple[Path, Manifest]
 
@@ -81,6 +82,34 @@ def test_three_ranks_see_together_what_one_sees(images: SplitImages) -> None:
     assert [piece for share in shares for piece in share.pieces] == list(whole.pieces)
     assert torch.equal(torch.cat([share.images for share in shares]), whole.images)
     assert torch.equal(torch.cat([share.labels for share in shares]), whole.labels)
+
+
+def test_copies_of_an_image_have_views_of_their_own_the_first_that_of_an_unrepeated_epoch(
+    images: SplitImages,
+) -> None:
+    thrice = replace(FEED, train=TrainConfig(batch_size=1280, chunk=320, repeats=3))
+    whole = replace(FEED, train=TrainConfig(batch_size=1347, chunk=1347))
+    (repeated,) = training_portions(images, thrice, range(1))
+    (once,) = training_portions(images, whole, range(1))
+    draws = share_of_step(epoch_order(1347, 3, 0, 3), chunks=4, rank=0, world=1).draws
+    positions = epoch_order(1347, 3, 0).tolist()
+
+    views = {view.tobytes() for view in repeated.images.numpy()}
+    assert len(views) > 0.97 * 1280
+    for view, label, draw in zip(repeated.images, repeated.labels, draws, strict=True):
+        assert label == images.index.label[draw // 3]
+        assert draw % 3 or torch.equal(view, once.images[positions.index(draw // 3)])
+
+
+def test_three_ranks_see_together_what_one_sees_of_repeated_images(images: SplitImages) -> None:
+    thrice = replace(FEED, train=TrainConfig(batch_size=300, chunk=100, repeats=3))
+    (whole,) = training_portions(images, thrice, range(1))
+    shares = [
+        next(training_portions(images, replace(thrice, rank=rank, world=3), range(1)))
+        for rank in range(3)
+    ]
+
+    assert torch.equal(torch.cat([share.images for share in shares]), whole.images)
 
 
 def test_an_epoch_changes_the_views_and_their_order(images: SplitImages) -> None:
