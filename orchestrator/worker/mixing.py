@@ -105,12 +105,13 @@ def draw(config: RunConfig, step: int, chunk: int) -> Draw:
     share = beta(train.cutmix if cut else train.mixup, *key, "share")
     if not cut:
         return Draw(share, NOWHERE, share)
-    box = _box(size, share, int(down * size), int(right * size))
+    box = box_of(size, share, int(down * size), int(right * size))
     top, bottom, left, right = box
     return Draw(1.0, box, 1 - (bottom - top) * (right - left) / size**2)
 
 
-def _box(size: int, share: float, row: int, column: int) -> Box:
+def box_of(size: int, share: float, row: int, column: int) -> Box:
+    """The part inside the image of a box round a point that takes 1 - ``share`` of its area."""
     half = int(size * math.sqrt(1 - share)) // 2
     top, left = max(row - half, 0), max(column - half, 0)
     return top, min(row + half, size), left, min(column + half, size)

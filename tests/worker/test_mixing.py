@@ -1,15 +1,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from timm.data.mixup import Mixup, mixup_target, rand_bbox
 from torch import Tensor
 
 from orchestrator.config import RunConfig
 from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.data.order import Piece
-from orchestrator.worker.mixing import Draw, Mixing, draw
+from orchestrator.worker.mixing import Draw, Mixing, box_of, draw
 
 Tiny = Callable[..., RunConfig]
 CPU = torch.device("cpu")
@@ -57,6 +59,38 @@ def test_cutmix_pastes_a_box_and_counts_its_pixels(tiny: Tiny) -> None:
         assert targets[0, [0, 5]].tolist() == pytest.approx([left, 1 - left])
         rows, columns = (images[0, 0] == 5).nonzero().unbind(1)
         assert len(rows) == len(rows.unique()) * len(columns.unique())
+
+
+@pytest.mark.parametrize("settings", [MIXUP, CUTMIX])
+def test_timm_s_mixup_makes_the_same_of_the_same_draws(
+    tiny: Tiny, settings: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, whole = tiny(**settings), portion(0, sizes=(10,))
+    drawn = draw(config, 3, 0)
+    images, targets = mixed(config, whole)
+    theirs = Mixup(num_classes=10, label_smoothing=0.0, mode="batch")
+    cut = drawn.blend == 1
+    monkeypatch.setattr(theirs, "_params_per_batch", lambda: (drawn.share, cut))
+    monkeypatch.setattr(
+        "timm.data.mixup.cutmix_bbox_and_lam", lambda *_, **__: (drawn.box, drawn.share)
+    )
+    on_cpu = partial(mixup_target, device="cpu")
+    monkeypatch.setattr("timm.data.mixup.mixup_target", on_cpu)
+
+    found, shares = theirs(whole.images.float().clone(), whole.labels)
+
+    torch.testing.assert_close(images, found)
+    torch.testing.assert_close(targets, shares)
+
+
+def test_a_box_and_its_share_are_those_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:
+    for share, row, column in [(0.3, 2, 7), (0.9, 4, 4), (0.01, 0, 5), (0.5, 7, 0)]:
+        centre = iter((row, column))
+        monkeypatch.setattr(np.random, "randint", lambda *_, at=centre, **__: next(at))
+
+        theirs = rand_bbox((1, 1, SIZE, SIZE), share)
+
+        assert box_of(SIZE, share, row, column) == tuple(map(int, theirs))
 
 
 def test_targets_add_up_to_one_and_have_two_classes_at_most(tiny: Tiny) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from torchvision.transforms import functional
 
 from orchestrator.config.data import DataConfig
 from orchestrator.worker.data.augment import (
@@ -120,7 +121,6 @@ def test_a_change_of_colour_follows_its_formula_to_the_last_level(which: int, dr
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_changes_come_in_the_drawn_order_as_torchvision_makes_them(order: tuple[int, ...]) -> None:
-    functional = pytest.importorskip("torchvision.transforms.functional")
     adjust = {
         BRIGHTNESS: functional.adjust_brightness,
         CONTRAST: functional.adjust_contrast,
