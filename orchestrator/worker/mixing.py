@@ -111,7 +111,10 @@ def draw(config: RunConfig, step: int, chunk: int) -> Draw:
 
 
 def box_of(size: int, share: float, row: int, column: int) -> Box:
-    """The part inside the image of a box round a point that takes 1 - ``share`` of its area."""
+    """The part inside the image of a box round a point that takes 1 - ``share`` of its area.
+
+    Its sides are rounded down to even numbers of pixels, as in CutMix's own code.
+    """
     half = int(size * math.sqrt(1 - share)) // 2
     top, left = max(row - half, 0), max(column - half, 0)
     return top, min(row + half, size), left, min(column + half, size)

@@ -35,8 +35,8 @@ def loaded(name: str) -> Sweep:
         (
             "  optim.name: lamb\n  optim.weight_decay: 0.0",
             (
-                "a.yaml:5: optim.name lamb scales the steps of decayed parameters alone, so that at "
-                "optim.weight_decay 0 it would be Adam; set a weight_decay above 0, or name adamw; "
+                "a.yaml:5: optim.name lamb scales the steps of decayed parameters alone, so that "
+                "at optim.weight_decay 0 it would be Adam; set a weight_decay above 0, or name adamw; "
                 "optim.name at a.yaml:4, optim.weight_decay at a.yaml:5"
             ),
         ),
@@ -44,31 +44,31 @@ def loaded(name: str) -> Sweep:
             "  train.batch_size: 64\n  train.chunk: 32\n  train.repeats: 3",
             (
                 "a.yaml:6: train.repeats 3 needs as many chunks, so that no chunk holds an image "
-                "twice; train.batch_size 64 has 2 of train.chunk 32. Use repeats of at most 2, or a "
-                "smaller chunk; train.batch_size at a.yaml:4, train.chunk at a.yaml:5, train.repeats "
-                "at a.yaml:6"
+                "twice; train.batch_size 64 has 2 of train.chunk 32. Use repeats of at most 2, or "
+                "a smaller chunk; train.batch_size at a.yaml:4, train.chunk at a.yaml:5, "
+                "train.repeats at a.yaml:6"
             ),
         ),
         (
             "  train: {mixup: 0.8, chunk: 1}",
             (
-                f"a.yaml:4: {MIX} mix the images of a chunk, and train.chunk is 1; use a chunk of at "
-                "least 2; train.mixup at a.yaml:4, train.chunk at a.yaml:4"
+                f"a.yaml:4: {MIX} mix the images of a chunk, and train.chunk is 1; use a chunk of "
+                "at least 2; train.mixup at a.yaml:4, train.chunk at a.yaml:4"
             ),
         ),
         (
             "  train.mixup: 0.8\n  train.switch_prob: 0.3",
             (
-                "a.yaml:5: train.switch_prob 0.3 chooses between train.mixup and train.cutmix, which "
-                "are 0.8 and 0.0; set both above 0, or leave switch_prob at 0.5; train.mixup at "
+                "a.yaml:5: train.switch_prob 0.3 chooses between train.mixup and train.cutmix, "
+                "which are 0.8 and 0.0; set both above 0, or leave switch_prob at 0.5; train.mixup at "
                 "a.yaml:4, train.switch_prob at a.yaml:5"
             ),
         ),
         (
             "  model.in_chans: 1\n  data.normalisation: imagenet",
             (
-                "a.yaml:5: data.normalisation imagenet has means of 3 colours, but model.in_chans is "
-                "1; use normalisation half, or in_chans 3; model.in_chans at a.yaml:4, "
+                "a.yaml:5: data.normalisation imagenet has means of 3 colours, but model.in_chans "
+                "is 1; use normalisation half, or in_chans 3; model.in_chans at a.yaml:4, "
                 "data.normalisation at a.yaml:5"
             ),
         ),
