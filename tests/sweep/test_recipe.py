@@ -36,8 +36,8 @@ def loaded(name: str) -> Sweep:
             "  optim.name: lamb\n  optim.weight_decay: 0.0",
             (
                 "a.yaml:5: optim.name lamb scales the steps of decayed parameters alone, so that "
-                "at optim.weight_decay 0 it would be Adam; set a weight_decay above 0, or name adamw; "
-                "optim.name at a.yaml:4, optim.weight_decay at a.yaml:5"
+                "at optim.weight_decay 0 it would be Adam; set a weight_decay above 0, or name "
+                "adamw; optim.name at a.yaml:4, optim.weight_decay at a.yaml:5"
             ),
         ),
         (
@@ -60,8 +60,8 @@ def loaded(name: str) -> Sweep:
             "  train.mixup: 0.8\n  train.switch_prob: 0.3",
             (
                 "a.yaml:5: train.switch_prob 0.3 chooses between train.mixup and train.cutmix, "
-                "which are 0.8 and 0.0; set both above 0, or leave switch_prob at 0.5; train.mixup at "
-                "a.yaml:4, train.switch_prob at a.yaml:5"
+                "which are 0.8 and 0.0; set both above 0, or leave switch_prob at 0.5; train.mixup "
+                "at a.yaml:4, train.switch_prob at a.yaml:5"
             ),
         ),
         (
