@@ -9,7 +9,7 @@ from support.pool_bench import Bench
 from model.vit import build_vit
 from orchestrator.config import RunConfig
 from orchestrator.jobs.identity import job_id
-from orchestrator.jobs.store import write_job
+from orchestrator.jobs.records import write_job
 from orchestrator.worker import weights
 
 CONFIG = RunConfig.from_plain(

@@ -87,6 +87,19 @@ def test_a_short_last_step_is_the_mean_over_its_own_images(tiny: Tiny) -> None:
     torch.testing.assert_close(trainer.model.head.weight.grad, wanted, rtol=1e-4, atol=1e-7)
 
 
+def test_a_model_is_trained_on_the_scale_its_configuration_names(tiny: Tiny) -> None:
+    config = tiny(model__drop_path=0.0, model__in_chans=3, data__normalisation="imagenet")
+    trainer, grey = Trainer.fresh(config, ALONE, None), portion(4)
+    colours = replace(grey, images=grey.images.expand(-1, 3, -1, -1))
+
+    loss = trainer.backward(colours)
+
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, :, None, None]
+    logits = trainer.model((colours.images / 255 - mean) / std)
+    expected = torch.nn.functional.cross_entropy(logits, colours.labels, reduction="sum")
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_drop_path_is_drawn_per_chunk_and_step_and_keeps_the_mean(tiny: Tiny) -> None:
     config = tiny(model__drop_path=0.25, model__depth=4)
     whole = portion(4000, chunk=1000)

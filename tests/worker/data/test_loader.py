@@ -13,6 +13,7 @@ from orchestrator.config.data import DataConfig
 from orchestrator.config.train import TrainConfig
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import Manifest
+from orchestrator.worker.data.augment import DRAWS, training_view
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import (
@@ -24,6 +25,7 @@ from orchestrator.worker.data.loader import (
     training_portions,
 )
 from orchestrator.worker.data.order import epoch_order, share_of_step
+from orchestrator.worker.draws import uniforms
 
 Prepared = tuple[Path, Manifest]
 
@@ -82,6 +84,15 @@ def test_three_ranks_see_together_what_one_sees(images: SplitImages) -> None:
     assert [piece for share in shares for piece in share.pieces] == list(whole.pieces)
     assert torch.equal(torch.cat([share.images for share in shares]), whole.images)
     assert torch.equal(torch.cat([share.labels for share in shares]), whole.labels)
+
+
+def test_a_view_is_drawn_for_seed_epoch_and_position(images: SplitImages) -> None:
+    step = next(training_portions(images, FEED, range(STEPS, STEPS + 1)))
+    position = int(epoch_order(1347, 3, 1)[0])
+
+    draws = uniforms(DRAWS, "augment", 3, 1, position)
+    view = training_view(images.image(position), FEED.data, 8, draws)
+    assert np.array_equal(step.images[0].numpy(), view)
 
 
 def test_copies_of_an_image_have_views_of_their_own_the_first_that_of_an_unrepeated_epoch(
