@@ -132,7 +132,8 @@ def _specimen(
     if checkpoint is not None:
         from orchestrator.worker.probing.specimen import our_specimen
 
-        return our_specimen(checkpoint.config.model, checkpoint.file)
+        config = checkpoint.config
+        return our_specimen(config.model, checkpoint.file, config.data.normalisation)
     from orchestrator.worker.probing.zoo import timm_specimen
 
     return timm_specimen(model.removeprefix(TIMM), weights=weights, untrained=untrained)

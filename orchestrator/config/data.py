@@ -10,7 +10,11 @@ DATASET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 
 class DataConfig(Section):
-    """The dataset by name, and the random changes made to its training images."""
+    """The dataset by name, the changes made to its training images, and the scale of its pixels.
+
+    A training image is cropped, mirrored, changed by ``three_augment``, then by ``color_jitter``,
+    and moved by ``shift``.
+    """
 
     name: str = Field(pattern=DATASET_NAME)
     """Folder of the dataset under the data root."""
@@ -20,3 +24,9 @@ class DataConfig(Section):
     """Mirror a training image with probability one half."""
     shift: int = Field(default=0, ge=0)
     """Move a training image by up to so many pixels each way, filled with black."""
+    three_augment: bool = False
+    """Make each training image grey, solarise it or blur it, one of the three (DeiT III's)."""
+    color_jitter: float = Field(default=0.0, ge=0, le=1)
+    """Change brightness, contrast and saturation by a factor of up to this more or less than 1."""
+    normalisation: Literal["half", "imagenet"] = "half"
+    """Pixels in [0, 1] less a mean, over a deviation: .5 and .5, or those of ImageNet's colours."""

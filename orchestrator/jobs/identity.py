@@ -64,6 +64,15 @@ FROZEN_DEFAULTS: Mapping[str, Any] = {
     "model.gate.mode": "multiply",
     "model.gate.input": "token",
     "model.clip_alpha": 1.0,
+    "data.three_augment": False,
+    "data.color_jitter": 0.0,
+    "data.normalisation": "half",
+    "optim.schedule": "step",
+    "train.repeats": 1,
+    "train.mixup": 0.0,
+    "train.cutmix": 0.0,
+    "train.switch_prob": 0.5,
+    "train.ema_decay": None,
 }
 
 

@@ -9,7 +9,7 @@ from orchestrator.config import Placement, RunConfig
 from orchestrator.sweep.expand import Point, Sweep
 
 FLOAT, MOMENTS = 4, 2
-"""Bytes of a parameter, and of each of AdamW's moments of it."""
+"""Bytes of a parameter, and of each of the optimiser's moments of it."""
 STATES = 3
 """The newest two checkpoints, and one that is being written."""
 
@@ -78,6 +78,7 @@ class Disk:
 def disk_of(config: RunConfig, placement: Placement) -> Disk:
     """What a job's checkpoints take on disk, but for some hundred bytes around each tensor."""
     weights = FLOAT * count_params(config.model)
-    state = (1 + MOMENTS) * weights
+    averages = config.train.ema_decay is not None
+    state = (1 + MOMENTS + averages) * weights
     kept = len({*placement.keep_epochs} | {config.train.epochs}) * weights
     return Disk(state, weights, peak=STATES * state + kept, after_gc=kept)

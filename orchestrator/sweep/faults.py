@@ -64,7 +64,7 @@ def explain(detail: ErrorDetails, key: str) -> str:
     context: dict[str, Any] = detail.get("ctx", {})
     if detail["type"] == "value_error":
         words = str(context["error"])
-        return words if words.startswith(f"{key}.") else f"{key}: {words}"
+        return words if words.startswith(f"{key}.") or not key else f"{key}: {words}"
     if "expected" in context:
         context = {**context, "expected": re.sub(r"'|,? or ", _plainly, context["expected"])}
     need = _NEEDS.get(detail["type"])

@@ -46,7 +46,8 @@ def evaluate(
     totals = torch.zeros(3, dtype=torch.float64, device=ranks.device)
     for batch in evaluation_batches(images, portions, config.model.img_size, helpers):
         labels = batch.labels.to(ranks.device)
-        logits = trainer.model(normalised(batch.images.to(ranks.device))).float()
+        pixels = normalised(batch.images.to(ranks.device), config.data.normalisation)
+        logits = trainer.model(pixels).float()
         best = logits.topk(min(5, config.model.num_classes)).indices == labels[:, None]
         totals += torch.stack(
             [
@@ -69,7 +70,7 @@ def probe(trainer: Trainer, images: SplitImages, helpers: Helpers, epoch: int) -
     positions = probe_positions(images.index, config.probe.images)
     portions = rank_portions(positions, batch_size=PROBE_BATCH, rank=ranks.rank, world=ranks.world)
     measured = [
-        measure(trainer.model, normalised(batch.images.to(ranks.device)))
+        measure(trainer.model, normalised(batch.images.to(ranks.device), config.data.normalisation))
         for batch in evaluation_batches(images, portions, config.model.img_size, helpers)
     ]
     blank = blank_images(trainer)

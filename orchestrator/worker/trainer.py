@@ -1,12 +1,11 @@
 """A model in training: one optimiser step, and exactly the state that resumes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, field
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -14,6 +13,9 @@ from model.vit import ViT, build_vit
 from orchestrator.config import RunConfig
 from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.draws import uniforms
+from orchestrator.worker.ema import Average
+from orchestrator.worker.losses import summed_loss
+from orchestrator.worker.mixing import Mixing, is_mixed
 from orchestrator.worker.optim import build_optimizer
 from orchestrator.worker.pixels import normalised
 from orchestrator.worker.ranks import Ranks
@@ -44,6 +46,7 @@ class Trainer:
     nonfinite: int = 0
     """Steps in a row, up to now, whose gradient was not finite; they change no weight."""
     window: Window = field(default_factory=Window)
+    average: Average | None = None
 
     @classmethod
     def fresh(cls, config: RunConfig, ranks: Ranks, micro_batch: int | None) -> Self:
@@ -51,24 +54,29 @@ class Trainer:
         model = build_vit(config.model, config.seed).to(ranks.device)
         optimizer = build_optimizer(model, config.optim)
         trainer = cls(config, model, ranks.parallel(model), optimizer, ranks, micro_batch)
+        if config.train.ema_decay is not None:
+            trainer.average = Average.of(model, config.train.ema_decay)
         if ranks.world > 1:
             trainer._rehearse()
         return trainer
 
     def state(self) -> dict[str, Any]:
-        return {
+        state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "nonfinite": self.nonfinite,
             "window": astuple(self.window),
         }
+        return state | ({"average": self.average.weights} if self.average else {})
 
     def resume(self, state: Mapping[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.nonfinite = state["step"], state["nonfinite"]
         self.window = Window(*state["window"])
+        if self.average:
+            self.average.resume(state["average"])
 
     def take(self, portion: Portion) -> None:
         """One optimiser step on this rank's portion of the batch."""
@@ -80,6 +88,8 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
         if norm < float("inf"):
             self.optimizer.step()
+            if self.average:
+                self.average.follow(self.model)
             self.nonfinite = 0
         else:
             self.nonfinite += 1
@@ -111,19 +121,37 @@ class Trainer:
         device, count = self.ranks.device, len(portion.labels)
         scale = 0.0 if portion.stand_in else self.ranks.world / portion.total
         keep = drop_path_scales(self.config, portion).to(device)
+        seen = self._seen(portion)
         total = torch.zeros((), dtype=torch.float64, device=device)
         size = self.micro_batch or count
         for start in range(0, count, size):
             part = slice(start, start + size)
             last = start + size >= count
             with self._quiet() if not last else nullcontext(), self._precision():
-                images = normalised(portion.images[part].to(device, non_blocking=True))
+                images, targets = seen(part)
                 logits = self.net(images, keep[:, :, part])
-                loss = summed_loss(logits.float(), portion.labels[part].to(device), self.config)
+                loss = summed_loss(logits.float(), targets, self.config.train)
                 torch.autograd.backward(loss * scale)
             if not portion.stand_in:
                 total += loss.detach().double()
         return total
+
+    def _seen(self, portion: Portion) -> Callable[[slice], tuple[Tensor, Tensor]]:
+        """What gives the model's input, and its targets, of a part of the portion's images."""
+        config, device = self.config, self.ranks.device
+        images = portion.images.to(device, non_blocking=True)
+        labels = portion.labels.to(device, non_blocking=True)
+
+        def pixels(which: slice | Tensor) -> Tensor:
+            return normalised(images[which], config.data.normalisation)
+
+        if not is_mixed(config.train):
+            return lambda part: (pixels(part), labels[part])
+        mixing, classes = Mixing.of(config, portion, device), config.model.num_classes
+        return lambda part: (
+            mixing.images(pixels(part), pixels(mixing.partner[part]), part),
+            mixing.targets(labels, part, classes),
+        )
 
     def _quiet(self) -> AbstractContextManager[None]:
         """No averaging over ranks: for all micro-batches but the last."""
@@ -154,16 +182,3 @@ def drop_path_scales(config: RunConfig, portion: Portion) -> Tensor:
         for piece in portion.pieces
     ]
     return (torch.cat(draws, dim=2) >= rate).float() / (1 - rate)
-
-
-def summed_loss(logits: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
-    """The sum over images ``(B, classes)`` of each image's loss.
-
-    bce is the mean over classes of the binary cross-entropy with one-hot targets.
-    """
-    if config.train.loss == "bce":
-        targets = F.one_hot(labels, logits.shape[1]).to(logits.dtype)
-        each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        return each.mean(dim=1).sum()
-    smoothing = config.train.label_smoothing
-    return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)

@@ -57,6 +57,25 @@ def test_a_jobs_model_is_probed_on_its_own_validation_images(saved: Bench) -> No
     assert (out / "register_maps.png").is_file()
 
 
+def test_a_job_is_probed_on_the_scale_of_pixels_it_was_trained_on(
+    bench: Bench, pictures: Path
+) -> None:
+    medians = set()
+    for scale in ("half", "imagenet"):
+        plain = CONFIG.to_plain()
+        plain["model"]["in_chans"], plain["data"]["normalisation"] = 3, scale
+        config = RunConfig.from_plain(plain)
+        job = job_id(config)
+        write_job(bench.root, job, config)
+        folder = bench.root.job(job)
+        weights.save(folder, folder.attempt(1), 1, 1, build_vit(config.model, 1).state_dict())
+        done = bench.orchestrate("probe", job, "--images", str(pictures), "--out", scale, "--json")
+        assert done.returncode == 0, done.stderr
+        medians.add(json.loads(done.stdout)["scalars"]["norms/median"])
+
+    assert len(medians) == 2
+
+
 def test_json_is_the_document_of_the_report_and_where_it_is(saved: Bench) -> None:
     done = saved.orchestrate("probe", JOB[:8], "--count", "5", "--out", "o", "--json")
     told = json.loads(done.stdout)

@@ -25,8 +25,13 @@ def after_a_step(config: RunConfig) -> Trainer:
     return trainer
 
 
-def test_what_a_checkpoint_and_weights_take_is_known_from_a_configuration() -> None:
-    config = RunConfig.from_plain({"data": {"name": "d"}, "model": WIDE})
+@pytest.mark.parametrize(
+    "settings", [{}, {"optim": {"name": "lamb"}}, {"train": {"ema_decay": 0.99}}]
+)
+def test_what_a_checkpoint_and_weights_take_is_known_from_a_configuration(
+    settings: dict[str, dict[str, object]],
+) -> None:
+    config = RunConfig.from_plain({"data": {"name": "d"}, "model": WIDE, **settings})
     trainer, known = after_a_step(config), disk_of(config, Placement())
 
     assert known.state == pytest.approx(bytes_of(trainer.state()), rel=0.02)

@@ -3,10 +3,11 @@ import hashlib
 import numpy as np
 import pytest
 
-from orchestrator.worker.draws import permutation, uniforms
+from orchestrator.worker.draws import beta, permutation, uniforms
 
 AUGMENT = [0.07185557741321802, 0.532328120314918, 0.9443757837944913, 0.7839435779846078]
 EMPTY_WORD = [0.3972563291822677]
+SHARES = [0.8782832487966579, 0.9965584273823902, 0.5536927538985086]
 ORDER = [7, 0, 3, 1, 6, 2, 4, 5]
 
 
@@ -15,6 +16,21 @@ def test_the_stream_of_a_key_never_changes() -> None:
     assert uniforms(4, "augment", 0, 3, 17).tolist() == AUGMENT
     assert uniforms(1, "").tolist() == EMPTY_WORD
     assert permutation(8, "order", 0, 1).tolist() == ORDER
+
+
+def test_shares_never_change_but_for_what_machines_make_of_powers() -> None:
+    assert [beta(0.8, "k", n) for n in range(3)] == pytest.approx(SHARES, rel=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.8, 1, 2])
+def test_shares_are_spread_as_beta_says(alpha: float) -> None:
+    shares = np.array([beta(alpha, "beta", n) for n in range(4000)])
+
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+    assert shares.mean() == pytest.approx(0.5, abs=0.03)
+    assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.06)
+    assert np.mean(shares == 0.5) < 0.01
 
 
 def test_the_stream_is_that_of_the_published_algorithms() -> None:

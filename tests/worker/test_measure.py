@@ -8,15 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from support.probing_ranks import PROBE_BATCH, Probing, distributed, probe_as_rank, sharded
 
 from model.probes.base import Array, Findings
 from orchestrator.config import RunConfig
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.probes import probe_file, read_history
+from orchestrator.worker import measure
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index, probe_positions
+from orchestrator.worker.data.loader import Helpers
 from orchestrator.worker.measure import packed, probe_batch
+from orchestrator.worker.ranks import Ranks
+from orchestrator.worker.trainer import Trainer
 
 IMAGES = 33
 """Of two ranks the first has 17, in five passes, the second 16, in four."""
@@ -134,3 +139,23 @@ def test_images_are_measured_in_the_order_of_their_keys(
         positions = probe_positions(images.index, IMAGES)
 
         assert (alone[0].arrays["images/keys"] == images.index.key[positions]).all()
+
+
+def test_a_model_is_looked_at_on_the_scale_it_was_trained_on(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digits are grey, and ImageNet's scale is of colours: here only its name counts."""
+    scaled, asked = measure.normalised, []
+    monkeypatch.setattr(
+        measure, "normalised", lambda images, by: asked.append(by) or scaled(images, "half")
+    )
+    data = CONFIG.data.model_copy(update={"normalisation": "imagenet"})
+    trainer = Trainer.fresh(CONFIG, Ranks(0, 1, torch.device("cpu")), None)
+    trainer.config = CONFIG.model_copy(update={"data": data})
+    trainer.model.eval()
+    with closing(SplitImages(load_index(digits, load_manifest(digits, "digits"), "val"))) as images:
+        measure.evaluate(trainer, images, Helpers(), 450)
+        measure.probe(trainer, images, Helpers(), 1)
+
+    assert len(asked) > 2
+    assert set(asked) == {"imagenet"}

@@ -1,6 +1,8 @@
 from collections.abc import Callable
 
 import pytest
+import torch
+from timm.scheduler import CosineLRScheduler
 
 from model.vit import build_vit
 from orchestrator.config import RunConfig
@@ -35,6 +37,90 @@ def test_the_rate_rises_through_the_warm_up_and_never_rises_after_it() -> None:
 
 def test_without_warm_up_the_first_step_has_the_peak_rate() -> None:
     assert rate(0, OptimConfig(lr=3e-3, warmup_epochs=0)) == 3e-3
+
+
+# By row: an epoch's number for timm's scheduler, which is one less than ours, and its rate.
+DEIT_RATES = [
+    (0, 1e-6), (1, 8.008e-4), (4, 3.2002e-3), (5, 3.99961545e-3), (9, 3.99875413e-3),
+    (399, 2.01283e-3), (798, 1.00615305e-5),
+]  # fmt: skip
+BY_EPOCHS = OptimConfig(lr=4e-3, warmup_epochs=5, min_lr=1e-5, schedule="epoch")
+
+
+def epoch_rate(epoch: int, step: int = 0, config: OptimConfig = BY_EPOCHS) -> float:
+    return learning_rate(63 * epoch + step, steps=63 * 800, steps_per_epoch=63, config=config)
+
+
+@pytest.mark.parametrize(("told", "rate"), DEIT_RATES)
+def test_by_epochs_the_rates_are_those_of_the_published_logs(told: int, rate: float) -> None:
+    assert epoch_rate(told + 1) == pytest.approx(rate, rel=3e-6)
+    assert epoch_rate(told + 1, 62) == epoch_rate(told + 1)
+
+
+def test_by_epochs_the_first_two_have_the_rate_of_the_start() -> None:
+    assert epoch_rate(0) == epoch_rate(0, 62) == epoch_rate(1) == 1e-6
+
+
+def test_by_epochs_the_rates_are_those_of_timm_s_scheduler() -> None:
+    group = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=4e-3)
+    theirs = CosineLRScheduler(
+        group, t_initial=800, lr_min=1e-5, warmup_t=5, warmup_lr_init=1e-6, t_in_epochs=True
+    )
+    for epoch in range(800):
+        assert epoch_rate(epoch) == pytest.approx(group.param_groups[0]["lr"], rel=1e-12)
+        theirs.step(epoch)
+
+
+def test_by_epochs_without_warm_up_the_first_epoch_has_the_peak_rate() -> None:
+    assert epoch_rate(0, config=OptimConfig(schedule="epoch", warmup_epochs=0, lr=3e-3)) == 3e-3
+
+
+LAMB = OptimConfig(name="lamb", lr=1e-2)
+
+
+def stepped(tiny: Tiny, config: OptimConfig, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    """By how much one step on random gradients moved every parameter."""
+    model = build_vit(tiny(model__layer_scale=1e-4, model__registers=1).model)
+    optimizer = build_optimizer(model, config)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.grad = scale * torch.randn(parameter.shape, generator=generator)
+    optimizer.step()
+    return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+
+def test_lamb_scales_the_steps_of_what_decays_to_its_norm_and_leaves_the_rest_to_adam(
+    tiny: Tiny,
+) -> None:
+    model = build_vit(tiny(model__layer_scale=1e-4, model__registers=1).model)
+    exempt = model.no_weight_decay()
+    moved, adam = stepped(tiny, LAMB), stepped(tiny, LAMB.model_copy(update={"name": "adamw"}))
+
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1 and name not in exempt:
+            assert moved[name].norm().item() == pytest.approx(1e-2 * parameter.norm().item())
+        else:
+            torch.testing.assert_close(moved[name], adam[name], rtol=1e-4, atol=1e-7)
+
+
+def test_lamb_moves_layer_scale_in_its_first_step(tiny: Tiny) -> None:
+    """Scaled by its norm of 1e-4 it would stand still."""
+    moved = stepped(tiny, LAMB)["blocks.0.ls1.gamma"].abs()
+
+    assert moved.tolist() == pytest.approx([1e-2] * len(moved), rel=1e-3)
+
+
+def test_lamb_clips_no_gradient_of_its_own(tiny: Tiny) -> None:
+    """A clipped one would leave other moments; the trainer clips, and tells the norm."""
+    config = tiny()
+    model = build_vit(config.model)
+    optimizer = build_optimizer(model, LAMB)
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 100.0)
+    optimizer.step()
+
+    assert optimizer.state[model.head.weight]["exp_avg"].unique().tolist() == pytest.approx([10.0])
 
 
 def test_only_matrices_decay(tiny: Tiny) -> None:

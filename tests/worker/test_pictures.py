@@ -61,7 +61,7 @@ def test_the_images_shown_are_those_of_the_maps(
     shown = first_images(trainer.config, val)
     trainer.model.norm = torch.nn.Identity()  # the probe looks before the final norm
     with torch.no_grad():
-        tokens = trainer.model.forward_features(normalised(torch.from_numpy(shown)))
+        tokens = trainer.model.forward_features(normalised(torch.from_numpy(shown), "half"))
     norms = tokens[:, 1:].norm(dim=-1)
 
     assert shown.shape == (6, 1, 8, 8)

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -8,8 +9,9 @@ import torch
 from orchestrator.config import RunConfig
 from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.data.order import Piece
+from orchestrator.worker.losses import summed_loss
 from orchestrator.worker.ranks import Ranks
-from orchestrator.worker.trainer import Trainer, drop_path_scales, summed_loss
+from orchestrator.worker.trainer import Trainer, drop_path_scales
 
 Tiny = Callable[..., RunConfig]
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -99,6 +101,19 @@ def test_every_block_drops_its_branches_at_the_same_rate_and_evaluation_drops_no
     assert torch.equal(trainer.model(images), trainer.model(images))
 
 
+def test_a_model_is_trained_on_the_scale_its_configuration_names(tiny: Tiny) -> None:
+    config = tiny(model__drop_path=0.0, model__in_chans=3, data__normalisation="imagenet")
+    trainer, grey = Trainer.fresh(config, ALONE, None), portion(4)
+    colours = replace(grey, images=grey.images.expand(-1, 3, -1, -1))
+
+    loss = trainer.backward(colours)
+
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[:, :, None, None]
+    logits = trainer.model((colours.images / 255 - mean) / std)
+    expected = torch.nn.functional.cross_entropy(logits, colours.labels, reduction="sum")
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_drop_path_is_drawn_per_chunk_and_step_and_keeps_the_mean(tiny: Tiny) -> None:
     config = tiny(model__drop_path=0.25, model__depth=4)
     whole = portion(4000, chunk=1000)
@@ -125,8 +140,8 @@ def test_data_seed_decides_the_draws_and_follows_the_seed(tiny: Tiny) -> None:
 def test_losses_at_zero_logits_are_the_logarithms_they_must_be(tiny: Tiny) -> None:
     zeros, labels = torch.zeros(3, 10), torch.tensor([0, 5, 9])
 
-    assert summed_loss(zeros, labels, tiny()).item() == pytest.approx(3 * math.log(10))
-    bce = summed_loss(zeros, labels, tiny(train__loss="bce"))
+    assert summed_loss(zeros, labels, tiny().train).item() == pytest.approx(3 * math.log(10))
+    bce = summed_loss(zeros, labels, tiny(train__loss="bce").train)
     assert bce.item() == pytest.approx(3 * math.log(2))
 
 
@@ -151,3 +166,57 @@ def test_the_norm_that_is_told_is_that_before_clipping(tiny: Tiny) -> None:
         trainer.take(portion())
 
     assert clipped.window.grad_norm == free.window.grad_norm > 1e-3
+
+
+def test_micro_batches_add_up_to_the_whole_step_where_images_are_mixed(tiny: Tiny) -> None:
+    mixed = tiny(train__mixup=0.8, train__cutmix=1.0, train__loss="bce")
+    wholes, pieces = (gradients(Trainer.fresh(mixed, ALONE, n), portion()) for n in (None, 5))
+
+    assert_close(wholes, pieces)
+    other = gradients(Trainer.fresh(tiny(train__loss="bce"), ALONE, None), portion())
+    assert not torch.allclose(other["head.weight"], wholes["head.weight"], rtol=0.01)
+
+
+def test_drop_path_is_the_same_in_every_block_and_evaluation_drops_nothing(tiny: Tiny) -> None:
+    config = tiny(model__drop_path=0.05, model__depth=12)
+    dropped = (drop_path_scales(config, portion(8000, chunk=2000)) == 0).float().mean(dim=(1, 2))
+    model = Trainer.fresh(config, ALONE, None).model.eval()
+    image = torch.rand(2, 1, 8, 8)
+
+    assert dropped.tolist() == pytest.approx([0.05] * 12, abs=0.006)
+    assert torch.equal(model(image), model(image))
+
+
+def test_an_average_changes_no_weight_and_none_is_in_no_state(tiny: Tiny) -> None:
+    plain, averaging = (
+        Trainer.fresh(tiny(**options), ALONE, None) for options in ({}, {"train__ema_decay": 0.9})
+    )
+    for trainer in (plain, averaging):
+        trainer.take(portion())
+
+    assert "average" not in plain.state()
+    for name, weight in plain.model.state_dict().items():
+        assert torch.equal(averaging.model.state_dict()[name], weight)
+
+
+def test_a_resumed_average_goes_on(tiny: Tiny) -> None:
+    config = tiny(train__ema_decay=0.9)
+    whole, second = (Trainer.fresh(config, ALONE, None) for _ in range(2))
+    whole.take(portion())
+    second.resume(deepcopy(whole.state()))
+    for trainer in (whole, second):
+        trainer.take(portion(step=1))
+
+    for name, value in whole.state()["average"].items():
+        assert torch.equal(second.state()["average"][name], value)
+
+
+def test_a_step_without_a_finite_gradient_does_not_move_the_average(tiny: Tiny) -> None:
+    trainer = Trainer.fresh(tiny(train__ema_decay=0.5), ALONE, None)
+    before = trainer.state()["average"]["head.weight"].clone()
+    with torch.no_grad():
+        trainer.model.head.bias[0] = float("inf")
+
+    trainer.take(portion())
+
+    assert torch.equal(trainer.state()["average"]["head.weight"], before)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orchestrator.config.data import DataConfig
+from orchestrator.worker.data import colours
 
 Pixels = NDArray[np.uint8]  # (C, H, W)
 Box = tuple[int, int, int, int]  # left, upper, right, lower
@@ -20,7 +21,9 @@ TRIES = 10
 TRY_DRAWS = 4
 FLIP = TRIES * TRY_DRAWS
 SHIFT_DOWN, SHIFT_RIGHT = FLIP + 1, FLIP + 2
-DRAWS = FLIP + 3
+THREE_AUGMENT, BLUR, JITTER_ORDER = FLIP + 3, FLIP + 4, FLIP + 5
+JITTER = slice(FLIP + 6, FLIP + 9)
+DRAWS = FLIP + 9
 
 
 def evaluation_view(image: Image.Image, size: int) -> Pixels:
@@ -38,6 +41,11 @@ def training_view(
         image = image if image.size == (size, size) else _resize(image, (size, size))
     else:
         image = _centre(image, size)
+    if data.three_augment:
+        which, blur = float(draws[THREE_AUGMENT]), float(draws[BLUR])  # Pillow takes no numpy's
+        image = colours.three_augment(image, which, blur)
+    if data.color_jitter:
+        image = colours.jittered(image, data.color_jitter, draws[JITTER_ORDER], draws[JITTER])
     pixels = _array(image)
     if data.flip and draws[FLIP] < 0.5:
         pixels = np.ascontiguousarray(pixels[:, :, ::-1])

@@ -146,19 +146,22 @@ class _Steps(_Source[Portion]):
     def item(self, number: int) -> Portion:
         epoch, step = divmod(number, self._steps_per_epoch)
         share = self._share(epoch, step)
-        views = [self._view(epoch, int(position)) for position in share.positions]
-        pixels, labels = _tensors(self._images, share.positions, views)
+        positions, copies = np.divmod(share.draws, self._feed.train.repeats)
+        drawn = zip(positions.tolist(), copies.tolist(), strict=True)
+        views = [self._view(epoch, position, copy) for position, copy in drawn]
+        pixels, labels = _tensors(self._images, positions, views)
         return Portion(number, epoch, pixels, labels, share.pieces, share.total, share.stand_in)
 
     def _share(self, epoch: int, step: int) -> Share:
         feed = self._feed
-        order = epoch_order(len(self._images), feed.data_seed, epoch)
+        order = epoch_order(len(self._images), feed.data_seed, epoch, feed.train.repeats)
         window = step_window(order, step, feed.train.batch_size)
         return share_of_step(window, chunks=feed.train.chunks, rank=feed.rank, world=feed.world)
 
-    def _view(self, epoch: int, position: int) -> Pixels:
+    def _view(self, epoch: int, position: int, copy: int) -> Pixels:
         feed = self._feed
-        draws = uniforms(DRAWS, "augment", feed.data_seed, epoch, position)
+        key = (feed.data_seed, epoch, position)
+        draws = uniforms(DRAWS, "augment", *key, *([copy] if copy else []))
         return training_view(self._images.image(position), feed.data, feed.img_size, draws)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from model.config import ViTConfig
 from model.vit import build_vit
 from orchestrator.worker.data.augment import evaluation_view
-from orchestrator.worker.pixels import MEAN, STD, normalised
+from orchestrator.worker.pixels import Normalisation, constants, normalised
 from orchestrator.worker.probing.weights_file import load_weights, read_weights, weights_hash
 
 
@@ -44,7 +44,7 @@ class Specimen:
         return (back * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def our_specimen(config: ViTConfig, file: Path) -> Specimen:
+def our_specimen(config: ViTConfig, file: Path, normalisation: Normalisation = "half") -> Specimen:
     """A model of ours, from the weights or the checkpoint that a worker left.
 
     Raises:
@@ -54,13 +54,15 @@ def our_specimen(config: ViTConfig, file: Path) -> Specimen:
     load_weights(model, read_weights(file), file)
 
     def view(image: Image.Image) -> Tensor:
-        return normalised(torch.from_numpy(evaluation_view(image, config.img_size)))
+        pixels = torch.from_numpy(evaluation_view(image, config.img_size))
+        return normalised(pixels, normalisation)
 
-    level = torch.full((config.in_chans,), MEAN)
-    facts = {"architecture": asdict(config), **facts_of(model, str(file))}
-    return Specimen(
-        model=model, view=view, mean=level, std=torch.full_like(level, STD), facts=facts
+    mean, std = (
+        value.flatten().expand(config.in_chans)
+        for value in constants(normalisation, torch.device("cpu"))
     )
+    facts = {"architecture": asdict(config), **facts_of(model, str(file))}
+    return Specimen(model=model, view=view, mean=mean, std=std, facts=facts)
 
 
 def facts_of(model: VisionTransformer, source: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from orchestrator.config.data import DataConfig
 from orchestrator.config.train import TrainConfig
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import Manifest
+from orchestrator.worker.data.augment import DRAWS, training_view
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import (
@@ -23,6 +24,8 @@ from orchestrator.worker.data.loader import (
     rank_portions,
     training_portions,
 )
+from orchestrator.worker.data.order import epoch_order, share_of_step
+from orchestrator.worker.draws import uniforms
 
 Prepared = tuple[Path, Manifest]
 
@@ -81,6 +84,43 @@ def test_three_ranks_see_together_what_one_sees(images: SplitImages) -> None:
     assert [piece for share in shares for piece in share.pieces] == list(whole.pieces)
     assert torch.equal(torch.cat([share.images for share in shares]), whole.images)
     assert torch.equal(torch.cat([share.labels for share in shares]), whole.labels)
+
+
+def test_a_view_is_drawn_for_seed_epoch_and_position(images: SplitImages) -> None:
+    step = next(training_portions(images, FEED, range(STEPS, STEPS + 1)))
+    position = int(epoch_order(1347, 3, 1)[0])
+
+    draws = uniforms(DRAWS, "augment", 3, 1, position)
+    view = training_view(images.image(position), FEED.data, 8, draws)
+    assert np.array_equal(step.images[0].numpy(), view)
+
+
+def test_copies_of_an_image_have_views_of_their_own_the_first_that_of_an_unrepeated_epoch(
+    images: SplitImages,
+) -> None:
+    thrice = replace(FEED, train=TrainConfig(batch_size=1280, chunk=320, repeats=3))
+    whole = replace(FEED, train=TrainConfig(batch_size=1347, chunk=1347))
+    (repeated,) = training_portions(images, thrice, range(1))
+    (once,) = training_portions(images, whole, range(1))
+    draws = share_of_step(epoch_order(1347, 3, 0, 3), chunks=4, rank=0, world=1).draws
+    positions = epoch_order(1347, 3, 0).tolist()
+
+    views = {view.tobytes() for view in repeated.images.numpy()}
+    assert len(views) > 0.97 * 1280
+    for view, label, draw in zip(repeated.images, repeated.labels, draws, strict=True):
+        assert label == images.index.label[draw // 3]
+        assert draw % 3 or torch.equal(view, once.images[positions.index(draw // 3)])
+
+
+def test_three_ranks_see_together_what_one_sees_of_repeated_images(images: SplitImages) -> None:
+    thrice = replace(FEED, train=TrainConfig(batch_size=300, chunk=100, repeats=3))
+    (whole,) = training_portions(images, thrice, range(1))
+    shares = [
+        next(training_portions(images, replace(thrice, rank=rank, world=3), range(1)))
+        for rank in range(3)
+    ]
+
+    assert torch.equal(torch.cat([share.images for share in shares]), whole.images)
 
 
 def test_an_epoch_changes_the_views_and_their_order(images: SplitImages) -> None:

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from model.config import ViTConfig
 from model.vit import build_vit
@@ -31,6 +33,18 @@ def test_the_size_of_a_batch_changes_nothing_but_rounding(specimen: Specimen, di
     assert one.scalars.keys() == other.scalars.keys()
     for name, value in one.scalars.items():
         assert other.scalars[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+
+
+def test_a_job_s_model_sees_pixels_on_the_scale_it_was_trained_on(tmp_path: Path) -> None:
+    config = replace(TINY, in_chans=3)
+    torch.save(build_vit(config).state_dict(), tmp_path / "weights.pt")
+    specimen = our_specimen(config, tmp_path / "weights.pt", "imagenet")
+    image = Image.new("RGB", (8, 8), (124, 116, 104))
+
+    view = specimen.view(image)
+
+    assert view.abs().max() < 0.01  # ImageNet's mean colour, to half a level
+    assert specimen.shown(view[None])[0, :, 0, 0].tolist() == [124, 116, 104]
 
 
 def test_maps_are_of_the_images_that_are_shown(specimen: Specimen, digits: Path) -> None:
