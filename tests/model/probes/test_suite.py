@@ -18,7 +18,7 @@ Build = Callable[[ViTConfig], ViT]
 ALWAYS = {
     *(f"norms/{name}" for name in (
         "median", "max", "max_over_median", "outlier_share", "kurtosis", "worst_outlier_share",
-        "worst_block", "cls", "share_above_2x", "share_above_3x", "share_above_5x",
+        "cls", "share_above_2x", "share_above_3x", "share_above_5x",
         "after_final_median", "after_final_max_over_median",
     )),
     *(f"activations/{name}" for name in ("max_inf", "kurtosis", "massive_channels")),
@@ -31,6 +31,7 @@ ALWAYS = {
     "redundancy/rest",
 }  # fmt: skip
 OF_OUTLIERS = {
+    "norms/worst_block",
     *("attention/outliers_received", "mlp/outlier_max_norm", "mlp/outlier_max_abs"),
     "redundancy/outliers",
 }
