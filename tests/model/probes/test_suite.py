@@ -24,7 +24,8 @@ ALWAYS = {
     *(f"activations/{name}" for name in ("max_inf", "kurtosis", "massive_channels")),
     *(f"attention/{name}" for name in (
         "entropy", "cls_share", "register_share", "patch_share", "top_patch_share",
-        "cls_share_over_uniform", "top_patch_share_over_uniform", "row_mass", "distance",
+        "cls_share_over_uniform", "top_patch_share_over_uniform", "row_mass",
+        "empty_rows", "distance",
         "sink_rate", "cls_sink_rate", "register_sink_rate", "patch_sink_rate", "nop_rate",
         "broadcast_rate", "stable_rank", "logit_mean", "logit_max",
     )),
@@ -95,7 +96,7 @@ def test_every_variant_of_attention_can_be_probed(
 
     kinds = ("cls", "register", "patch")
     shares = sum(scalars[f"attention/{kind}_share"] for kind in kinds)
-    assert shares == pytest.approx(min(1, 1e9 * scalars["attention/row_mass"]), abs=1e-6)
+    assert shares == pytest.approx(1, abs=1e-6)
 
 
 TIMMS: list[dict[str, object]] = [
