@@ -95,7 +95,7 @@ def vanilla(config: ViTConfig) -> ViTConfig:
     """The plain softmax transformer of the same dim, depth and mlp_ratio.
 
     Costs are stated against it. Size is no part of an arm: a plain model with a wider MLP, such as
-    a control with as many parameters as a gate adds, is its own vanilla and costs no more than that.
+    a control with as many parameters as a gate adds, is its own vanilla and costs 0 % more.
     """
     plain = ViTConfig()
     settings = {name for variant in VARIANTS.values() for name in variant.settings}
