@@ -136,8 +136,11 @@ class ViTConfig:
             )
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
-        if self.mlp_ratio <= 0:
-            raise ValueError(f"mlp_ratio is {self.mlp_ratio}; it must be above 0")
+        if self.mlp_dim < 1:
+            raise ValueError(
+                f"mlp_ratio is {self.mlp_ratio}, which leaves the MLP no hidden channel at dim "
+                f"{self.dim}; it must be at least {1 / self.dim:.3g}"
+            )
         if self.layer_scale is not None and self.layer_scale <= 0:
             raise ValueError(f"layer_scale is {self.layer_scale}; it must be above 0, or null")
         if self.clip_alpha <= 0:

@@ -12,6 +12,10 @@ The last block has no later one, so it is never positive.
 **Emergence.** The first of 3 consecutive probes at which one and the same block is positive. It
 happened after the probe before that one: the answer is the half-open interval (330, 340].
 
+**Undecided.** A probe of too few images, or with norms that are not finite, as a diverged model has
+them, cannot be judged, nor can what follows it. What emerged before stands; else the answer is that
+it cannot be told, which is not that nothing emerged.
+
 Everything takes numbers that a probe leaves; nothing here needs torch.
 """
 
@@ -43,6 +47,9 @@ class Rule:
         consecutive: so many positive probes in a row.
         resamples: of the bootstrap.
         seed: of the bootstrap.
+        images: of a probe, at least; fewer are not judged. A bootstrap's spread is too small by the
+            root of (n - 1) / n: by 2 % for 30 images, by 11 % for 5, and of a single one there is
+            none: the lower bound is the share itself.
     """
 
     share: float = 0.001
@@ -51,6 +58,7 @@ class Rule:
     consecutive: int = 3
     resamples: int = 2000
     seed: int = 0
+    images: int = 30
 
 
 RULE = Rule()
@@ -62,7 +70,7 @@ class Look:
 
     Attributes:
         epoch: complete epochs when it was made.
-        outliers: number of outliers, ``(depth, images)``.
+        outliers: number of outliers, ``(depth, images)``; nan in blocks whose norms are not finite.
         patches: patch tokens of an image.
         received: for each block's outliers the attention that they receive over the median patch's,
             in that later block where it is most, ``(depth,)``; nan where there is none.
@@ -82,33 +90,47 @@ class Emergence:
         after, by: epochs between which artifacts emerged; ``by`` is None where they did not,
             ``after`` also where they were there at the first probe.
         blocks: those that were positive at ``by`` and at the probes that confirm it.
-        until: the last epoch that was probed.
+        until: the last epoch that was judged, None where none was.
         lasting: whether one of these blocks is positive at ``until`` too.
+        undecided: why the probe after ``until`` could not be judged; empty where all were.
     """
 
     after: int | None
     by: int | None
     blocks: tuple[int, ...]
-    until: int
+    until: int | None
     lasting: bool
+    undecided: str = ""
 
     @classmethod
-    def none(cls, until: int) -> Self:
-        """Nothing emerged."""
-        return cls(after=None, by=None, blocks=(), until=until, lasting=False)
+    def none(cls, until: int | None, undecided: str = "") -> Self:
+        """Nothing emerged, as far as could be judged."""
+        return cls(after=None, by=None, blocks=(), until=until, lasting=False, undecided=undecided)
+
+    @property
+    def judged(self) -> bool:
+        """Whether this is an answer: artifacts emerged, or surely none did."""
+        return self.by is not None or not self.undecided
 
     def __str__(self) -> str:
+        if not self.judged:
+            return f"not to be told: {self.undecided}"
         if self.by is None:
             return f"none by epoch {self.until}"
         when = f"by epoch {self.by}" if self.after is None else f"({self.after}, {self.by}]"
         gone = "" if self.lasting else f", gone at epoch {self.until}"
-        return f"{when}, {_ranges(self.blocks)}{gone}"
+        then = f"; {self.undecided}" if self.undecided else ""
+        return f"{when}, {_ranges(self.blocks)}{gone}{then}"
 
 
 def outlier_mask(norms: Array) -> Array:
-    """Which norms of one block's patch tokens, of all images together, are outliers."""
+    """Which norms of one block's patch tokens, of all images together, are outliers.
+
+    None if some norm is nan; whoever counts them must say that there is no telling.
+    """
     median = np.median(norms)
-    deviation = MAD_TO_SIGMA * np.median(np.abs(norms - median))
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        deviation = MAD_TO_SIGMA * np.median(np.abs(norms - median))
     mask: Array = norms > max(median + DEVIATIONS * deviation, MULTIPLE * median)
     return mask
 
@@ -123,7 +145,7 @@ def lower_bounds(look: Look, rule: Rule = RULE) -> Array:
 
 
 def positive_blocks(look: Look, rule: Rule = RULE) -> Array:
-    """Which blocks are positive, bool ``(depth,)``."""
+    """Which blocks are positive, bool ``(depth,)``; none that is not finite is."""
     attended = look.received >= rule.received  # nan: not
     positive: Array = (lower_bounds(look, rule) > rule.share) & attended
     return positive
@@ -140,23 +162,39 @@ def emergence(history: Sequence[Look], rule: Rule = RULE) -> Emergence:
     epochs = [look.epoch for look in history]
     if any(later <= earlier for earlier, later in pairwise(epochs)):
         raise ValueError(f"epochs of probes must ascend, without repeats; they are {epochs}")
-    positive = np.stack([positive_blocks(look, rule) for look in history])  # (probes, depth)
-    for first in range(len(history) - rule.consecutive + 1):
-        steady = positive[first : first + rule.consecutive].all(axis=0)
+    reasons = [_undecided(look, rule) for look in history]
+    undecided = next(filter(None, reasons), "")
+    sound = history[: reasons.index(undecided)] if undecided else history
+    until = sound[-1].epoch if sound else None
+    positive = [positive_blocks(look, rule) for look in sound]
+    for first in range(len(sound) - rule.consecutive + 1):
+        steady = np.all(positive[first : first + rule.consecutive], axis=0)
         if steady.any():
             return Emergence(
                 after=epochs[first - 1] if first else None,
                 by=epochs[first],
                 blocks=tuple(np.flatnonzero(steady).tolist()),
-                until=epochs[-1],
-                lasting=bool(positive[-1, steady].any()),
+                until=until,
+                lasting=bool(positive[-1][steady].any()),
+                undecided=undecided,
             )
-    return Emergence.none(epochs[-1])
+    return Emergence.none(until, undecided)
 
 
 def over_seeds(found: Sequence[Emergence]) -> str:
-    """How many seeds of an arm showed artifacts: "2 of 3 seeds"."""
-    return f"{sum(each.by is not None for each in found)} of {len(found)} seeds"
+    """In how many of an arm's seeds that can be judged artifacts emerged: "2 of 3 seeds"."""
+    judged = [each for each in found if each.judged]
+    return f"{sum(each.by is not None for each in judged)} of {len(judged)} seeds"
+
+
+def _undecided(look: Look, rule: Rule) -> str:
+    """Why a probe cannot be judged; empty where it can."""
+    images = look.outliers.shape[1]
+    if images < rule.images:
+        return f"{images} images at epoch {look.epoch}, the rule needs {rule.images}"
+    if not np.isfinite(look.outliers).all():
+        return f"norms were not finite at epoch {look.epoch}"
+    return ""
 
 
 @lru_cache(maxsize=2)

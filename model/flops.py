@@ -19,7 +19,7 @@ counts nothing here still moves memory, so measure time beside them.
 from dataclasses import replace
 
 from model.config import ViTConfig
-from model.variants import variant_named
+from model.variants import VARIANTS, variant_named
 
 
 def count_macs(config: ViTConfig) -> int:
@@ -92,11 +92,12 @@ def _patch_values(config: ViTConfig) -> int:
 
 
 def vanilla(config: ViTConfig) -> ViTConfig:
-    """The plain softmax transformer of the same size, against which costs are stated."""
-    return replace(
-        config,
-        registers=0,
-        attention="softmax",
-        gate=None,
-        clip_alpha=ViTConfig().clip_alpha,
-    )
+    """The plain softmax transformer of the same dim, depth and mlp_ratio.
+
+    Costs are stated against it. Size is no part of an arm: a plain model with a wider MLP, such as
+    a control with as many parameters as a gate adds, is its own vanilla and costs 0 % more.
+    """
+    plain = ViTConfig()
+    settings = {name for variant in VARIANTS.values() for name in variant.settings}
+    own = {name: getattr(plain, name) for name in settings}
+    return replace(config, registers=0, attention="softmax", gate=None, **own)

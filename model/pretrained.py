@@ -114,10 +114,15 @@ def load_pretrained(model: ViT, checkpoint: Mapping[str, Any], *, with_head: boo
 
 def _unnested(content: Any) -> dict[str, Tensor]:
     if isinstance(content, Mapping):
-        nests = (content[nest] for nest in NESTS if isinstance(content.get(nest), Mapping))
-        content = next(nests, content)
+        nests = (content.get(nest) for nest in NESTS)
+        content = next((nest for nest in nests if nest and isinstance(nest, Mapping)), content)
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"the checkpoint holds no model, but {_kind(content)}")
+    if unnamed := [name for name in content if not isinstance(name, str)]:
+        raise ValueError(
+            f"the checkpoint's {unnamed[0]!r} is {_kind(unnamed[0])}, no name; a model's tensors "
+            "are kept by name"
+        )
     strange = [name for name, value in content.items() if not isinstance(value, Tensor)]
     if strange:
         raise ValueError(

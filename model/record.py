@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer import Block, ResPostBlock, VisionTransformer
 from torch import Tensor, nn
 
 from model.attention.base import Inside
@@ -26,7 +26,8 @@ def watch(model: VisionTransformer, receivers: Mapping[str, Receiver]) -> Iterat
     - ``embedding``: the patch embedding, once, ``(B, patches, dim)``, before positions are added
     - ``inside``: each block's `Inside` of its attention, computed again beside the fused kernel,
       which never forms the weights
-    - ``mlp``: what each block's MLP adds to the stream, after LayerScale, ``(B, N, dim)``
+    - ``mlp``: what each block's MLP adds to the stream, ``(B, N, dim)``: after LayerScale, or after
+      the norm in blocks that have it behind the MLP
     - ``blocks``: each block's output, before the final norm, ``(B, N, dim)``
     - ``final``: all tokens after the final norm, once, ``(B, N, dim)``; the same as the last of
       ``blocks`` where the model has no norm there
@@ -40,7 +41,8 @@ def watch(model: VisionTransformer, receivers: Mapping[str, Receiver]) -> Iterat
     Raises:
         ValueError: a place is not known.
         RuntimeError: a second forward pass inside the same ``with``.
-        TypeError: an attention layer is neither ours nor timm's, or was given a mask.
+        TypeError: an attention layer is neither ours nor timm's, or was given a mask; ``inside`` or
+            ``mlp`` is asked of blocks that are not one attention and then one MLP.
     """
     if unknown := [name for name in receivers if name not in _PLACES]:
         raise ValueError(f"cannot record {', '.join(unknown)}; known names: {', '.join(_PLACES)}")
@@ -100,6 +102,31 @@ def _inside(attention: nn.Module, args: tuple[Any, ...], kwargs: Any, _: Tensor)
     return look_inside(attention, args[0].detach())
 
 
+def _attention(block: nn.Module) -> nn.Module:
+    """The attention of a block."""
+    if isinstance(block, Block | ResPostBlock):
+        return block.attn
+    raise _strange(block)
+
+
+def _added_by_mlp(block: nn.Module) -> nn.Module:
+    """The module whose output a block adds to the stream after its MLP."""
+    if isinstance(block, Block):
+        return block.ls2
+    if isinstance(block, ResPostBlock):
+        return block.norm2
+    raise _strange(block)
+
+
+def _strange(block: nn.Module) -> TypeError:
+    return TypeError(
+        f"cannot look inside blocks of type {type(block).__name__}: known are timm's Block, as in "
+        "most of its vit_*, deit_* and deit3_* models, and ResPostBlock, as in "
+        "vit_base_patch16_rpn_224; those with branches in parallel, as in "
+        "vit_small_patch16_18x2_224, are not. Embedding, blocks and final can be recorded of any"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """Which modules of a model to watch, one for each block or one alone, and what to take."""
@@ -110,8 +137,8 @@ class _Place:
 
 _PLACES: Mapping[str, _Place] = {
     "embedding": _Place(modules=lambda model: [model.patch_embed]),
-    "inside": _Place(modules=lambda model: [b.attn for b in model.blocks], look=_inside),
-    "mlp": _Place(modules=lambda model: [getattr(b, "ls2", b.mlp) for b in model.blocks]),
+    "inside": _Place(modules=lambda model: map(_attention, model.blocks), look=_inside),
+    "mlp": _Place(modules=lambda model: map(_added_by_mlp, model.blocks)),
     "blocks": _Place(modules=lambda model: model.blocks),
     "final": _Place(modules=lambda model: [model.norm]),
 }

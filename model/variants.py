@@ -45,7 +45,9 @@ class Variant:
         description: one line for people.
         fixed_macs: those of ``macs`` in which one factor is not trained, nor depends on what is:
             backward they cost as much as forward, all others twice.
-        rows_sum_to_one: whether each query's weights over the tokens do.
+        rows_sum_to_one: whether each query's weights over the tokens do. This and the next are
+            what a reader of attention maps must know, and the tests hold the class to; the probes
+            ask neither, and normalise every row by its size.
         signed: whether weights may be negative.
         scored: whether there are queries and keys.
         halves_heads: whether a head's channels are halved, so that they must be even in number.

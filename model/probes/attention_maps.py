@@ -2,7 +2,9 @@
 
 All are means over patch queries; the class token's and the registers' own rows are left out. Rows
 are normalised, ``|A| / sum |A|``, so that they are comparable where weights do not sum to 1 or are
-signed; ``row_mass`` is what was divided by, 1 for softmax.
+signed; ``row_mass`` is what was divided by, 1 for softmax. A row without any, as clipping leaves
+them, is no distribution: it counts in ``row_mass`` and ``empty_rows``, the share of such rows, and
+in nothing else. A head all of whose rows are empty has no shares, sinks, distance or entropy, nan.
 
 - ``cls_share``, ``register_share``, ``patch_share``: mass on the class token, on all registers, on
   all patches; together 1. ``top_patch_share``: on the one patch that receives most in an image and
@@ -10,7 +12,8 @@ signed; ``row_mass`` is what was divided by, 1 for softmax.
   multiples of that, else the share of registers would grow with their number. ``top_k_mass``: mass
   on the k patches that receive most.
 - ``entropy``: nats; ln N where uniform.
-- ``distance``: how far they look on the grid, in patches, weighted by the attention among patches.
+- ``distance``: how far they look on the grid, in patches, weighted by the attention among patches;
+  of queries that look at some patch.
 - ``sink_rate`` (Gu et al., arXiv 2410.10781): a token is a sink in an image and head if its mean
   attention exceeds 0.3; the share of heads with one, and with one of each kind.
 - ``nop_rate``, ``broadcast_rate`` (arXiv 2606.08105): the share of heads whose most attended token
@@ -27,6 +30,7 @@ heads; what it pays to itself and to registers is left out.
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +43,7 @@ SHARES = ("cls_share", "register_share", "patch_share", "top_patch_share")
 SINKS = ("sink_rate", "cls_sink_rate", "register_sink_rate", "patch_sink_rate")
 NAMES = (
     *SHARES, *SINKS, "nop_rate", "broadcast_rate", "stable_rank", "distance", "entropy", "row_mass",
-    "logit_mean", "logit_max",
+    "empty_rows", "logit_mean", "logit_max",
 )  # fmt: skip
 """What is measured per image, block and head, and becomes a scalar by its mean over all three."""
 SINK = 0.3
@@ -50,14 +54,16 @@ TOP_K = (1, 2, 5, 10, 20, 50)
 def measure_block(inside: Inside, subject: Subject) -> dict[str, Tensor]:
     """`NAMES` per image and head ``(B, heads)``; ``received`` and the map per patch, (B, patches).
 
-    ``attention/received`` is a patch's share of attention, mean over heads and patch queries.
+    ``attention/received`` is a patch's share of attention, mean over heads and patch queries that
+    look anywhere; 0 where none does.
     """
     prefix = subject.prefix
     sizes = inside.weights[:, :, prefix:].float().abs()  # (B, heads, patch queries, N)
     mass = sizes.sum(dim=-1)
-    rows = sizes / mass.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
-    received = rows.mean(dim=2)  # (B, heads, N)
+    rows, filled = _normalised(sizes, mass)
+    received = _mean_where(rows, filled, dim=2)  # (B, heads, N)
     cls, registers, patches = subject.kinds(received, dim=2)
+    looks = filled.any(dim=2)  # (B, heads)
     top = patches.topk(min(max(TOP_K), subject.patches), dim=-1).values
     measured = {
         "cls_share": cls.sum(dim=-1),
@@ -65,10 +71,12 @@ def measure_block(inside: Inside, subject: Subject) -> dict[str, Tensor]:
         "patch_share": patches.sum(dim=-1),
         "top_patch_share": top[..., 0],
         "top_k_mass": torch.stack([top[..., :k].sum(dim=-1) for k in TOP_K], dim=-1),
-        "entropy": torch.special.entr(rows).sum(dim=-1).mean(dim=2),
+        "entropy": _mean_where(torch.special.entr(rows).sum(dim=-1), filled, dim=2),
         "distance": _distance(rows[..., prefix:], subject),
         "row_mass": mass.mean(dim=2),
-        "received": patches.mean(dim=1),
+        "empty_rows": (~filled).float().mean(dim=2),
+        "received": _received(patches, looks),
+        "finite": _finite(mass, inside),
         **_sinks(inside, received, subject),
         **_logits(inside.logits),
     }
@@ -81,6 +89,33 @@ def measure_block(inside: Inside, subject: Subject) -> dict[str, Tensor]:
 measures = {"inside": measure_block}
 
 
+def _normalised(sizes: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows over their mass, 0 where they have none, and which have; nan is no lack of mass."""
+    filled = ~(mass < torch.finfo(mass.dtype).tiny)
+    return sizes / torch.where(filled, mass, torch.inf)[..., None], filled
+
+
+def _mean_where(values: Tensor, there: Tensor, *, dim: int) -> Tensor:
+    """Mean along an axis over what is there, nan where nothing is; values are 0 elsewhere.
+
+    Where all is there, this is the plain mean to the last bit.
+    """
+    share = there.sum(dim=dim) / there.shape[dim]
+    return values.mean(dim=dim) / share.reshape(*share.shape, *[1] * (values.ndim - there.ndim))
+
+
+def _received(patches: Tensor, looks: Tensor) -> Tensor:
+    """What patches receive ``(B, heads, P)``, mean over heads that look anywhere, (B, P)."""
+    mean = _mean_where(torch.where(looks[..., None], patches, 0.0), looks, dim=1)
+    return torch.where(looks.any(dim=1)[:, None], mean, 0.0)
+
+
+def _finite(mass: Tensor, inside: Inside) -> Tensor:
+    """Whether all that a head's numbers are made from is finite, ``(B, heads)``."""
+    parts = (mass, inside.values.flatten(2), inside.mixed.flatten(2))
+    return torch.stack([torch.isfinite(part).all(dim=-1) for part in parts]).all(dim=0)
+
+
 def _distance(among_patches: Tensor, subject: Subject) -> Tensor:
     """Mean distance, in patches, at which patch queries ``(B, heads, P, P)`` look, (B, heads)."""
     rows, columns = subject.grid
@@ -90,12 +125,16 @@ def _distance(among_patches: Tensor, subject: Subject) -> Tensor:
     ).float()
     apart = torch.cdist(places, places)
     mass = among_patches.sum(dim=-1)
+    filled = ~(mass < torch.finfo(mass.dtype).tiny)
     weighted = (among_patches * apart).sum(dim=-1)
-    return (weighted / mass.clamp_min(torch.finfo(mass.dtype).tiny)).mean(dim=2)
+    return _mean_where(weighted / torch.where(filled, mass, torch.inf), filled, dim=2)
 
 
 def _sinks(inside: Inside, received: Tensor, subject: Subject) -> dict[str, Tensor]:
-    """Sinks by kind and by what they do, from the attention that tokens receive."""
+    """Sinks by kind and by what they do, from the attention that tokens receive.
+
+    nan in heads of which this is nan: nobody looks anywhere, or it is not known where.
+    """
     most, token = received.max(dim=-1)  # (B, heads)
     is_sink = most > SINK
     norms = torch.linalg.vector_norm(inside.values.float(), dim=-1)  # (B, heads, N)
@@ -104,11 +143,16 @@ def _sinks(inside: Inside, received: Tensor, subject: Subject) -> dict[str, Tens
     lowest, highest = BROADCAST
     handed_on = (lowest <= value_ratio) & (value_ratio <= highest) & (rank <= BROADCAST_RANK)
     kinds = dict(zip(SINKS[1:], subject.kinds(received > SINK, dim=2), strict=True))
+    rates = {
+        "sink_rate": is_sink,
+        **{name: sinks.any(dim=-1) for name, sinks in kinds.items()},
+        "nop_rate": is_sink & (value_ratio < NOP),
+        "broadcast_rate": is_sink & handed_on,
+    }
     return {
-        "sink_rate": is_sink.float(),
-        **{name: sinks.any(dim=-1).float() for name, sinks in kinds.items()},
-        "nop_rate": (is_sink & (value_ratio < NOP)).float(),
-        "broadcast_rate": (is_sink & handed_on).float(),
+        **{
+            name: torch.where(most.isnan(), torch.nan, rate.float()) for name, rate in rates.items()
+        },
         "sink_value_ratio": torch.where(is_sink, value_ratio, torch.nan),
         "stable_rank": rank,
     }
@@ -137,11 +181,17 @@ def summarise(measured: Mapping[str, Array], subject: Subject) -> Findings:
     """Scalars, and their means over images as arrays ``attention/by_head/*`` (depth, heads).
 
     ``attention/cls_maps`` (images, h, w) are maps of the first images only;
-    ``attention/by_head/top_k_mass`` (depth, heads, k) goes with ``attention/top_k``.
+    ``attention/by_head/top_k_mass`` (depth, heads, k) goes with ``attention/top_k``. Means are over
+    images and heads that have something to tell; a head that is not finite in some image, and
+    scalars of a model with such a head, are nan.
     """
+    broken = ~measured["attention/finite"].all(axis=0)  # (depth, heads)
     names = [name for name in NAMES if f"attention/{name}" in measured]
-    by_head = {name: measured[f"attention/{name}"].mean(axis=0, dtype=np.float64) for name in names}
-    scalars = {name: float(mean.mean()) for name, mean in by_head.items()}
+    by_head = {
+        name: _mean_where_any(measured[f"attention/{name}"], broken)
+        for name in (*names, "top_k_mass", "sink_value_ratio")
+    }
+    scalars = {name: float(_mean_where_any(by_head[name].ravel(), broken.any())) for name in names}
     uniform = {
         "cls_share": subject.cls / subject.tokens,
         "register_share": subject.registers / subject.tokens,
@@ -151,8 +201,6 @@ def summarise(measured: Mapping[str, Array], subject: Subject) -> Findings:
     if "logit_max" in scalars:
         largest = measured["attention/logit_max"].max(axis=(1, 2))
         scalars["logit_max"] = float(largest.mean(dtype=np.float64))
-    by_head["top_k_mass"] = measured["attention/top_k_mass"].mean(axis=0, dtype=np.float64)
-    by_head["sink_value_ratio"] = _mean_where_any(measured["attention/sink_value_ratio"])
     arrays = {f"attention/by_head/{name}": mean for name, mean in by_head.items()}
     arrays["attention/top_k"] = np.array(TOP_K)
     if subject.cls:
@@ -162,8 +210,10 @@ def summarise(measured: Mapping[str, Array], subject: Subject) -> Findings:
     )
 
 
-def _mean_where_any(values: Array) -> Array:
-    """Mean over images of what is not nan; nan where all are."""
+def _mean_where_any(values: Array, broken: Any) -> Array:
+    """Mean along the first axis of what is not nan; nan where all are, and where it is broken."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")
-        return np.asarray(np.nanmean(values, axis=0, dtype=np.float64))
+        mean = np.asarray(np.nanmean(values, axis=0, dtype=np.float64))
+    mean[broken] = np.nan
+    return mean

@@ -131,7 +131,7 @@ def kurtosis(values: Array) -> np.float64:
 
 
 def ratio(part: Array, whole: Array) -> Array:
-    """``part / whole``; nan where ``whole`` is zero."""
+    """``part / whole``; something over nothing is infinite, nothing over nothing nan."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        quotient: Array = np.where(whole == 0, np.nan, np.divide(part, whole))
+        quotient: Array = np.divide(part, whole)
     return quotient

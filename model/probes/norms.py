@@ -2,8 +2,8 @@
 
 Norms are L2, of patch tokens unless they are named otherwise; class and register tokens stand
 apart. The scalars ``norms/*`` describe the output of the last block (Darcet et al., arXiv
-2309.16588, measure there), ``norms/worst_*`` the block with the largest share of outliers. What an
-outlier is stands in `model.emergence`.
+2309.16588, measure there), ``norms/worst_*`` the block with the largest share of outliers, which is
+named only if it has one. What an outlier is stands in `model.emergence`.
 
 ``norms/after_final_*`` is the last block once more, after the final norm. It decides nothing: a
 LayerNorm gives all tokens nearly the same norm, sqrt(dim) at initialisation.
@@ -74,20 +74,22 @@ def describe(norms: Array) -> dict[str, Array]:
     """One block's patch norms ``(images, patches)`` in numbers.
 
     ``outliers_by_image`` is kept for the bootstrap: the tokens of one image go together. Modes are
-    described by `model.probes.modality`.
+    described by `model.probes.modality`. Where a norm is not finite, shares and numbers of outliers
+    are nan, not 0: there is no telling.
     """
     median = np.median(norms)
     outliers = outlier_mask(norms)
+    told = 1.0 if np.isfinite(norms).all() else np.nan
     inside = np.clip(norms, HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
     return {
         "median": median,
         "max": norms.max(),
         "kurtosis": kurtosis(norms),
-        "outlier_share": outliers.mean(),
-        "outliers_by_image": outliers.sum(axis=1),
+        "outlier_share": told * outliers.mean(),
+        "outliers_by_image": told * outliers.sum(axis=1),
         "quantiles": np.quantile(norms, QUANTILES),
         "histogram": np.histogram(inside, HISTOGRAM_EDGES)[0],
-        **{f"share_above_{m}x": (norms > m * median).mean() for m in MULTIPLES},
+        **{f"share_above_{m}x": told * (norms > m * median).mean() for m in MULTIPLES},
         **{name: np.float64(value) for name, value in describe_modes(norms).items()},
     }
 
@@ -102,7 +104,7 @@ def _scalars(
     by_block: Mapping[str, Array], final: Mapping[str, Array], measured: Mapping[str, Array]
 ) -> dict[str, float]:
     last = {name: array[-1] for name, array in by_block.items()}
-    worst = int(np.argmax(by_block["outlier_share"]))
+    worst = by_block["outlier_share"].max()  # nan if any is
     shares = ("outlier_share", *(f"share_above_{m}x" for m in MULTIPLES))
     scalars = {
         "norms/median": last["median"],
@@ -110,11 +112,12 @@ def _scalars(
         "norms/max_over_median": last["max"] / last["median"],
         "norms/kurtosis": last["kurtosis"],
         **{f"norms/{name}": last[name] for name in shares},
-        "norms/worst_outlier_share": by_block["outlier_share"][worst],
-        "norms/worst_block": worst,
+        "norms/worst_outlier_share": worst,
         "norms/after_final_median": final["median"],
         "norms/after_final_max_over_median": final["max"] / final["median"],
     }
+    if worst > 0:
+        scalars["norms/worst_block"] = by_block["outlier_share"].argmax()
     for kind in ("cls", "register"):
         if measured[f"norms/{kind}"].shape[-1]:
             scalars[f"norms/{kind}"] = measured[f"norms/{kind}"][:, -1].mean(dtype=np.float64)

@@ -14,7 +14,9 @@ Outliers are those of `model.emergence`, block by block, over all images.
   arXiv 2309.16588, fig. 5a), mean over patches that are outliers of the last block and over the
   rest. Patches at the border have fewer neighbours.
 
-All are nan, and scalars absent, where there are no outliers.
+All are nan, and scalars absent, where there are no outliers. They are absent too where the norms of
+some block are not finite: nobody can say then which tokens are outliers. Attention received is
+infinite where outliers receive some and the median patch none, as it may where weights are clipped.
 """
 
 from collections.abc import Mapping
@@ -66,6 +68,7 @@ def summarise(measured: Mapping[str, Array], _: Subject) -> Findings:
     masks = np.stack([outlier_mask(norms[:, block]) for block in range(norms.shape[1])], axis=1)
     received = outliers_received(masks, measured["attention/received"])
     later = _largest(received, axis=1)
+    told = np.isfinite(norms).all()
     mlp = {
         "outlier_max_norm": _largest(np.where(masks, measured["mlp/norm"], np.nan), axis=(0, 2)),
         "outlier_max_abs": _largest(np.where(masks, measured["mlp/max_abs"], np.nan), axis=(0, 2)),
@@ -80,7 +83,7 @@ def summarise(measured: Mapping[str, Array], _: Subject) -> Findings:
         "redundancy/rest": _mean(similarity[~last]),
     }
     return Findings(
-        scalars={name: float(value) for name, value in scalars.items() if np.isfinite(value)},
+        scalars={n: float(v) for n, v in scalars.items() if told and not np.isnan(v)},
         arrays={
             "attention/outliers_received": received,
             "attention/outliers_received_later": later,

@@ -15,7 +15,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the rule says of one job; ``found`` is None where it cannot say anything yet."""
+    """What the rule says of one job; ``found`` is None where it cannot tell."""
 
     id: str
     name: str
@@ -71,7 +71,7 @@ def _answer(root: Root, job: str, name: str) -> Answer:
         text = f"not to be told: {len(looks)} probes, the rule needs {RULE.consecutive} in a row"
         return Answer(id=job, name=name, text=text, found=None)
     found = emergence(looks)
-    return Answer(id=job, name=name, text=str(found), found=found)
+    return Answer(id=job, name=name, text=str(found), found=found if found.judged else None)
 
 
 def _plain(answer: Answer) -> dict[str, Any]:

@@ -45,6 +45,7 @@ MEANINGS = {
     "attention/nop_rate": "share of heads whose sink moves nothing",
     "attention/broadcast_rate": "share of heads whose sink hands its value to all",
     "attention/row_mass": "what rows of attention sum to; 1 for softmax",
+    "attention/empty_rows": "share of rows that sum to 0 and are left out of the rest",
     "attention/outliers_received": "attention on outliers over the median patch's; 5 is much",
     "gates/mean": "mean gate over patch tokens, blocks and heads",
     "gates/sparsity": "share of gate values below 0.1",

@@ -61,11 +61,17 @@ def test_the_tables_of_gates_hold_all_that_is_allowed() -> None:
             "gate.position is 'key'; attention uniform has neither queries nor keys; allowed: sdpa",
         ),
         ({"dim": 30}, "dim 30 is not a multiple of heads 4"),
+        ({"mlp_ratio": -1.0}, "mlp_ratio is -1.0, which .* it must be at least 0.0312"),
+        ({"mlp_ratio": 0.03}, "mlp_ratio is 0.03, .* no hidden channel at dim 32.* least 0.0312"),
     ],
 )
 def test_an_architecture_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(TINY, **settings)
+
+
+def test_an_mlp_may_be_as_narrow_as_one_channel() -> None:
+    assert replace(TINY, mlp_ratio=1 / 32).mlp_dim == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -154,6 +154,44 @@ def test_answers_repeat_and_are_quick() -> None:
     assert time.perf_counter() - began < 10
 
 
+def broken(epoch: int, block: int = 3) -> Look:
+    """A probe of a model that diverged: in one block nobody can say what is an outlier."""
+    outliers = np.zeros((DEPTH, IMAGES))
+    outliers[block] = np.nan
+    return Look(epoch=epoch, outliers=outliers, patches=PATCHES, received=np.full(DEPTH, np.nan))
+
+
+def test_a_run_that_diverged_is_no_negative() -> None:
+    found = emergence([look(10), look(20), look(30), look(40), broken(50), broken(60)])
+
+    assert str(found) == "not to be told: norms were not finite at epoch 50"
+    assert (found.judged, found.by, found.until) == (False, None, 40)
+    assert over_seeds([found, Emergence.none(800)]) == "0 of 1 seeds"
+    assert emergence([broken(10)]).until is None
+
+
+def test_what_emerged_before_a_run_diverged_stands() -> None:
+    there = [look(epoch, {7: 0.01}) for epoch in (20, 30, 40)]
+
+    found = emergence([look(10), *there, broken(50)])
+
+    assert str(found) == "(10, 20], block 7; norms were not finite at epoch 50"
+    assert found.judged
+    assert found.lasting
+    assert not emergence([look(10), *there[:2], broken(50)]).judged
+    assert not emergence([broken(10), *there]).judged  # it may have been there at 10, or not
+
+
+def test_a_few_images_decide_nothing() -> None:
+    """One image gives a bound of no width, whatever its share."""
+    few = [look(epoch, {7: 0.01}) for epoch in (10, 20, 30)]
+    for each, images in zip(few, (30, 29, 1), strict=True):
+        object.__setattr__(each, "outliers", each.outliers[:, :images])
+
+    assert str(emergence(few)) == "not to be told: 29 images at epoch 20, the rule needs 30"
+    assert str(emergence(few, Rule(images=1, consecutive=1))).startswith("by epoch 10, block 7")
+
+
 def test_the_rule_is_data() -> None:
     probes = history(lambda epoch: [7] if epoch >= 790 else ())
 

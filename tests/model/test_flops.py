@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import GateConfig, GatePosition, ViTConfig
 from model.flops import count_macs, count_params, count_training_macs, vanilla
+from model.variants import VARIANTS
 from model.vit import ViT, build_vit
 
 SMALL = ViTConfig(num_classes=1000)
@@ -128,6 +129,22 @@ def test_the_plain_model_has_nothing_that_is_an_arms() -> None:
 
     assert vanilla(gated) == SMALL
     assert vanilla(replace(SMALL, attention="clipped_softmax", clip_alpha=2.0)) == SMALL
+    assert vanilla(replace(SMALL, attention="nowhere.mine", clip_alpha=2.0)) == SMALL
+
+
+def test_a_new_variants_own_setting_is_not_the_plain_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = {**VARIANTS, "softmax": replace(VARIANTS["softmax"], settings=("drop_path",))}
+    monkeypatch.setattr("model.flops.VARIANTS", rows)
+
+    assert vanilla(replace(SMALL, drop_path=0.5)) == SMALL
+
+
+def test_a_wider_mlp_is_a_size_and_no_arm() -> None:
+    matched = replace(SMALL, mlp_ratio=4.5)
+
+    assert vanilla(replace(matched, gate=GATE)) == matched
 
 
 def test_a_training_step_of_vit_s_costs_almost_three_forward_passes() -> None:

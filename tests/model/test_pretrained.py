@@ -226,6 +226,12 @@ def test_a_vanilla_parameter_that_is_not_there_is_refused(tiny: ViTConfig) -> No
         ({}, "holds no model, but an empty dict"),
         ([1], "holds no model, but a list"),
         ({"epoch": 3, "weights": {}}, "'epoch' is a int, no tensor; a model stands at the top, or"),
+        (
+            {1: torch.zeros(1)},
+            "the checkpoint's 1 is a int, no name; a model's tensors are kept by",
+        ),
+        ({"model": {0: torch.zeros(1)}}, "the checkpoint's 0 is a int, no name"),
+        ({"model": {}}, "the checkpoint's 'model' is an empty dict, no tensor"),
     ],
 )
 def test_a_file_without_a_model_is_refused(tmp_path: Path, content: object, words: str) -> None:
@@ -233,6 +239,13 @@ def test_a_file_without_a_model_is_refused(tmp_path: Path, content: object, word
 
     with pytest.raises(ValueError, match=re.escape(words)):
         read_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_nest_without_anything_is_passed_over(tiny: ViTConfig, tmp_path: Path) -> None:
+    state = dict(build_vit(tiny).state_dict())
+    torch.save({"state_dict_ema": {}, "state_dict": None, "model": state}, tmp_path / "a.pth")
+
+    assert read_checkpoint(tmp_path / "a.pth").keys() == state.keys()
 
 
 def test_a_file_that_would_run_code_is_not_read(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import timm
 import torch
-from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from timm.models.vision_transformer import (
+    ParallelScalingBlock,
+    ParallelThingsBlock,
+    ResPostBlock,
+    VisionTransformer,
+)
+from torch import Tensor, nn
 
 from model.config import GateConfig, ViTConfig
 from model.record import record, watch
@@ -52,6 +58,45 @@ def test_the_stream_is_the_sum_of_what_its_branches_add(model: ViT, images: Tens
     block, attention = model.blocks[1], seen["inside"][1].mixed.transpose(1, 2).flatten(2)
     after_attention = seen["blocks"][0] + block.ls1(block.attn.proj(attention))
     torch.testing.assert_close(after_attention + seen["mlp"][1], seen["blocks"][1])
+
+
+@pytest.mark.parametrize(
+    ("more", "first"),
+    [({"block_fn": ResPostBlock}, "mlp"), ({"init_values": 0.1}, "norm2"), ({}, "norm2")],
+)
+def test_the_stream_of_timms_blocks_is_that_sum_too(
+    images: Tensor, more: dict[str, Any], first: str
+) -> None:
+    """The stream before the MLP is what the first module of its branch is given."""
+    model = VisionTransformer(
+        img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=4, **more
+    ).eval()
+    before: list[Tensor] = []
+    branch = getattr(model.blocks[1], first)
+    branch.register_forward_pre_hook(lambda _, args: before.append(args[0]))
+
+    with torch.no_grad(), record(model, ["blocks", "inside", "mlp"]) as seen:
+        model(images)
+
+    torch.testing.assert_close(before[0] + seen["mlp"][1], seen["blocks"][1])
+
+
+@pytest.mark.parametrize("block", [ParallelThingsBlock, ParallelScalingBlock])
+@pytest.mark.parametrize("place", ["inside", "mlp"])
+def test_blocks_of_parallel_branches_are_refused_by_name(
+    images: Tensor, block: type[nn.Module], place: str
+) -> None:
+    model = VisionTransformer(
+        img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=4, block_fn=block
+    )
+
+    with pytest.raises(TypeError, match=f"type {block.__name__}: known are timm's Block"):
+        record(model, ["blocks", place]).__enter__()
+    assert _hooks(model) == 0
+
+    with record(model, ["embedding", "blocks", "final"]) as seen:
+        model(images)
+    assert len(seen["blocks"]) == 2
 
 
 def test_a_watcher_gets_each_block_before_the_next_one_runs(model: ViT, images: Tensor) -> None:
@@ -161,5 +206,5 @@ def test_a_model_that_was_compiled_in_place_is_recorded_too(model: ViT, images: 
     assert torch.equal(model(images), expected)
 
 
-def _hooks(model: ViT) -> int:
+def _hooks(model: nn.Module) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())

@@ -17,12 +17,19 @@ def root(tmp_path: Path) -> Root:
     return Root(tmp_path)
 
 
-def probed(root: Root, job: str, *epochs: int, since: int | None = None) -> None:
-    """Probes at these epochs; from ``since`` on block 1 has an outlier in every image."""
+def probed(
+    root: Root, job: str, *epochs: int, since: int | None = None, broken: int | None = None
+) -> None:
+    """Probes at these epochs; from ``since`` on block 1 has an outlier in every image.
+
+    From ``broken`` on the last block's norms are not finite.
+    """
     for epoch in epochs:
-        outliers = np.zeros((DEPTH, IMAGES), int)
+        outliers = np.zeros((DEPTH, IMAGES))
         there = since is not None and epoch >= since
         outliers[1] = there
+        if broken is not None and epoch >= broken:
+            outliers[2] = np.nan
         arrays = {
             "probe/epoch": np.array(epoch),
             "norms/by_block/outliers_by_image": outliers,
@@ -70,6 +77,20 @@ def test_an_arm_says_in_how_many_of_its_seeds_artifacts_emerged_and_each_job_whe
     assert (first["k"], first["seeds"], first["judged"], first["emerged"]) == (0, 3, 3, 1)
     assert first["jobs"][0]["found"]["by"] == 30
     assert (second["judged"], second["jobs"][0]["found"]) == (0, None)
+
+
+def test_a_job_that_diverged_is_not_judged_unless_artifacts_emerged_before(root: Root) -> None:
+    probed(root, "0-0", 10, 20, 30, 40, broken=40)
+    probed(root, "0-1", 10, 20, 30, 40, since=10, broken=40)
+    probed(root, "0-2", 10, 20, 30, 40)
+
+    vanilla, _ = arms(root)
+
+    assert vanilla.summary == "1 of 2 seeds"
+    assert vanilla.answers[0].text == "not to be told: norms were not finite at epoch 40"
+    row = as_json(["k"], [vanilla])["rows"][0]
+    assert (row["judged"], row["emerged"]) == (2, 1)
+    assert row["jobs"][0]["found"] is None
 
 
 def test_a_damaged_probe_is_told_of_its_job_alone(root: Root) -> None:

@@ -87,10 +87,82 @@ def test_signed_rows_of_any_mass_are_read_by_size_with_their_mass_beside() -> No
     assert shares["entropy"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(22))
 
 
-def test_rows_without_any_mass_look_nowhere() -> None:
-    shares = scalars(torch.zeros(1, 1, TOKENS, TOKENS))
+OF_ROWS = (
+    "cls_share", "register_share", "patch_share", "top_patch_share", "entropy", "distance",
+    "sink_rate", "patch_sink_rate", "nop_rate", "broadcast_rate",
+)  # fmt: skip
 
-    assert shares["row_mass"] == shares["patch_share"] == shares["entropy"] == 0
+
+def test_rows_without_any_mass_are_no_distribution_and_have_no_part_in_means() -> None:
+    some = sink_on(5, 0.9).repeat(2, 1, 1, 1)
+    some[:, :, PREFIX + 3 :] = 0
+
+    whole, partly = scalars(sink_on(5, 0.9)), scalars(some)
+
+    assert (whole["row_mass"], whole["empty_rows"]) == pytest.approx((1, 0))
+    assert (partly["row_mass"], partly["empty_rows"]) == pytest.approx((1 / 3, 2 / 3))
+    for name in ("cls_share", "register_share", "patch_share", "top_patch_share", "entropy"):
+        assert partly[name] == pytest.approx(whole[name]), name
+    assert partly["sink_rate"] == 1
+    assert sum(partly[f"{kind}_share"] for kind in ("cls", "register", "patch")) == pytest.approx(1)
+
+
+def test_a_head_of_empty_rows_tells_nothing_and_the_others_are_heard() -> None:
+    empty = torch.zeros(1, 1, TOKENS, TOKENS)
+    nothing, beside = scalars(empty), found(inside(torch.cat([sink_on(5), empty], dim=1)))
+
+    assert (nothing["row_mass"], nothing["empty_rows"]) == (0, 1)
+    assert all(np.isnan(nothing[name]) for name in OF_ROWS)
+    assert beside.scalars["attention/empty_rows"] == 0.5
+    assert beside.scalars["attention/entropy"] == pytest.approx(scalars(sink_on(5))["entropy"])
+    assert beside.scalars["attention/sink_rate"] == 1
+    assert np.isnan(beside.arrays["attention/by_head/entropy"]).tolist() == [[False, True]]
+    assert measured(inside(empty))["attention/received"].tolist() == [[[0] * 9]]
+    received = measured(inside(torch.cat([sink_on(5), empty], dim=1)))["attention/received"]
+    assert received[0, 0, 5 - PREFIX] == pytest.approx(0.5)
+
+
+def test_images_in_which_a_head_is_empty_have_no_part_in_its_means() -> None:
+    mixed = torch.cat([sink_on(5), torch.zeros(3, 1, TOKENS, TOKENS)])
+
+    assert scalars(mixed)["top_patch_share"] == pytest.approx(0.5)
+    assert scalars(mixed)["empty_rows"] == 0.75
+
+
+def test_queries_that_look_at_no_patch_are_at_no_distance() -> None:
+    weights = sink_on(0, 1.0)
+    weights[..., PREFIX, 0], weights[..., PREFIX, PREFIX + 2] = 0.5, 0.5  # two to the right
+
+    assert scalars(weights)["distance"] == 2
+
+
+@pytest.mark.parametrize("part", ["weights", "values", "mixed"])
+def test_attention_that_is_not_finite_has_no_rates(part: str) -> None:
+    weights = sink_on(5, 0.9).repeat(2, 3, 1, 1)
+    plain = inside(weights)
+    broken = getattr(plain, part).clone()
+    broken[1, 2, 7, 0] = torch.nan
+
+    findings = found(plain, replace(plain, **{part: broken}))
+
+    for name in (*OF_ROWS, "cls_sink_rate", "register_sink_rate"):
+        assert np.isnan(findings.scalars[f"attention/{name}"]), name
+        by_head = np.isnan(findings.arrays[f"attention/by_head/{name}"])
+        assert by_head.tolist() == [[False] * 3, [False, False, True]], name
+
+
+@pytest.mark.parametrize("cls", [0, 2])
+def test_the_share_of_any_number_of_class_tokens_is_over_its_uniform_value(cls: int) -> None:
+    subject = Subject(cls=cls, grid=(3, 3))
+    even = inside(torch.full((1, 1, cls + 9, cls + 9), 1 / (cls + 9)))
+    taken = {name: value[:, None].numpy() for name, value in measure_block(even, subject).items()}
+
+    findings = summarise(taken, subject)
+
+    assert findings.scalars["attention/cls_share"] == pytest.approx(cls / (cls + 9))
+    over_uniform = findings.scalars.get("attention/cls_share_over_uniform")
+    assert over_uniform == (pytest.approx(1) if cls else None)
+    assert ("attention/cls_maps" in findings.arrays) == bool(cls)
 
 
 def test_only_patch_queries_are_asked() -> None:

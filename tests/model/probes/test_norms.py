@@ -52,6 +52,7 @@ def test_no_outliers_are_found_where_there_are_none(quiet: Array) -> None:
     scalars = found(quiet).scalars
 
     assert scalars["norms/outlier_share"] == scalars["norms/worst_outlier_share"] == 0
+    assert "norms/worst_block" not in scalars
 
 
 def test_planted_outliers_are_counted_exactly(quiet: Array) -> None:
@@ -130,10 +131,23 @@ def test_the_histogram_counts_every_token_even_beyond_its_ends(quiet: Array) -> 
     assert HISTOGRAM_EDGES[counts.argmax()] == pytest.approx(50, rel=0.03)
 
 
-def test_a_diverged_model_gives_nan_and_no_failure(quiet: Array) -> None:
-    quiet[:] = np.nan
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("images", [1, IMAGES])
+def test_a_diverged_model_gives_nan_and_no_failure(quiet: Array, value: float, images: int) -> None:
+    planted = quiet.copy()
+    planted[9, 0] = 500
+    broken = quiet.copy()
+    broken[:images] = value
 
-    assert np.isnan(found(quiet).scalars["norms/median"])
+    findings = found(planted, broken, broken)
+
+    shares = ("outlier_share", "worst_outlier_share", *(f"share_above_{m}x" for m in (2, 3, 5)))
+    assert all(np.isnan(findings.scalars[f"norms/{name}"]) for name in shares)
+    assert "norms/worst_block" not in findings.scalars
+    by_image = findings.arrays["norms/by_block/outliers_by_image"]
+    assert by_image[0].sum() == 1
+    assert np.isnan(by_image[1:]).all()
+    assert not np.isfinite(findings.scalars["norms/max"])
 
 
 @pytest.mark.parametrize("registers", [0, 4])

@@ -106,6 +106,37 @@ def test_a_diverged_model_gives_nan_and_no_failure(quiet: dict[str, Array]) -> N
     assert summarise(broken, SUBJECT).scalars == {}
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_block_that_diverged_leaves_nothing_to_tell_of_outliers(
+    quiet: dict[str, Array], value: float
+) -> None:
+    quiet["norms/patch"][4, DEPTH - 1, 0] = value
+
+    assert planted(quiet, block=1).scalars == {}
+
+
+def test_outliers_where_the_median_patch_receives_nothing_receive_infinitely_more(
+    quiet: dict[str, Array],
+) -> None:
+    """As where small weights are clipped to 0."""
+    quiet["norms/patch"][:, 1, 0] = 500
+    quiet["attention/received"][:, 2:, 1:] = 0
+    quiet["attention/received"][:, 3] = 0
+
+    findings = summarise(quiet, SUBJECT)
+
+    received = findings.arrays["attention/outliers_received"][1]
+    assert received == pytest.approx([np.nan, np.nan, np.inf, np.nan], nan_ok=True)
+    assert findings.scalars["attention/outliers_received"] == np.inf
+    look = Look(
+        epoch=1,
+        outliers=np.tile([[0], [1], [0], [0]], IMAGES),
+        patches=PATCHES,
+        received=findings.arrays["attention/outliers_received_later"],
+    )
+    assert positive_blocks(look).tolist() == [False, True, False, False]
+
+
 def test_mlp_values_are_those_of_patches() -> None:
     added = torch.zeros(2, 28, 4)
     added[:, :3] = 1e6
