@@ -87,20 +87,6 @@ def test_a_short_last_step_is_the_mean_over_its_own_images(tiny: Tiny) -> None:
     torch.testing.assert_close(trainer.model.head.weight.grad, wanted, rtol=1e-4, atol=1e-7)
 
 
-def test_every_block_drops_its_branches_at_the_same_rate_and_evaluation_drops_none(
-    tiny: Tiny,
-) -> None:
-    config = tiny(model__drop_path=0.05, model__depth=12)
-    dropped = (drop_path_scales(config, portion(20_000)) == 0).float().mean(dim=2)
-    trainer = Trainer.fresh(config, ALONE, None)
-    images = torch.randn(4, 1, 8, 8)
-    trainer.model.eval()
-
-    assert dropped.shape == (12, 2)
-    assert (dropped - 0.05).abs().max() < 5 * (0.05 * 0.95 / 20_000) ** 0.5  # five deviations
-    assert torch.equal(trainer.model(images), trainer.model(images))
-
-
 def test_a_model_is_trained_on_the_scale_its_configuration_names(tiny: Tiny) -> None:
     config = tiny(model__drop_path=0.0, model__in_chans=3, data__normalisation="imagenet")
     trainer, grey = Trainer.fresh(config, ALONE, None), portion(4)
