@@ -73,6 +73,7 @@ def probe(
     """
     from orchestrator.cli.progress import bar
     from orchestrator.cli.render import print_json
+    from orchestrator.controller.own_code import load_own_code
     from orchestrator.results.probe_report import Report, check_target, write_report
 
     name, checkpoint = _named(model, root_path, weights=weights, untrained=untrained)
@@ -83,6 +84,7 @@ def probe(
 
     images = choose_images(place, count)
     check_target(target, replace=force)
+    told = {**checkpoint.to_plain(), **load_own_code(checkpoint)} if checkpoint else {}
     specimen = _specimen(model, checkpoint, weights=weights, untrained=untrained)
     found = run(specimen, images, batch=batch, device=device, track=bar("Images"))
     told = checkpoint.to_plain() if checkpoint else {}
