@@ -87,7 +87,6 @@ def probe(
     told = {**checkpoint.to_plain(), **load_own_code(checkpoint)} if checkpoint else {}
     specimen = _specimen(model, checkpoint, weights=weights, untrained=untrained)
     found = run(specimen, images, batch=batch, device=device, track=bar("Images"))
-    told = checkpoint.to_plain() if checkpoint else {}
     history, warnings = _history(checkpoint)
     report = Report(
         name=name,
