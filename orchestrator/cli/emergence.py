@@ -27,7 +27,7 @@ def emergence(sweep: str, by: tuple[str, ...], as_json: bool, root_path: Path) -
     from orchestrator.cli.render import print_json, show, table
     from orchestrator.jobs.store import launched_revision, open_root
     from orchestrator.results import frame
-    from orchestrator.results.emergence import arms_of
+    from orchestrator.results.emergence import arms_of, notes_of
     from orchestrator.results.emergence import as_json as plain
 
     root = open_root(root_path)
@@ -49,3 +49,5 @@ def emergence(sweep: str, by: tuple[str, ...], as_json: bool, root_path: Path) -
         for first, answer in ((i == 0, a) for i, a in enumerate(arm.answers))
     )
     show(table([*axes, "emerged in", "job", "emerged"], rows))
+    for note in notes_of(arms):
+        click.echo(f"note: {note}")

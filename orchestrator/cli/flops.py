@@ -8,7 +8,7 @@ import click
 from orchestrator.cli.options import json_option, seeds_option, set_option, sweep_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from orchestrator.sweep.cost import Arm
     from orchestrator.worker.timing import Conditions, Spread, Timed
@@ -88,12 +88,32 @@ def flops(
 def _show(arms: "Sequence[Arm]") -> None:
     from orchestrator.cli.render import show, table
 
-    columns = ["arm", "parameters", "forward MACs", "to vanilla", "fwd+bwd MACs"]
+    columns = ["arm", "parameters", "forward MACs", "to vanilla", "to first", "fwd+bwd MACs"]
     rows = (
-        (*(a.name, f"{a.params:,}", f"{a.forward_macs:,}"), _change(a), f"{a.training_macs:,}")
+        (
+            *(a.name, f"{a.params:,}", f"{a.forward_macs:,}"),
+            *(_change(a.relative_to_vanilla), _change(a.relative_to_first)),
+            f"{a.training_macs:,}",
+        )
         for a in arms
     )
     show(table(columns, rows, right=columns[1:]))
+    for line in _legend(arms):
+        click.echo(line)
+
+
+def _legend(arms: "Sequence[Arm]") -> "Iterator[str]":
+    """What attention variants are, and with which vanilla an arm is compared."""
+    from model.variants import variant_named
+
+    for name in dict.fromkeys(arm.model.attention for arm in arms):
+        if name != "softmax":
+            yield f"{name}: {variant_named(name).description}"
+    if len({arm.model.mlp_ratio for arm in arms}) > 1:
+        yield (
+            "Arms differ in mlp_ratio: 'to vanilla' is to vanilla of the arm's own mlp_ratio, "
+            f"'to first' to {arms[0].name}."
+        )
 
 
 def _show_timed(arms: "Sequence[Arm]", times: "Sequence[Timed]", conditions: "Conditions") -> None:
@@ -114,8 +134,8 @@ def _show_timed(arms: "Sequence[Arm]", times: "Sequence[Timed]", conditions: "Co
     click.echo(f"Times are per image, medians [and quartiles]: {conditions}.")
 
 
-def _change(arm: "Arm") -> str:
-    return f"{arm.relative_to_vanilla - 1:+.2%}"
+def _change(ratio: float) -> str:
+    return f"{ratio - 1:+.2%}"
 
 
 def _ratio(spread: "Spread") -> str:

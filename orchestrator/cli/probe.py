@@ -9,6 +9,7 @@ import click
 from orchestrator.cli.options import data_root_option, json_option, root_option
 
 if TYPE_CHECKING:
+    from model.figures import Histogram
     from orchestrator.controller.checkpoints import Checkpoint
     from orchestrator.worker.probing.specimen import Specimen
 
@@ -72,32 +73,37 @@ def probe(
     """
     from orchestrator.cli.progress import bar
     from orchestrator.cli.render import print_json
-    from orchestrator.results.probe_report import Report, check_target, norm_history, write_report
+    from orchestrator.controller.own_code import load_own_code
+    from orchestrator.results.probe_report import Report, check_target, write_report
 
     name, checkpoint = _named(model, root_path, weights=weights, untrained=untrained)
     target = out or Path(f"probe-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}")
-    check_target(target, replace=force)
     place = _images(place, checkpoint, data_root)
     from orchestrator.worker.probing.images import choose_images
     from orchestrator.worker.probing.run import run
 
     images = choose_images(place, count)
+    check_target(target, replace=force)
+    told = {**checkpoint.to_plain(), **load_own_code(checkpoint)} if checkpoint else {}
     specimen = _specimen(model, checkpoint, weights=weights, untrained=untrained)
     found = run(specimen, images, batch=batch, device=device, track=bar("Images"))
-    told = checkpoint.to_plain() if checkpoint else {}
+    history, warnings = _history(checkpoint)
     report = Report(
         name=name,
         facts={"model": {**told, **specimen.facts}, **found.facts},
         scalars=found.findings.scalars,
         arrays=found.findings.arrays,
         images=found.images,
-        history=norm_history(checkpoint.folder, until=checkpoint.step) if checkpoint else {},
+        history=history,
+        warnings=warnings,
     )
     write_report(report, target, replace=force)
     if as_json:
         print_json({**report.document(), "out": str(target.absolute())})
     else:
         _show(report.scalars)
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
         click.echo(f"Report: {target.absolute() / 'index.html'}")
 
 
@@ -137,6 +143,15 @@ def _specimen(
     from orchestrator.worker.probing.zoo import timm_specimen
 
     return timm_specimen(model.removeprefix(TIMM), weights=weights, untrained=untrained)
+
+
+def _history(checkpoint: "Checkpoint | None") -> "tuple[dict[int, Histogram], list[str]]":
+    """The norms at the epochs before, and what of them is damaged."""
+    from orchestrator.results.probe_report import norm_history
+
+    if checkpoint is None:
+        return {}, []
+    return norm_history(checkpoint.folder, checkpoint.attempts, until=checkpoint.step)
 
 
 def _show(scalars: Any) -> None:

@@ -60,7 +60,8 @@ def results(
     if picture:
         from orchestrator.results.plots import draw_norms
 
-        draw_norms(root, groups, picture)
+        for fault in draw_norms(root, groups, picture):
+            click.echo(f"warning: {fault}", err=True)
     if as_json:
         print_json(frame.as_json(metric, axes, groups, frame.notes_of(found)))
     elif as_csv:

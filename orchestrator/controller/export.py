@@ -19,10 +19,10 @@ from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import file_name, parts, read_orders
 from orchestrator.jobs.probes import probes_by_step
 from orchestrator.jobs.records import Form, read_job, record_of
+from orchestrator.jobs.saved import saved_in
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import revisions_of, sweep_names
 from orchestrator.jobs.submissions import Submission, is_open, outcomes_record
-from orchestrator.jobs.weights import saved_in
 
 LOG_KEPT = 256 * 1024
 """Bytes of each rank's log: the last ones."""

@@ -4,10 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.jobs.damage import fault_of
-from orchestrator.jobs.facts import End, JobFacts, Member, final_attempt, read_attempts
+from orchestrator.jobs.facts import (
+    Attempt,
+    End,
+    JobFacts,
+    Member,
+    final_attempt,
+    read_attempts,
+)
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.orders import NO_ORDERS, Standing
+from orchestrator.jobs.orders import NO_ORDERS, Standing, read_orders, standing_orders
 from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
 
 
@@ -43,6 +50,12 @@ def gather(
             if job in members:
                 members[job].append(member)
     return {job: _facts(root, job, found, beside) for job, found in members.items()}
+
+
+def attempts_on(root: Root, ids: Collection[str]) -> dict[str, tuple[Attempt, ...]]:
+    """The attempts on jobs, oldest first, those that orders discarded marked so."""
+    discarded = standing_orders(read_orders(root)).discarded
+    return {job: read_attempts(root.job(job), discarded.get(job, 0)) for job in ids}
 
 
 def recorded_ends(root: Root, token: str) -> dict[int, End]:

@@ -1,21 +1,21 @@
 """The files that probes leave: their names, their pictures, and what they tell of emergence."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.files import damaged
+from orchestrator.jobs.saved import saved_in, still_count
 
 if TYPE_CHECKING:
     from model.emergence import Look
+    from model.figures import Histogram
 
 PICTURE = "picture/"
 """Before a picture's name: an array of that name holds the bytes of a PNG, uint8."""
-
-_NAME = re.compile(r"(?P<attempt>\d+)-(?P<step>\d+)\.npz")
 
 
 def probe_file(folder: Path, attempt: int, step: int) -> Path:
@@ -23,13 +23,12 @@ def probe_file(folder: Path, attempt: int, step: int) -> Path:
     return folder / f"{attempt:03d}-{step:09d}.npz"
 
 
-def probes_by_step(folder: Path) -> dict[int, Path]:
-    """For each step that was probed, ascending, the file of its newest attempt."""
-    found = {}
-    for path in folder.glob("*.npz"):
-        if named := _NAME.fullmatch(path.name):
-            found[int(named["step"]), int(named["attempt"])] = path
-    return {step: found[step, attempt] for step, attempt in sorted(found)}
+def probes_by_step(folder: Path, attempts: Sequence[Attempt] = ()) -> dict[int, Path]:
+    """For each step that was probed, ascending, the file of its newest attempt.
+
+    With the job's ``attempts`` those alone that still count; without, all that there are.
+    """
+    return {one.step: one.path for one in still_count(saved_in(folder), attempts)}
 
 
 def read_pictures(path: Path) -> dict[str, bytes]:
@@ -60,8 +59,8 @@ class ProbeHistory:
     batches: frozenset[str]
 
 
-def read_history(folder: Path) -> ProbeHistory:
-    """The probes in a job's folder of probes, for `model.emergence.emergence`.
+def read_history(folder: Path, attempts: Sequence[Attempt]) -> ProbeHistory:
+    """The probes in a job's folder of probes that still count, for `model.emergence.emergence`.
 
     Those that older code left say neither their epoch nor who attended to outliers, and are passed
     over.
@@ -69,7 +68,7 @@ def read_history(folder: Path) -> ProbeHistory:
     Raises:
         RootError: a file is damaged.
     """
-    read = [_read_look(path) for path in probes_by_step(folder).values()]
+    read = [_read_look(path) for path in probes_by_step(folder, attempts).values()]
     found = [each for each in read if each is not None]
     return ProbeHistory(
         looks=tuple(look for look, _ in found), batches=frozenset(batch for _, batch in found)
@@ -91,13 +90,43 @@ def _read_look(path: Path) -> "tuple[Look, str] | None":
         return look, str(arrays["images/sha256"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Norms:
+    """The patch norms of the last block at one probe. ``epoch``: None where older code made it."""
+
+    epoch: int | None
+    histogram: "Histogram"
+
+
+def read_norms(path: Path) -> Norms | None:
+    """What a probe's file tells of the patch norms before the final norm; None: nothing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RootError: it is damaged.
+    """
+    from model.figures import Histogram  # noqa: PLC0415  # numpy, as below
+
+    with _arrays(path) as arrays:
+        if "norms/by_block/histogram" not in arrays.files:
+            return None
+        return Norms(
+            epoch=int(arrays["probe/epoch"]) if "probe/epoch" in arrays.files else None,
+            histogram=Histogram(
+                counts=arrays["norms/by_block/histogram"][-1],
+                edges=arrays["norms/histogram_edges"],
+            ),
+        )
+
+
 @contextmanager
 def _arrays(path: Path) -> Iterator[Any]:
     """The arrays in a probe's file; whatever is wrong with it is its damage, unless it is gone."""
     import numpy as np  # noqa: PLC0415  # a login node may lack it
 
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # opened here: numpy leaves a damaged file open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
     except FileNotFoundError:
         raise

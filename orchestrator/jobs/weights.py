@@ -1,43 +1,16 @@
-"""The weights that workers leave for good: where they lie, which of them count, are they sound."""
+"""The weights that workers leave for good: which are the final ones, are they sound."""
 
 import hashlib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RootError
 from orchestrator.jobs.facts import Attempt, final_attempt
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.layout import JobFolder
+from orchestrator.jobs.saved import saved_in, still_count
 
 FILE, META = "weights.pt", "meta.json"
-_NAME = re.compile(r"(?P<attempt>\d+)-(?P<step>\d+)")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Saved:
-    """A checkpoint, or weights: what an attempt published of a step."""
-
-    step: int
-    attempt: int
-    path: Path
-
-
-def saved_in(folder: Path) -> list[Saved]:
-    """What a folder of checkpoints or of weights holds, ascending by step."""
-    found = ((_NAME.fullmatch(path.name), path) for path in folder.glob("*-*"))
-    return sorted(Saved(int(name["step"]), int(name["attempt"]), p) for name, p in found if name)
-
-
-def still_count(found: Sequence[Saved], attempts: Sequence[Attempt]) -> list[Saved]:
-    """Those of which the step was not left again: no later attempt resumed below it."""
-    starts = [(a.number, a.from_step) for a in attempts if a.from_step is not None]
-    return [
-        one
-        for one in found
-        if not any(number > one.attempt and start < one.step for number, start in starts)
-    ]
 
 
 def final_weights(job: JobFolder, attempts: Sequence[Attempt]) -> Path | None:

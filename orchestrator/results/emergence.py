@@ -6,6 +6,8 @@ from typing import Any
 
 from model.emergence import RULE, Emergence, emergence, over_seeds
 from orchestrator.errors import RootError
+from orchestrator.jobs.facts import Attempt
+from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.probes import read_history
 from orchestrator.results.frame import Group, Result
@@ -15,12 +17,16 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the rule says of one job; ``found`` is None where it cannot tell."""
+    """What the rule says of one job; ``found`` is None where it cannot tell.
+
+    ``batches``: SHA-256 of the lists of images of its probes; of several, numbers do not compare.
+    """
 
     id: str
     name: str
     text: str
     found: Emergence | None
+    batches: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +42,42 @@ class Arm:
         judged = [answer.found for answer in self.answers if answer.found is not None]
         return over_seeds(judged) if judged else "-"
 
+    @property
+    def batches(self) -> frozenset[str]:
+        """Of all its jobs."""
+        return frozenset[str]().union(*(answer.batches for answer in self.answers))
+
 
 def arms_of(root: Root, groups: Sequence[Group], results: Sequence[Result]) -> list[Arm]:
     """The rule's answers, in the order of the groups."""
     names = {result.id: result.name for result in results}
+    attempts = attempts_on(root, [job for group in groups for job in group.job_ids])
     return [
-        Arm(axes=group.axes, answers=[_answer(root, job, names[job]) for job in group.job_ids])
+        Arm(
+            axes=group.axes,
+            answers=[_answer(root, job, names[job], attempts[job]) for job in group.job_ids],
+        )
         for group in groups
     ]
+
+
+def notes_of(arms: Sequence[Arm]) -> list[str]:
+    """A sentence for each job whose probes are of different images, and each arm whose jobs' are.
+
+    That of an arm is left out where one of its jobs is told already.
+    """
+    notes = []
+    for arm in arms:
+        mixed = {a.name: a.batches for a in arm.answers if len(a.batches) > 1}
+        names = ", ".join(answer.name for answer in arm.answers if answer.batches)
+        if not mixed and len(arm.batches) > 1:
+            mixed = {names: arm.batches}
+        notes += [
+            f"{who}: probed on {len(lists)} different lists of images, whose numbers do not "
+            "compare. Was the dataset prepared anew?"
+            for who, lists in mixed.items()
+        ]
+    return notes
 
 
 def as_json(by: Sequence[str], arms: Sequence[Arm]) -> dict[str, Any]:
@@ -54,26 +88,32 @@ def as_json(by: Sequence[str], arms: Sequence[Arm]) -> dict[str, Any]:
             "seeds": len(arm.answers),
             "judged": sum(answer.found is not None for answer in arm.answers),
             "emerged": sum(bool(a.found and a.found.by is not None) for a in arm.answers),
+            "lists_of_images": len(arm.batches),
             "jobs": [_plain(answer) for answer in arm.answers],
         }
         for arm in arms
     ]
-    return {"schema": SCHEMA, "by": list(by), "rule": asdict(RULE), "rows": rows}
+    told = {"schema": SCHEMA, "by": list(by), "rule": asdict(RULE), "rows": rows}
+    return {**told, "notes": notes_of(arms)}
 
 
-def _answer(root: Root, job: str, name: str) -> Answer:
+def _answer(root: Root, job: str, name: str, attempts: Sequence[Attempt]) -> Answer:
     """One damaged file hides no other job."""
     try:
-        looks = read_history(root.job(job).probes).looks
+        history = read_history(root.job(job).probes, attempts)
     except RootError as error:
         return Answer(id=job, name=name, text=str(error), found=None)
-    if len(looks) < RULE.consecutive:
-        text = f"not to be told: {len(looks)} probes, the rule needs {RULE.consecutive} in a row"
-        return Answer(id=job, name=name, text=text, found=None)
-    found = emergence(looks)
-    return Answer(id=job, name=name, text=str(found), found=found if found.judged else None)
+    number = len(history.looks)
+    if number < RULE.consecutive:
+        made = "1 probe" if number == 1 else f"{number} probes"
+        text = f"not to be told: {made}, the rule needs {RULE.consecutive} in a row"
+        return Answer(id=job, name=name, text=text, found=None, batches=history.batches)
+    found = emergence(history.looks)
+    told = found if found.judged else None
+    return Answer(id=job, name=name, text=str(found), found=told, batches=history.batches)
 
 
 def _plain(answer: Answer) -> dict[str, Any]:
     found = None if answer.found is None else asdict(answer.found)
-    return {"id": answer.id, "name": answer.name, "answer": answer.text, "found": found}
+    told = {"id": answer.id, "name": answer.name, "answer": answer.text, "found": found}
+    return {**told, "lists_of_images": len(answer.batches)}

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.figures import Histogram, norms_by_arm
-from orchestrator.errors import SpecError
+from orchestrator.errors import RootError, SpecError
+from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.probes import probes_by_step
+from orchestrator.jobs.probes import probes_by_step, read_norms
 from orchestrator.results.frame import Group, label
 
 ENDINGS = (".png", ".pdf", ".svg")
 
 
-def draw_norms(root: Root, groups: Sequence[Group], target: Path) -> None:
+def draw_norms(root: Root, groups: Sequence[Group], target: Path) -> list[str]:
     """Draw the patch norms before the final norm, a row per group, summed over its jobs.
+
+    Of a job the last probe that counts is drawn; one that is damaged is left out, and told.
 
     Raises:
         SpecError: no job of the groups was probed yet, or the file's ending names no picture.
@@ -22,22 +25,24 @@ def draw_norms(root: Root, groups: Sequence[Group], target: Path) -> None:
         raise SpecError(f"{target} is no picture by its name; end it in {', '.join(ENDINGS)}.")
     import numpy as np  # noqa: PLC0415 - a login node may lack it
 
-    histograms = {}
+    attempts = attempts_on(root, [job for group in groups for job in group.job_ids])
+    histograms, faults = {}, []
     for group in groups:
-        probed = [path for job in group.job_ids if (path := newest_probe(root, job))]
-        if not probed:
-            continue
-        name = ", ".join(label(value) for value in group.axes.values()) or "all"
-        arrays = [np.load(path, allow_pickle=False) for path in probed]
-        counts = sum(each["norms/by_block/histogram"][-1] for each in arrays)
-        histograms[name] = Histogram(counts=counts, edges=arrays[0]["norms/histogram_edges"])
+        found = []
+        for job in group.job_ids:
+            probes = probes_by_step(root.job(job).probes, attempts[job])
+            try:
+                newest = [read_norms(path) for path in [*probes.values()][-1:]]
+            except RootError as error:
+                faults.append(f"{job[:8]} is not in the picture: {error}")
+                continue
+            found += [norms.histogram for norms in newest if norms is not None]
+        if found:
+            name = ", ".join(label(value) for value in group.axes.values()) or "all"
+            counts = [each.counts for each in found]
+            histograms[name] = Histogram(counts=np.sum(counts, axis=0), edges=found[0].edges)
     if not histograms:
-        raise SpecError("No job was probed yet, so there is nothing to draw.")
+        raise SpecError(" ".join(["No job was probed yet, so there is nothing to draw.", *faults]))
     target.parent.mkdir(parents=True, exist_ok=True)
     norms_by_arm(histograms).savefig(target)
-
-
-def newest_probe(root: Root, job: str) -> Path | None:
-    """The arrays of a job's last probe: of the highest step, and there of the last attempt."""
-    found = probes_by_step(root.job(job).probes)
-    return found[max(found)] if found else None
+    return faults

@@ -124,6 +124,7 @@ def page(
     parts = [
         f"<h1>{escape(name)}</h1>",
         f'<p class="lead">{escape(_lead(document))}</p>',
+        *(f'<p class="lead">Warning: {escape(one)}</p>' for one in document.get("warnings", ())),
         '<dl class="key">',
         *(_headline(key, scalars[key]) for key in HEADLINES if key in scalars),
         "</dl>",

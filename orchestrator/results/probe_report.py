@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ from model.figures import (
     norms_over_epochs,
     png,
 )
-from orchestrator.errors import SpecError
+from orchestrator.errors import RootError, SpecError
+from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.files import discard, publishing_folder, set_aside
 from orchestrator.jobs.journal import plain_metrics
 from orchestrator.jobs.layout import JobFolder
-from orchestrator.jobs.probes import probes_by_step
+from orchestrator.jobs.probes import probes_by_step, read_norms
 from orchestrator.results.probe_page import Shown, page
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Report:
         arrays: by the names under which the probes leave them.
         images: those of the maps, uint8 ``(n, C, H, W)``.
         history: the last block's patch norms at the epochs that were probed in training.
+        warnings: what of all that could not be read, in sentences.
     """
 
     name: str
@@ -48,11 +50,13 @@ class Report:
     arrays: "Mapping[str, NDArray[Any]]"
     images: "NDArray[Any]"
     history: Mapping[int, Histogram]
+    warnings: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
         """The content of ``findings.json``; scalars that are not finite are strings."""
         scalars = dict(sorted(plain_metrics(self.scalars).items()))
-        return {"schema": SCHEMA, "name": self.name, **self.facts, "scalars": scalars}
+        told = {"schema": SCHEMA, "name": self.name, **self.facts, "scalars": scalars}
+        return {**told, "warnings": list(self.warnings)}
 
 
 def check_target(target: Path, *, replace: bool) -> None:
@@ -113,19 +117,23 @@ def draw(report: Report) -> list[Shown]:
     return drawn
 
 
-def norm_history(job: JobFolder, *, until: int) -> dict[int, Histogram]:
-    """The patch norms of the last block at each epoch that was probed, up to a step.
+def norm_history(
+    job: JobFolder, attempts: Sequence[Attempt], *, until: int
+) -> tuple[dict[int, Histogram], list[str]]:
+    """The last block's patch norms at each epoch whose probe counts, up to a step; what is damaged.
 
     Probes of programs that did not record their epoch are passed over.
     """
-    import numpy as np  # noqa: PLC0415 - as above
-
-    found = {}
-    for step, path in probes_by_step(job.probes).items():
-        with np.load(path, allow_pickle=False) as arrays:
-            if step <= until and "probe/epoch" in arrays.files:
-                found[int(arrays["probe/epoch"])] = Histogram(
-                    counts=arrays["norms/by_block/histogram"][-1],
-                    edges=arrays["norms/histogram_edges"],
-                )
-    return found
+    found: dict[int, Histogram] = {}
+    faults = []
+    for step, path in probes_by_step(job.probes, attempts).items():
+        if step > until:
+            break
+        try:
+            norms = read_norms(path)
+        except RootError as error:
+            faults.append(f"An epoch is missing from the norms over epochs: {error}")
+            continue
+        if norms is not None and norms.epoch is not None:
+            found[norms.epoch] = norms.histogram
+    return found, faults

@@ -5,6 +5,7 @@ from typing import Any
 
 from model.config import ViTConfig
 from model.flops import count_macs, count_params, count_training_macs, vanilla
+from model.variants import variant_named
 from orchestrator.config import Placement, RunConfig
 from orchestrator.sweep.expand import Point, Sweep
 
@@ -19,7 +20,9 @@ class Arm:
     """One architecture of a sweep, and what an image costs in it.
 
     ``training_macs`` are those of a forward and a backward pass; ``relative_to_vanilla`` is the
-    ratio of ``forward_macs``. MACs are not time: see `model.flops` for what they leave out.
+    ratio of ``forward_macs`` to those of vanilla of its own sizes, ``mlp_ratio`` among them;
+    ``relative_to_first`` to those of the sweep's first arm, one baseline for all. MACs are not
+    time: see `model.flops` for what they leave out.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Arm:
     params: int
     forward_macs: int
     relative_to_vanilla: float
+    relative_to_first: float
     training_macs: int
 
     def to_plain(self) -> dict[str, Any]:
@@ -37,7 +41,9 @@ class Arm:
             "params": self.params,
             "forward_macs": self.forward_macs,
             "relative_to_vanilla": self.relative_to_vanilla,
+            "relative_to_first": self.relative_to_first,
             "training_macs": self.training_macs,
+            "attention": variant_named(self.model.attention).description,
         }
 
 
@@ -46,10 +52,11 @@ def arms_of(sweep: Sweep) -> list[Arm]:
     first: dict[ViTConfig, Point] = {}
     for point in sweep.points:
         first.setdefault(point.config.model, point)
-    return [_arm(point) for point in first.values()]
+    baseline = count_macs(next(iter(first))) if first else 0
+    return [_arm(point, baseline) for point in first.values()]
 
 
-def _arm(point: Point) -> Arm:
+def _arm(point: Point, baseline: int) -> Arm:
     model = point.config.model
     macs = count_macs(model)
     return Arm(
@@ -58,6 +65,7 @@ def _arm(point: Point) -> Arm:
         params=count_params(model),
         forward_macs=macs,
         relative_to_vanilla=macs / count_macs(vanilla(model)),
+        relative_to_first=macs / baseline,
         training_macs=count_training_macs(model),
     )
 

@@ -71,11 +71,12 @@ def read_packages(chain: Chain, faults: Faults) -> Packages:
     return Packages(folders)
 
 
-def load_package(folder: Path) -> None:
+def load_package(folder: Path, *, as_workers_do: bool = False) -> None:
     """Import the package in ``folder`` under its name, and nothing else that lies beside it.
 
     Workers, which have it in their snapshot, import it by that name. Here it is loaded anew each
-    time, without torch, and leaves no bytecode behind.
+    time, without torch, and leaves no bytecode behind. ``as_workers_do``: whatever else has its
+    name here, as its snapshot comes first for a worker.
 
     Raises:
         SpecError: there is none, its name is taken, it cannot be imported, or its table is wrong.
@@ -83,7 +84,8 @@ def load_package(folder: Path) -> None:
     name = folder.name
     if not is_package(folder):
         raise SpecError(f"{folder} is no package: it has no __init__.py")
-    _refuse_name(name, folder)
+    if not as_workers_do:
+        _refuse_name(name, folder)
     _unload(name)
     spec = spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]

@@ -15,8 +15,8 @@ from torch import Tensor
 from model.config import ViTConfig
 from model.flops import vanilla
 from model.vit import ViT, build_vit
-from orchestrator.errors import SpecError
 from orchestrator.worker.data.track import Track, silently
+from orchestrator.worker.device import choose_device
 from orchestrator.worker.environment import FACTS
 
 Precision = Literal["fp32", "bf16"]
@@ -59,9 +59,7 @@ class Conditions:
         Raises:
             SpecError: the device is not there.
         """
-        if device == "cuda" and not torch.cuda.is_available():
-            raise SpecError("There is no GPU here that torch can use; measure with --device cpu.")
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = choose_device(device)
         return cls(
             device=device,
             name=torch.cuda.get_device_name()
@@ -220,6 +218,8 @@ def _peak_bytes(config: ViTConfig, conditions: Conditions) -> int | None:
     """What one training pass takes of a GPU's memory at most, with the device to itself."""
     if conditions.device != "cuda":
         return None
+    one = torch.ones(1, 1, device=conditions.device)
+    one @ one  # so that the workspace of the BLAS library is there before, for the first arm too
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated()
     passes = _Passes.of(config, conditions)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from orchestrator.jobs.files import publishing_folder, remove, to_json
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
-from orchestrator.jobs.weights import FILE, META, saved_in
+from orchestrator.jobs.saved import saved_in
+from orchestrator.jobs.weights import FILE, META
 
 SCHEMA = 1
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ from support.pool_bench import Bench
 
 from model.vit import build_vit
 from orchestrator.config import RunConfig
+from orchestrator.jobs.files import to_json
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.records import write_job
+from orchestrator.jobs.store import write_revision
+from orchestrator.jobs.submissions import write_intent
 from orchestrator.worker import weights
 
 CONFIG = RunConfig.from_plain(
@@ -82,7 +86,7 @@ def test_json_is_the_document_of_the_report_and_where_it_is(saved: Bench) -> Non
 
     assert told.pop("out") == str(saved.folder / "o")
     assert told == json.loads((saved.folder / "o" / "findings.json").read_text())
-    assert " ".join(told) == "schema name model images conditions versions scalars"
+    assert " ".join(told) == "schema name model images conditions versions scalars warnings"
 
 
 def test_a_vision_transformer_of_timms_is_probed_without_a_root_or_a_network(
@@ -139,3 +143,66 @@ def test_an_earlier_report_is_kept_unless_force_is_said(saved: Bench) -> None:
 
     assert codes == [0, 1, 0]
     assert (kept["images"]["count"], replaced["images"]["count"]) == (5, 6)
+
+
+def own_package(folder: Path) -> Path:
+    """A user's package of a variant that is softmax under another name."""
+    folder.mkdir(parents=True)
+    (folder / "plain.py").write_text(
+        "from model.attention.softmax import SoftmaxAttention\n"
+        "class Plain(SoftmaxAttention):\n    pass\n"
+    )
+    (folder / "__init__.py").write_text(
+        "from model.variants import Variant\n"
+        "VARIANTS = {'plain': Variant(location='mine.plain:Plain', macs=lambda c: 1,\n"
+        "                             params=lambda c: 1, description='plain')}\n"
+    )
+    return folder
+
+
+def test_a_model_of_a_users_own_variant_is_built_by_the_code_that_trained_it_or_says_otherwise(
+    bench: Bench,
+) -> None:
+    plain = CONFIG.to_plain()
+    config = RunConfig.from_plain({**plain, "model": {**plain["model"], "attention": "mine.plain"}})
+    job = job_id(config)
+    write_job(bench.root, job, config)
+    folder = bench.root.job(job)
+    weights.save(folder, folder.attempt(1), 40, 2, build_vit(CONFIG.model, 1).state_dict())
+    submission = bench.draft("x", jobs=[job])
+    write_intent(bench.root, submission, "")
+    start = {"token": submission.token, "index": 0, "restart": 0, "time": 0.0}
+    where = {"process": "elsewhere:boot:1:1", "host": "elsewhere", "code_hash": "c"}
+    folder.attempt(1).path.mkdir(parents=True)
+    folder.attempt(1).started.write_bytes(to_json({**start, **where}))
+    snapshot = own_package(bench.root.snapshots / submission.snapshot / "mine")
+    (bench.folder / "mine").mkdir()
+    (bench.folder / "mine" / "__init__.py").write_text("raise RuntimeError('edited since')")
+    listed = own_package(bench.folder / "desk" / "mine")
+    jobs = [{"id": job, "name": "x"}]
+    write_revision(bench.root, "s", {"jobs": jobs, "packages": {"mine": str(listed)}})
+    words = ("probe", job[:8], "--count", "5", "--force", "--json")
+
+    by_snapshot = bench.orchestrate(*words)
+    shutil.rmtree(snapshot)
+    by_folder = bench.orchestrate(*words)
+    shutil.rmtree(listed)
+    by_nothing = bench.orchestrate(*words)
+
+    assert by_snapshot.returncode == 0, by_snapshot.stderr
+    told = json.loads(by_snapshot.stdout)["model"]
+    assert told["package"] == "mine"
+    assert told["package_from"] == f"snapshot {submission.snapshot}, which trained it"
+    told = json.loads(by_folder.stdout)["model"]
+    assert told["package_from"].startswith(f"{listed} as it is now")
+    assert by_nothing.returncode == 1
+    assert f"looked for {snapshot}, {listed}. Put it back" in by_nothing.stderr
+    assert "Traceback" not in by_nothing.stderr
+
+
+def test_images_that_are_not_there_are_told_before_a_report_that_is(saved: Bench) -> None:
+    (saved.folder / "taken").mkdir()
+
+    done = saved.orchestrate("probe", JOB[:8], "--images", "nowhere", "--out", "taken")
+
+    assert "no folder" in done.stderr

@@ -8,6 +8,7 @@ from orchestrator.controller.checkpoints import find_checkpoint
 from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.records import write_job
 from orchestrator.jobs.store import create_root
 from orchestrator.worker import checkpoint, weights
@@ -107,3 +108,28 @@ def test_a_file_of_a_job_that_is_no_saved_model_is_told_with_those_that_are(
 def test_an_unknown_name_is_told(root: Root) -> None:
     with pytest.raises(SpecError, match="called 'nothing'"):
         find_checkpoint(root.path, "nothing")
+
+
+def test_what_was_discarded_is_not_meant_unless_its_own_path_is_given(
+    root: Root, job: JobFolder
+) -> None:
+    job.attempt(1).path.mkdir(parents=True)
+    write_order(root, Order(what="afresh", jobs=[JOB], last={JOB: 1}))
+
+    for text in (JOB, str(job.path)):
+        with pytest.raises(RootError, match=r"counts no more: weights/001-000000010"):
+            find_checkpoint(root.path, text)
+    weights.save(job, job.attempt(2), 5, 1, {"a": torch.zeros(1)})
+    weights.save(job, job.attempt(1), 30, 3, {"a": torch.zeros(1)})
+    assert find_checkpoint(root.path, JOB).step == 5
+    assert find_checkpoint(root.path, str(job.weights)).step == 5
+    assert find_checkpoint(root.path, str(job.weights / "001-000000030")).step == 30
+
+
+def test_a_folder_that_has_a_jobs_name_by_chance_does_not_hide_the_job(
+    root: Root, job: JobFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / JOB[:6]).mkdir()
+
+    assert find_checkpoint(root.path, JOB[:6]).step == 20

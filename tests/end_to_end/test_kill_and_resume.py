@@ -23,9 +23,9 @@ from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.processes import Process
+from orchestrator.jobs.saved import saved_in, still_count
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
-from orchestrator.jobs.weights import saved_in, still_count
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import Helpers

@@ -108,7 +108,7 @@ def test_the_history_of_a_job_tells_when_artifacts_emerged(tmp_path: Path) -> No
         share = 2 if epoch >= 30 else 0
         probe_file(tmp_path, 1, 7 * epoch).write_bytes(look_of(epoch, share=share))
 
-    history = read_history(tmp_path)
+    history = read_history(tmp_path, ())
 
     assert str(emergence(history.looks)) == "(20, 30], block 1"
     assert history.batches == {"ab"}
@@ -121,7 +121,7 @@ def test_probes_that_say_no_epoch_are_passed_over_and_other_batches_are_seen(
     probe_file(tmp_path, 1, 20).write_bytes(look_of(2, batch="ab"))
     probe_file(tmp_path, 2, 30).write_bytes(look_of(3, batch="cd"))
 
-    history = read_history(tmp_path)
+    history = read_history(tmp_path, ())
 
     assert [look.epoch for look in history.looks] == [2, 3]
     assert history.batches == {"ab", "cd"}
@@ -131,4 +131,4 @@ def test_a_damaged_probe_in_the_history_is_named(tmp_path: Path) -> None:
     probe_file(tmp_path, 1, 10).write_bytes(look_of(1)[:-30])
 
     with pytest.raises(RootError, match=r"001-000000010\.npz"):
-        read_history(tmp_path)
+        read_history(tmp_path, ())

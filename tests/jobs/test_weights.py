@@ -5,7 +5,7 @@ import pytest
 from orchestrator.jobs.facts import Attempt, Ending, Start
 from orchestrator.jobs.files import to_json
 from orchestrator.jobs.layout import JobFolder
-from orchestrator.jobs.weights import final_weights, is_sound, saved_in, still_count
+from orchestrator.jobs.weights import final_weights, is_sound
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -23,17 +23,6 @@ def attempt(number: int, from_step: int | None, ending: Ending | None, step: int
 def leave(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).mkdir(parents=True)
-
-
-def test_what_an_attempt_left_beyond_the_step_that_a_later_one_went_on_from_does_not_count(
-    job: JobFolder,
-) -> None:
-    leave(job.weights, "001-000000010", "001-000000030", "002-000000020", ".tmp-003-000000040-x")
-    attempts = (attempt(1, -1, None, -1), attempt(2, 10, None, -1), attempt(3, None, None, -1))
-
-    found = still_count(saved_in(job.weights), attempts)
-
-    assert [(one.step, one.attempt) for one in found] == [(10, 1), (20, 2)]
 
 
 @pytest.mark.parametrize(

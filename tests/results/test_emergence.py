@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.probes import probe_file
-from orchestrator.results.emergence import Arm, arms_of, as_json
+from orchestrator.results.emergence import Arm, arms_of, as_json, notes_of
 from orchestrator.results.frame import Result, grouped
 
 IMAGES, PATCHES, DEPTH = 40, 16, 3
@@ -18,7 +19,12 @@ def root(tmp_path: Path) -> Root:
 
 
 def probed(
-    root: Root, job: str, *epochs: int, since: int | None = None, broken: int | None = None
+    root: Root,
+    job: str,
+    *epochs: int,
+    since: int | None = None,
+    broken: int | None = None,
+    batch: str = "0",
 ) -> None:
     """Probes at these epochs; from ``since`` on block 1 has an outlier in every image.
 
@@ -35,7 +41,7 @@ def probed(
             "norms/by_block/outliers_by_image": outliers,
             "norms/tokens": np.ones((DEPTH, IMAGES, PATCHES), np.float16),
             "attention/outliers_received_later": np.array([np.nan, 9.0 if there else np.nan, 1.0]),
-            "images/sha256": np.array("0" * 64),
+            "images/sha256": np.array(batch),
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
@@ -103,3 +109,46 @@ def test_a_damaged_probe_is_told_of_its_job_alone(root: Root) -> None:
     assert "is damaged" in vanilla.answers[0].text
     assert vanilla.answers[1].text == "none by epoch 30"
     assert vanilla.summary == "0 of 1 seeds"
+
+
+def test_probes_of_an_attempt_that_was_discarded_do_not_count(root: Root) -> None:
+    probed(root, "0-0", 10, 20, 30, 40, since=10)
+    root.job("0-0").attempt(1).path.mkdir(parents=True)
+    before, _ = arms(root)
+    write_order(root, Order(what="afresh", jobs=["0-0"], last={"0-0": 1}))
+
+    after, _ = arms(root)
+
+    assert before.answers[0].found is not None
+    assert after.answers[0].text == "not to be told: 0 probes, the rule needs 3 in a row"
+
+
+def test_one_probe_is_told_in_the_singular(root: Root) -> None:
+    probed(root, "0-0", 10)
+
+    assert arms(root)[0].answers[0].text.startswith("not to be told: 1 probe, the")
+
+
+def test_probes_of_different_images_are_told_of_a_job_and_of_an_arm(root: Root) -> None:
+    probed(root, "0-0", 10, 20, 30)
+    probed(root, "0-0", 40, batch="other")
+    probed(root, "0-1", 10, 20, 30)
+    probed(root, "4-0", 10, 20, 30)
+    probed(root, "4-1", 10, 20, 30, batch="other")
+    probed(root, "4-2", 10, 20, 30, batch="other")
+
+    of_job, of_arm = notes_of(arms(root))
+    first, second = as_json(["k"], arms(root))["rows"]
+
+    assert of_job.startswith("k=0,seed=0: probed on 2 different lists of images")
+    assert of_arm.startswith("k=4,seed=0, k=4,seed=1, k=4,seed=2: probed on 2 different lists")
+    assert (first["lists_of_images"], second["lists_of_images"]) == (2, 2)
+    assert [job["lists_of_images"] for job in first["jobs"]] == [2, 1, 0]
+    assert as_json(["k"], arms(root))["notes"] == [of_job, of_arm]
+
+
+def test_the_same_images_everywhere_need_no_note(root: Root) -> None:
+    probed(root, "0-0", 10, 20, 30)
+    probed(root, "0-1", 10, 20, 30)
+
+    assert notes_of(arms(root)) == []

@@ -165,7 +165,34 @@ def test_the_past_of_a_job_is_read_up_to_a_step(tmp_path: Path) -> None:
         }
         np.savez(probe_file(job.probes, 1, step), **(arrays if step > 10 else {}))
 
-    past = norm_history(job, until=20)
+    past, _ = norm_history(job, (), until=20)
 
     assert list(past) == [2]
     assert past[2].counts.tolist() == [20] * 40
+
+
+def test_a_damaged_probe_of_the_past_is_told_and_hides_no_other(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path)
+    job.probes.mkdir()
+    for step in (10, 20):
+        arrays = {
+            "probe/epoch": np.array(step // 10),
+            "norms/by_block/histogram": np.ones((2, 40)),
+            "norms/histogram_edges": EDGES,
+        }
+        np.savez(probe_file(job.probes, 1, step), **arrays)
+    whole = probe_file(job.probes, 1, 10).read_bytes()
+    probe_file(job.probes, 1, 10).write_bytes(whole[: len(whole) // 2])
+
+    past, (fault,) = norm_history(job, (), until=20)
+
+    assert list(past) == [2]
+    assert "001-000000010.npz is damaged" in fault
+
+
+def test_warnings_stand_in_the_findings_and_on_the_page(tmp_path: Path) -> None:
+    write_report(report(warnings=["An <epoch> is missing."]), tmp_path / "out", replace=False)
+
+    told = json.loads((tmp_path / "out" / "findings.json").read_text())
+    assert told["warnings"] == ["An <epoch> is missing."]
+    assert "Warning: An <epoch> is missing." in read(tmp_path / "out").text

@@ -113,7 +113,7 @@ def test_a_probe_can_be_read_back_for_the_rule_of_emergence(
 ) -> None:
     probe_file(tmp_path, 1, 171).write_bytes(packed(alone[0].arrays))
 
-    history = read_history(tmp_path)
+    history = read_history(tmp_path, ())
 
     (look,) = history.looks
     assert (look.epoch, look.patches) == (3, 4)

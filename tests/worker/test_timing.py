@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from model.config import GateConfig, ViTConfig
-from model.flops import vanilla
 from orchestrator.errors import SpecError
 from orchestrator.worker import timing
 from orchestrator.worker.timing import Conditions, Spread, time_arms
@@ -59,10 +58,20 @@ def test_every_arm_has_times_above_zero_and_on_a_cpu_no_peak(precision: str) -> 
 
 
 def test_a_much_deeper_arm_takes_longer() -> None:
-    (deep,) = time_arms([DEEP], here(repeats=5))
+    deep, shallow = time_arms([DEEP, PLAIN], here(repeats=5))
 
-    assert vanilla(DEEP) != DEEP
-    assert deep.training_s.median > deep.forward_s.median
+    assert deep.forward_s.low > shallow.forward_s.high
+    assert deep.training_s.low > shallow.training_s.high
+
+
+def test_the_first_round_warms_up_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_at_first = iter([1000.0, 1.0, 1.0])
+    monkeypatch.setattr(timing._Passes, "forward", lambda _: next(slow_at_first))
+    monkeypatch.setattr(timing._Passes, "training", lambda _: 1.0)
+
+    (timed,) = time_arms([PLAIN], here(batch=1, repeats=2))
+
+    assert timed.forward_s == Spread(1.0, 1.0, 1.0)
 
 
 def test_arms_are_measured_in_turn_and_each_round_begins_with_another(

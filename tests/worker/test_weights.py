@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from orchestrator.jobs.layout import JobFolder
-from orchestrator.jobs.weights import is_sound, saved_in
+from orchestrator.jobs.saved import saved_in
+from orchestrator.jobs.weights import is_sound
 from orchestrator.worker import checkpoint, weights
 
 

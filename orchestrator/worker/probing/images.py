@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, SpecError
 from orchestrator.jobs.datasets import MANIFEST, load_manifest
 from orchestrator.worker.data.decode import MODES, UNREADABLE, fault_of, pixels
 from orchestrator.worker.data.folder import IMAGE_SUFFIXES
@@ -15,7 +15,7 @@ from orchestrator.worker.data.index import balanced_positions, load_index, probe
 
 
 @dataclass(frozen=True, slots=True)
-class Batchful:
+class Chosen:
     """The chosen images, in the order in which they are probed.
 
     Attributes:
@@ -29,7 +29,7 @@ class Batchful:
     read: Callable[[int, int], Image.Image]
 
 
-def choose_images(place: Path, count: int) -> Batchful:
+def choose_images(place: Path, count: int) -> Chosen:
     """Up to so many images: equally many of each class, those with the smallest key hashes.
 
     ``place`` is a prepared dataset, of which the validation split is taken, or a folder with a
@@ -48,7 +48,7 @@ def choose_images(place: Path, count: int) -> Batchful:
     return _of_folder(place / "val" if (place / "val").is_dir() else place, count)
 
 
-def _of_dataset(place: Path, count: int) -> Batchful:
+def _of_dataset(place: Path, count: int) -> Chosen:
     place = place.resolve()
     manifest = load_manifest(place.parent, place.name)
     images = SplitImages(load_index(place.parent, manifest, "val"))
@@ -57,13 +57,13 @@ def _of_dataset(place: Path, count: int) -> Batchful:
         raise DataError(f"Dataset '{manifest.name}' has no validation images.")
 
     def read(number: int, channels: int) -> Image.Image:
-        return images.image(positions[number]).convert(MODES[channels])
+        return images.image(positions[number]).convert(_mode(channels))
 
     keys = tuple(images.index.name(position) for position in positions)
-    return Batchful(f"dataset {manifest.name}, validation split", keys, read)
+    return Chosen(f"dataset {manifest.name}, validation split", keys, read)
 
 
-def _of_folder(place: Path, count: int) -> Batchful:
+def _of_folder(place: Path, count: int) -> Chosen:
     found = sorted(
         path.relative_to(place)
         for path in place.rglob("*")
@@ -81,6 +81,7 @@ def _of_folder(place: Path, count: int) -> Batchful:
 
     def read(number: int, channels: int) -> Image.Image:
         path = place / keys[number]
+        _mode(channels)
         try:
             return pixels(path.read_bytes(), channels)
         except UNREADABLE as error:
@@ -88,4 +89,16 @@ def _of_folder(place: Path, count: int) -> Batchful:
                 f"{path} cannot be read as an image: {fault_of(error)}. Repair or remove it."
             ) from None
 
-    return Batchful(f"folder {place}", keys, read)
+    return Chosen(f"folder {place}", keys, read)
+
+
+def _mode(channels: int) -> str:
+    """What Pillow calls images of so many channels.
+
+    Raises:
+        SpecError: there are none.
+    """
+    if channels not in MODES:
+        known = " or ".join(map(str, MODES))
+        raise SpecError(f"The model takes images of {channels} channels; those here have {known}.")
+    return MODES[channels]

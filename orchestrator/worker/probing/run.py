@@ -15,7 +15,8 @@ from model.probes.suite import measure, summarise
 from model.probes.weights import layer_scales
 from orchestrator.errors import SpecError
 from orchestrator.worker.data.track import Track, silently
-from orchestrator.worker.probing.images import Batchful
+from orchestrator.worker.device import choose_device
+from orchestrator.worker.probing.images import Chosen
 from orchestrator.worker.probing.specimen import Specimen
 
 VERSIONS = ("orchestrate-vit", "torch", "timm", "numpy", "pillow")
@@ -36,7 +37,7 @@ class Found:
 
 def run(
     specimen: Specimen,
-    images: Batchful,
+    images: Chosen,
     *,
     batch: int,
     device: str | None = None,
@@ -48,7 +49,7 @@ def run(
         SpecError: the device is not there, or the model is of a kind that the probes do not know.
         DataError: an image cannot be read.
     """
-    place = _device(device)
+    place = torch.device(choose_device(device))
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     model = specimen.model.to(place)
     portions = range(0, len(images.keys), batch)
@@ -76,17 +77,11 @@ def run(
     )
 
 
-def _batches(specimen: Specimen, images: Batchful, batch: int) -> Iterator[Tensor]:
+def _batches(specimen: Specimen, images: Chosen, batch: int) -> Iterator[Tensor]:
     for start in range(0, len(images.keys), batch):
         numbers = range(start, min(start + batch, len(images.keys)))
         views = [specimen.view(images.read(number, specimen.channels)) for number in numbers]
         yield torch.stack(views)
-
-
-def _device(asked: str | None) -> torch.device:
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise SpecError("There is no GPU here that torch can use; probe with --device cpu.")
-    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _named(place: torch.device) -> str:

@@ -36,7 +36,7 @@ class Specimen:
     @property
     def channels(self) -> int:
         """Of the images that it takes."""
-        return int(self.model.patch_embed.proj.in_channels)
+        return len(self.mean)
 
     def shown(self, images: Tensor) -> Tensor:
         """Normalised images as a person sees them, uint8."""
@@ -66,8 +66,13 @@ def our_specimen(config: ViTConfig, file: Path, normalisation: Normalisation = "
 
 
 def facts_of(model: VisionTransformer, source: str) -> dict[str, Any]:
-    """What is said of a model's size and of its weights."""
+    """What is said of a model's size and of its weights.
+
+    ``parameters`` are trained, as those that ``flops`` counts; ``frozen_parameters`` never are.
+    """
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     return {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters()) - frozen,
+        "frozen_parameters": frozen,
         "weights": {"source": source, "sha256": weights_hash(model)},
     }

@@ -11,7 +11,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from orchestrator.errors import SpecError
+from orchestrator.errors import DataError, SpecError
 from orchestrator.worker.probing.specimen import Specimen, facts_of
 from orchestrator.worker.probing.weights_file import load_weights, read_weights
 
@@ -34,7 +34,9 @@ def timm_specimen(name: str, *, weights: Path | None = None, untrained: bool = F
     if weights:
         state = read_weights(weights)
         model: Any = _created(name, **_sizes(state))
-        load_weights(model, _converted(state, model), weights)
+        converted = _converted(state, model)
+        _refuse_resized(state, converted, model, weights)
+        load_weights(model, converted, weights)
     else:
         model = _created(name) if untrained else _pretrained(name)
     source = str(weights) if weights else UNTRAINED if untrained else HUB
@@ -136,3 +138,35 @@ def _converted(state: Mapping[str, Tensor], model: VisionTransformer) -> Mapping
         dict(state), model, adapt_layer_scale=deit3
     )
     return converted
+
+
+RESIZABLE = {
+    "pos_embed": (("pos_embed", "positional_embedding", "embed_positions.A.weight"), "rows", -2),
+    "patch_embed.proj.weight": (("proj.weight", "conv1.weight"), "pixels along a side", -1),
+}
+"""What timm resizes to fit: how names of it end in files, what is counted, along which axis."""
+
+
+def _refuse_resized(
+    state: Mapping[str, Tensor],
+    converted: Mapping[str, Tensor],
+    model: VisionTransformer,
+    file: Path,
+) -> None:
+    """Refuse a file of which timm made up position embeddings or patch kernels to fit the model.
+
+    Raises:
+        DataError: it did; a tensor that it only renamed or reshaped lies where the file's does.
+    """
+    read = {tensor.untyped_storage().data_ptr() for tensor in state.values()}
+    own = model.state_dict()
+    for name, (endings, unit, axis) in RESIZABLE.items():
+        made = name in converted and converted[name].untyped_storage().data_ptr() not in read
+        if made:
+            there = next((t for key, t in state.items() if key.endswith(endings)), None)
+            rows = "another number of" if there is None else there.shape[axis]
+            raise DataError(
+                f"The weights {file} are of another size: {name} has {rows} {unit} there, "
+                f"{own[name].shape[axis]} needed here. They are not resized, as that makes another "
+                "model; name the one of timm's that they were trained as."
+            )

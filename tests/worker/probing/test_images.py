@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, SpecError
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.worker.data.index import load_index, probe_positions
 from orchestrator.worker.probing.images import choose_images
@@ -65,3 +65,10 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"a\.png cannot be read"):
         choose_images(tmp_path, 1).read(0, 3)
+
+
+def test_channels_that_no_image_has_are_no_fault_of_the_image(tmp_path: Path) -> None:
+    plant(tmp_path, "a.png")
+
+    with pytest.raises(SpecError, match="takes images of 64 channels; those here have 1 or 3"):
+        choose_images(tmp_path, 1).read(0, 64)

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from model.config import ViTConfig
+from model.flops import count_params
 from model.vit import build_vit
 from orchestrator.errors import SpecError
 from orchestrator.worker.probing.images import choose_images
@@ -84,6 +85,18 @@ def test_a_vision_transformer_of_timms_is_probed_as_it_is(digits: Path) -> None:
     assert found.findings.arrays["norms/maps"].shape[1:] == (14, 14)
     assert found.images.shape[1:] == (3, 224, 224)
     assert "attention/register_maps" not in found.findings.arrays
+
+
+def test_parameters_that_are_never_trained_are_counted_apart_as_flops_does(
+    tmp_path: Path,
+) -> None:
+    config = replace(TINY, attention="static_random")
+    torch.save(build_vit(config).state_dict(), tmp_path / "weights.pt")
+
+    facts = our_specimen(config, tmp_path / "weights.pt").facts
+
+    assert facts["parameters"] == count_params(config)
+    assert facts["frozen_parameters"] == config.depth * config.heads * config.tokens**2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

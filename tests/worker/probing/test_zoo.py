@@ -96,3 +96,49 @@ def test_a_model_without_weights_on_the_hub_is_told(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(SpecError, match="no weights for"):
         timm_specimen(TINY)
+
+
+@pytest.mark.parametrize(
+    ("other", "there", "needed"),
+    [
+        ({"img_size": 384}, "pos_embed has 577 rows", "197 needed"),
+        (
+            {"patch_size": 32, "img_size": 448},  # as many patches of another size
+            "patch_embed.proj.weight has 32 pixels along a side",
+            "16 needed",
+        ),
+    ],
+)
+def test_a_file_of_another_size_is_refused_with_both_numbers_and_nothing_is_resized(
+    tmp_path: Path, other: dict[str, int], there: str, needed: str
+) -> None:
+    trained = timm.create_model(TINY, **other)
+    torch.save(trained.state_dict(), tmp_path / "x.pth")
+
+    with pytest.raises(DataError) as told:
+        timm_specimen(TINY, weights=tmp_path / "x.pth")
+
+    assert there in str(told.value)
+    assert needed in str(told.value)
+
+
+def test_names_of_dinov2_are_taken_though_its_class_position_is_added_to_the_token(
+    tmp_path: Path,
+) -> None:
+    name = "vit_small_patch14_reg4_dinov2"
+    state = timm.create_model(name).state_dict()
+    positions = torch.cat([torch.zeros(1, 1, 384), state["pos_embed"]], dim=1)
+    theirs = {**state, "register_tokens": state["reg_token"], "pos_embed": positions}
+    del theirs["reg_token"]
+    torch.save({**theirs, "mask_token": torch.zeros(1, 384)}, tmp_path / "x.pth")
+
+    model = timm_specimen(name, weights=tmp_path / "x.pth").model
+
+    assert torch.equal(model.pos_embed, state["pos_embed"])
+
+
+def test_a_hybrid_takes_the_channels_of_its_images_and_not_of_its_projection() -> None:
+    specimen = timm_specimen("vit_tiny_r_s16_p8_224", untrained=True)
+
+    assert specimen.model.patch_embed.proj.in_channels == 64
+    assert specimen.channels == 3
