@@ -6,16 +6,10 @@ Kaggle's ambityga/imagenet100, and that of contrastive multiview coding (Tian et
 ImageNet-A and ImageNet-R (Hendrycks et al., CVPR 2021 and ICCV 2021) have 200 classes each.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.worker.data.imagenet_wnids import WNIDS
-
-
-def wnids_sha256(wnids: Sequence[str]) -> str:
-    """The hash of a class list: of its ids in this order, a line each."""
-    return hashlib.sha256("".join(f"{wnid}\n" for wnid in wnids).encode()).hexdigest()
 
 
 def indices_in(wnids: Sequence[str], space: Sequence[str] = WNIDS) -> tuple[int, ...]:

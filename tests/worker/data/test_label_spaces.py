@@ -4,6 +4,7 @@ import sys
 import pytest
 from timm.data.imagenet_info import ImageNetInfo
 
+from orchestrator.jobs.datasets import lines_sha256
 from orchestrator.worker.data.imagenet_wnids import WNIDS
 from orchestrator.worker.data.label_spaces import (
     IMAGENET100_CMC,
@@ -14,7 +15,6 @@ from orchestrator.worker.data.label_spaces import (
     in_common,
     indices_in,
     overlap,
-    wnids_sha256,
 )
 
 OVERLAPS = {
@@ -56,7 +56,7 @@ def test_the_200_classes_are_those_that_timm_ships(letter: str) -> None:
 
 @pytest.mark.parametrize("name", HASHES)
 def test_the_lists_of_100_are_the_published_ones(name: str) -> None:
-    assert wnids_sha256(LABEL_SPACES[name]) == HASHES[name]
+    assert lines_sha256(LABEL_SPACES[name]) == HASHES[name]
 
 
 @pytest.mark.parametrize("pair", OVERLAPS)
