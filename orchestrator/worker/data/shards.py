@@ -42,7 +42,7 @@ def write_dataset(
     Raises:
         DataError: there is such a dataset, a class would be empty, or the disk takes no more.
     """
-    with _new_folder(data_root / about.name) as folder:
+    with new_folder(data_root / about.name) as folder:
         census = Census(about)
         files = _fill_shards(folder, census.counted(samples), limits)
         census.refuse_gaps()
@@ -88,7 +88,12 @@ def _taken(path: Path) -> DataError:
 
 
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill with a dataset, which is published in the end, or else removed.
+
+    Raises:
+        DataError: something is at ``path``, or the disk takes no more.
+    """
     refuse_the_taken(path)
     try:
         with publishing_folder(path) as folder:

@@ -8,9 +8,10 @@ import numpy as np
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import SPLITS, Manifest, Shard
 from orchestrator.worker.data.digests import Content, content_hash, layout_hash, sha256_of_file
+from orchestrator.worker.data.foreign import labelled, scan_foreign
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import COLUMNS, columns_of, load_index
-from orchestrator.worker.data.tars import scan
+from orchestrator.worker.data.tars import Entry, scan
 from orchestrator.worker.data.track import Track, silently
 
 
@@ -51,7 +52,7 @@ def _content_faults(data_root: Path, manifest: Manifest) -> Iterator[str]:
     for split in SPLITS:
         try:
             index = load_index(data_root, manifest, split)
-            entries = [scan(index.folder / file) for file in index.shard_files]
+            entries = [_entries(index.folder, file, manifest) for file in index.shard_files]
         except DataError as error:
             yield str(error)
             return
@@ -67,3 +68,12 @@ def _content_faults(data_root: Path, manifest: Manifest) -> Iterator[str]:
         images.close()
     if content_hash(lines) != manifest.content_hash:
         yield "the images, keys or classes are not those of the manifest's content hash"
+
+
+def _entries(folder: Path, file: str, manifest: Manifest) -> list[Entry]:
+    """The samples of a shard, but for those of another tool's tar that were left out."""
+    if manifest.members is None:
+        return scan(folder / file)
+    found = labelled(scan_foreign(folder / file, manifest.members), manifest.classes)
+    left_out = [line for line in manifest.left_out if line.startswith(f"{file}/")]
+    return [e for e in found if not any(line.startswith(f"{file}/{e.key}: ") for line in left_out)]
