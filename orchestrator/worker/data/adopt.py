@@ -61,6 +61,7 @@ def adopt(data_root: Path, adoption: Adoption, options: Packing = USUAL) -> Mani
     order = [(split, tar) for split in SPLITS for tar in adoption.tars.get(split, ())]
     work = partial(_see, adoption.members)
     tars = [tar for _, tar in order]
+    _refuse_twins(tars)
     processes = options.processes or processors()
     seen = list(options.track(in_processes(work, tars, processes), len(tars)))
     _refuse_faults(tars, seen, options)
@@ -93,6 +94,16 @@ def find_tars(patterns: Sequence[str]) -> list[Path]:
                 )
             found += map(Path, names)
     return found
+
+
+def _refuse_twins(tars: Sequence[Path]) -> None:
+    times = Counter(tar.resolve() for tar in tars)
+    twins = [str(tar) for tar, count in times.items() if count > 1]
+    if twins:
+        raise DataError(
+            f"{len(twins)} tar(s) are named more than once, first {twins[0]}. Name each tar once, "
+            "for training or for validation."
+        )
 
 
 def _see(members: Members, tar: Path) -> Seen:

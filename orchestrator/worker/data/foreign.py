@@ -1,9 +1,9 @@
 """What lies where in a tar of samples that another tool wrote.
 
-A member is ``KEY.FIELD``: the field, compared in lower case, is one of those in ``Members``, and the
-key is all before it, with dots and folders if it has some. Members of other fields, folders, and
-hidden files are passed over; the members of a sample may lie anywhere in the tar, and pax headers
-are followed. As with WebDataset's readers, an order of samples is that of their images.
+A member is ``KEY.FIELD``: the field, compared in lower case, is one of those in ``Members``, and
+the key is all before it, with dots and folders if it has some. Members of other fields, folders,
+and hidden files are passed over; the members of a sample may lie anywhere in the tar, and pax
+headers are followed. The order of samples is that of their images.
 """
 
 import json
