@@ -138,15 +138,18 @@ def inspect(name: str, data_root: Path, *, as_json: bool) -> None:
 
 @data.command()
 @click.argument("name")
+@click.option("--decode", is_flag=True, help="Decode every image, too, and name those that fail.")
+@processes_option
 @data_root_option
-def verify(name: str, data_root: Path) -> None:
-    """Read every byte of a dataset and compare it with the manifest.
+def verify(name: str, data_root: Path, processes: int | None, *, decode: bool) -> None:
+    """Read every byte of a dataset and compare it with the manifest. Nothing is written.
 
     \b
     orchestrate data verify digits
+    orchestrate data verify imagenet100 --decode
     """
     from orchestrator.jobs.datasets import load_manifest
-    from orchestrator.worker.data.verify import find_faults
+    from orchestrator.worker.data.verify import find_corrupt, find_faults
 
     manifest = load_manifest(data_root, name)
     faults = find_faults(data_root, manifest, track=bar("Shards"))
@@ -155,6 +158,14 @@ def verify(name: str, data_root: Path) -> None:
         raise DataError(
             f"Dataset '{name}' is damaged, {len(faults)} fault(s):\n  {lines}\n"
             f"Remove {data_root / name} and prepare it again."
+        )
+    corrupt = find_corrupt(data_root, manifest, processes, track=bar("Shards")) if decode else []
+    if corrupt:
+        lines = "\n  ".join(corrupt)
+        raise DataError(
+            f"Dataset '{name}' is as its manifest says, but {len(corrupt)} image(s) do not decode:"
+            f"\n  {lines}\nPrepare it again without them; or train in spite of those for training "
+            f"with data.corrupt: skip and data.max_corrupt: {len(corrupt)}."
         )
     click.echo(f"Dataset '{name}' is sound: {size(manifest)}, content {manifest.content_hash}.")
 

@@ -64,6 +64,8 @@ FROZEN_DEFAULTS: Mapping[str, Any] = {
     "model.gate.mode": "multiply",
     "model.gate.input": "token",
     "model.clip_alpha": 1.0,
+    "data.corrupt": "fail",
+    "data.max_corrupt": 10,
 }
 
 

@@ -1,6 +1,8 @@
 """Comparing every byte of a dataset with its manifest."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import SPLITS, Manifest, Shard
 from orchestrator.worker.data.digests import Content, content_hash, layout_hash, sha256_of_file
 from orchestrator.worker.data.foreign import labelled, scan_foreign
-from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.images import CorruptImage, SplitImages
 from orchestrator.worker.data.index import COLUMNS, columns_of, load_index
+from orchestrator.worker.data.parallel import in_processes, processors
 from orchestrator.worker.data.tars import Entry, scan
 from orchestrator.worker.data.track import Track, silently
 
@@ -24,6 +27,31 @@ def find_faults(data_root: Path, manifest: Manifest, *, track: Track = silently)
     if layout_hash(manifest.shards) != manifest.layout_hash:
         faults.append("the manifest's layout hash is not that of its shards")
     return faults or list(_content_faults(data_root, manifest))
+
+
+def find_corrupt(
+    data_root: Path, manifest: Manifest, processes: int | None = None, *, track: Track = silently
+) -> list[str]:
+    """The images that do not decode, as SHARD/KEY: REASON; every image is decoded, nothing written.
+
+    Raises:
+        DataError: the index or a shard cannot be read.
+    """
+    work = partial(_corrupt_of, data_root, manifest)
+    found = in_processes(work, manifest.shards, processes or processors())
+    return [line for lines in track(found, len(manifest.shards)) for line in lines]
+
+
+def _corrupt_of(data_root: Path, manifest: Manifest, shard: Shard) -> list[str]:
+    index = load_index(data_root, manifest, shard.split)
+    lines = []
+    with closing(SplitImages(index)) as images:
+        for at in np.flatnonzero(index.shard == index.shard_files.index(shard.file)).tolist():
+            try:
+                images.image(at)
+            except CorruptImage as error:
+                lines.append(f"{shard.file}/{index.name(at)}: {error.reason}")
+    return lines
 
 
 def _shard_faults(folder: Path, shard: Shard) -> Iterator[str]:
