@@ -77,6 +77,7 @@ def test_a_name_that_is_a_path_is_refused(data_root: Path, name: str) -> None:
         (json.dumps(RECORD | {"counts": {"train": [5]}}), "one number per class"),
         (json.dumps(RECORD | {"shards": SHARDS[:1]}), "split val have 0 samples"),
         (json.dumps(RECORD | {"surprise": 1}), "surprise: Extra"),
+        (json.dumps(RECORD | {"classes_sha256": "0"}), "not the hash of its classes"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_refused_in_words(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from braceexpand import braceexpand
+from webdataset.shardlists import expand_urls
 
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import SPLITS, Manifest, Members, Shard, Split
@@ -85,7 +85,7 @@ def find_tars(patterns: Sequence[str]) -> list[Path]:
     """
     found: list[Path] = []
     for pattern in patterns:
-        for path in braceexpand(pattern):
+        for path in expand_urls(pattern):
             names = sorted(glob.glob(str(Path(path).expanduser())))  # noqa: PTH207 - any folder
             if not names:
                 raise DataError(
