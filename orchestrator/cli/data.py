@@ -1,108 +1,114 @@
-"""The verbs that make, show and check datasets."""
+"""The verbs that show, check and adopt datasets, beside those that make them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.dataset_words import facts, report, size, table
 from orchestrator.cli.options import data_root_option
+from orchestrator.cli.prepare import prepare, processes_option, skip_option
 from orchestrator.cli.progress import bar
-from orchestrator.errors import DataError
-from orchestrator.jobs.files import is_temporary
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from orchestrator.jobs.datasets import Manifest
+from orchestrator.errors import DataError, SpecError
 
 JSON_SCHEMA = 1
 
 
 @click.group()
 def data() -> None:
-    """Make, show and check datasets.
+    """Make, adopt, show and check datasets.
 
     \b
     orchestrate data prepare digits
+    orchestrate data adopt cars --train 'cars-{000..099}.tar' --val 'cars-val-*.tar'
     orchestrate data inspect digits
+    orchestrate data verify digits
     """
 
 
-@data.group()
-def prepare() -> None:
-    """Make a dataset: WebDataset tars, an index and a manifest.
-
-    \b
-    orchestrate data prepare digits
-    orchestrate data prepare folder --source ~/flowers
-    """
+data.add_command(prepare)
 
 
-@prepare.command()
-@click.option("--name", default="digits", show_default=True, help="Name of the dataset.")
-@data_root_option
-def digits(name: str, data_root: Path) -> None:
-    """The 1,797 handwritten digits of scikit-learn; no network needed.
-
-    A quarter of each class, the samples whose keys have the smallest sha256, is for validation.
-
-    \b
-    orchestrate data prepare digits
-    orchestrate data prepare digits --data-root /scratch/data
-    """
-    from orchestrator.jobs.datasets import check_name
-    from orchestrator.worker.data.digits import prepare_digits
-
-    check_name(name)
-    if (data_root / name).exists():
-        click.echo(_already_there(data_root, name))
-    else:
-        _report(data_root, prepare_digits(data_root, name, track=bar("Digits")))
-
-
-@prepare.command()
+@data.command()
+@click.argument("name")
 @click.option(
-    "--source",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    required=True,
-    help="Folder with train/CLASS and val/CLASS, or with CLASS, each full of images.",
-)
-@click.option("--name", help="Name of the dataset.  [default: that of the source folder]")
-@click.option(
-    "--skip-unreadable",
-    is_flag=True,
-    help="Leave out files that are not whole images, and list them in the manifest.",
+    "--train",
+    multiple=True,
+    metavar="PATTERN",
+    help="Training tars, in order: with *, ? and {000..099}, in quotes. May be repeated; left out "
+    "for a set to evaluate on.",
 )
 @click.option(
-    "--val-share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.1,
+    "--val", multiple=True, required=True, metavar="PATTERN", help="Validation tars, in order."
+)
+@click.option(
+    "--image",
+    multiple=True,
+    metavar="FIELD",
+    help="Field that holds the image. May be repeated.  [default: jpg, jpeg, png, webp]",
+)
+@click.option(
+    "--label",
+    default="cls",
     show_default=True,
-    help="Share of each class for validation, where the source has no folders train and val.",
+    metavar="FIELD[:KEY]",
+    help="Field that holds the label, a number or a class's name; json:KEY where it is in JSON.",
 )
+@click.option(
+    "--classes",
+    metavar="FILE|LIST",
+    help="Names of the classes in the order of labels: a text file, one a line, or imagenet1k, "
+    "imagenet100_kaggle, imagenet100_cmc, imagenet_a, imagenet_r.  [default: what is found]",
+)
+@skip_option
+@processes_option
 @data_root_option
-def folder(
-    source: Path, name: str | None, data_root: Path, val_share: float, *, skip_unreadable: bool
+def adopt(
+    name: str,
+    train: tuple[str, ...],
+    val: tuple[str, ...],
+    image: tuple[str, ...],
+    label: str,
+    classes: str | None,
+    processes: int | None,
+    data_root: Path,
+    *,
+    skip_unreadable: bool,
 ) -> None:
-    """Any folder of images with one folder per class.
+    """Use WebDataset tars of another tool where they lie.
+
+    An index and a manifest are made beside links to the tars, which must stay where they are and as
+    they are; every image is decoded once. Jobs read them as ours: in an exact order, resumed
+    exactly. Tars must be uncompressed files. A member is KEY.FIELD, in any case; keys may
+    have dots and folders; other fields are passed over.
 
     \b
-    orchestrate data prepare folder --source ~/flowers --val-share 0.2
-    orchestrate data prepare folder --source ~/scans --name s --skip-unreadable
+    orchestrate data adopt cars --train 'cars-{000..099}.tar' --val 'cars-val-*.tar'
+    orchestrate data adopt birds --val 'birds/*.tar' --image left.jpg --label json:class_id
     """
-    from orchestrator.jobs.datasets import check_name
-    from orchestrator.worker.data.folder import find_tree, prepare_folder
+    from orchestrator.jobs.datasets import Members, check_name
+    from orchestrator.worker.data.adopt import Adoption, find_tars
+    from orchestrator.worker.data.adopt import adopt as adopt_tars
+    from orchestrator.worker.data.packing import Packing
 
-    name = name or source.resolve().name
     check_name(name)
-    tree = find_tree(source, val_share)
-    manifest = prepare_folder(
-        data_root, name, tree, skip_unreadable=skip_unreadable, track=bar("Images")
+    field, _, within = label.partition(":")
+    members = Members(label=field, within=within or None)
+    if image:
+        members = members.model_copy(update={"image": list(image)})
+    names, label_space = _named_classes(classes)
+    adoption = Adoption(
+        name=name,
+        source=" ".join((*train, *val)),
+        tars={"train": find_tars(train), "val": find_tars(val)},
+        members=members,
+        classes=names,
+        label_space=label_space,
     )
-    _report(data_root, manifest)
+    options = Packing(skip_unreadable=skip_unreadable, processes=processes, track=bar("Tars"))
+    report(data_root, adopt_tars(data_root, adoption, options))
 
 
 @data.command()
@@ -125,22 +131,25 @@ def inspect(name: str, data_root: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(_table(manifest))
-    for line in _facts(manifest):
+    console.print(table(manifest))
+    for line in facts(manifest):
         console.print(line, markup=False, soft_wrap=True)
 
 
 @data.command()
 @click.argument("name")
+@click.option("--decode", is_flag=True, help="Decode every image, too, and name those that fail.")
+@processes_option
 @data_root_option
-def verify(name: str, data_root: Path) -> None:
-    """Read every byte of a dataset and compare it with the manifest.
+def verify(name: str, data_root: Path, processes: int | None, *, decode: bool) -> None:
+    """Read every byte of a dataset and compare it with the manifest. Nothing is written.
 
     \b
     orchestrate data verify digits
+    orchestrate data verify imagenet100 --decode
     """
     from orchestrator.jobs.datasets import load_manifest
-    from orchestrator.worker.data.verify import find_faults
+    from orchestrator.worker.data.verify import find_corrupt, find_faults
 
     manifest = load_manifest(data_root, name)
     faults = find_faults(data_root, manifest, track=bar("Shards"))
@@ -150,63 +159,33 @@ def verify(name: str, data_root: Path) -> None:
             f"Dataset '{name}' is damaged, {len(faults)} fault(s):\n  {lines}\n"
             f"Remove {data_root / name} and prepare it again."
         )
-    click.echo(f"Dataset '{name}' is sound: {_size(manifest)}, content {manifest.content_hash}.")
-
-
-def _already_there(data_root: Path, name: str) -> str:
-    """Say that the digits need not be made again; refuse anything else of that name."""
-    from orchestrator.jobs.datasets import check_shards, load_manifest
-    from orchestrator.worker.data.digits import digits_hash
-
-    manifest = load_manifest(data_root, name)
-    check_shards(data_root, manifest)
-    if manifest.content_hash != digits_hash():
+    corrupt = find_corrupt(data_root, manifest, processes, track=bar("Shards")) if decode else []
+    if corrupt:
+        lines = "\n  ".join(corrupt)
         raise DataError(
-            f"Dataset '{name}' under {data_root} is there, but it is not the digits (its source: "
-            f"{manifest.source}). Remove {data_root / name}, or choose another --name."
+            f"Dataset '{name}' is as its manifest says, but {len(corrupt)} image(s) do not decode:"
+            f"\n  {lines}\nPrepare it again without them; or train in spite of those for training "
+            f"with data.corrupt: skip and data.max_corrupt: {len(corrupt)}."
         )
-    return f"Dataset '{name}' is there already, whole and equal: {_size(manifest)}."
+    click.echo(f"Dataset '{name}' is sound: {size(manifest)}, content {manifest.content_hash}.")
 
 
-def _report(data_root: Path, manifest: Manifest) -> None:
-    click.echo(f"Dataset '{manifest.name}' is in {data_root / manifest.name}: {_size(manifest)}.")
-    if manifest.left_out:
-        click.echo(
-            f"{len(manifest.left_out)} unreadable file(s) were left out; they are listed by: "
-            f"orchestrate data inspect {manifest.name} --data-root {data_root}"
-        )
-    for path in sorted(filter(is_temporary, data_root.iterdir())):
-        click.echo(f"Remove {path} unless a preparation is running: an interrupted one left it.")
+def _named_classes(classes: str | None) -> tuple[tuple[str, ...] | None, str | None]:
+    """The class names that an option asks for, and the label space's name if they are one."""
+    from orchestrator.worker.data.label_spaces import LABEL_SPACES
 
-
-def _table(manifest: Manifest) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=f"Dataset {manifest.name}")
-    table.add_column("class")
-    for split in manifest.counts:
-        table.add_column(split, justify="right")
-    for row in zip(manifest.classes, *manifest.counts.values(), strict=True):
-        table.add_row(escape(row[0]), *map(str, row[1:]))
-    table.add_section()
-    table.add_row("all", *(str(sum(counts)) for counts in manifest.counts.values()))
-    return table
-
-
-def _facts(manifest: Manifest) -> list[str]:
-    sides = ("x".join(map(str, side)) for side in (manifest.smallest, manifest.largest))
-    return [
-        f"source        {manifest.source}",
-        f"split         {manifest.split_rule}",
-        f"pixels        {' to '.join(sides)}, {manifest.channels} channel(s)",
-        *(f"shard         {s.file}: {s.samples} images, {s.bytes} bytes" for s in manifest.shards),
-        f"content hash  {manifest.content_hash}",
-        f"layout hash   {manifest.layout_hash}",
-        *(f"left out      {line}" for line in manifest.left_out),
-    ]
-
-
-def _size(manifest: Manifest) -> str:
-    images = ", ".join(f"{sum(n)} {split}" for split, n in manifest.counts.items())
-    return f"{len(manifest.classes)} classes, {images} images"
+    if classes is None:
+        return None, None
+    if classes in LABEL_SPACES:
+        return LABEL_SPACES[classes], classes
+    try:
+        names = tuple(Path(classes).expanduser().read_text().split("\n"))
+    except (OSError, ValueError) as error:
+        raise SpecError(
+            f"--classes {classes} is neither one of {', '.join(LABEL_SPACES)} nor a text file that "
+            f"can be read ({error}). Give a file with a class's name a line."
+        ) from None
+    names = tuple(name.strip() for name in names if name.strip())
+    if len(set(names)) != len(names) or not names:
+        raise SpecError(f"{classes} has {len(names)} classes, {len(set(names))} of them different.")
+    return names, None

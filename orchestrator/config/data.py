@@ -1,8 +1,8 @@
 """Which images a job is trained on, and how they are cut."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.config.section import Section
 
@@ -30,3 +30,16 @@ class DataConfig(Section):
     """Change brightness, contrast and saturation by a factor of up to this more or less than 1."""
     normalisation: Literal["half", "imagenet"] = "half"
     """Pixels in [0, 1] less a mean, over a deviation: .5 and .5, or those of ImageNet's colours."""
+    corrupt: Literal["fail", "skip"] = "fail"
+    """A training image that does not decode ends the job, or the next one that does stands in."""
+    max_corrupt: int = Field(default=10, ge=1)
+    """With ``corrupt: skip``, so many different ones may a rank meet; one more ends the job."""
+
+    @model_validator(mode="after")
+    def _has_a_use(self) -> Self:
+        if self.corrupt == "fail" and self.max_corrupt != 10:
+            raise ValueError(
+                f"max_corrupt is {self.max_corrupt}, but corrupt is fail: no image may be corrupt. "
+                "Set corrupt to skip, or leave max_corrupt out"
+            )
+        return self

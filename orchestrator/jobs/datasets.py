@@ -1,7 +1,9 @@
 """A dataset as the control plane sees it: its manifest, and whether its files are all there."""
 
+import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -13,7 +15,7 @@ from orchestrator.jobs.files import is_temporary
 
 MANIFEST = "manifest.json"
 INDEX = "index.npz"
-MANIFEST_SCHEMA = 1
+MANIFEST_SCHEMA = 2
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -29,12 +31,30 @@ class Shard(BaseModel):
     sha256: str
 
 
+class Members(BaseModel):
+    """How samples lie in tars that another tool wrote: a member is ``KEY.FIELD``, in any case.
+
+    ``image``: the fields that hold an image, one of which each sample has. ``label``: the field
+    that holds the label, as a number or a class's name; ``within`` the key of it in a JSON object.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    image: list[str] = ["jpg", "jpeg", "png", "webp"]
+    label: str = "cls"
+    within: str | None = None
+
+
 class Manifest(BaseModel):
     """What is in a dataset; written last, so a folder that has one is whole.
 
     ``content_hash`` covers keys, classes and image bytes; ``layout_hash`` the shards and their
     order, which decide the order of samples. ``smallest`` and ``largest`` are width and height,
     each over all images. ``left_out`` names files of the source that could not be read.
+
+    Since version 2: ``label_space`` is the name of the known class list that ``classes`` are, and
+    ``classes_sha256`` the hash of the classes, a line each; ``passed_over`` counts the images of
+    classes of the source that are not among them. ``members`` is there if the shards are links to
+    tars of another tool.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -51,6 +71,10 @@ class Manifest(BaseModel):
     left_out: list[str]
     content_hash: str
     layout_hash: str
+    label_space: str | None = None
+    classes_sha256: str | None = None
+    passed_over: dict[str, int] = {}
+    members: Members | None = None
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -63,11 +87,18 @@ class Manifest(BaseModel):
                     f"the shards of split {split} have {stored} samples, but counts.{split} "
                     f"adds up to {self.images(split)}"
                 )
+        if self.classes_sha256 not in {None, lines_sha256(self.classes)}:
+            raise ValueError("classes_sha256 is not the hash of its classes")
         return self
 
     def images(self, split: Split) -> int:
         """Number of images of a split."""
         return sum(self.counts[split])
+
+
+def lines_sha256(lines: Iterable[str]) -> str:
+    """The hash of a list of classes: of their names in this order, a line each."""
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def load_manifest(data_root: Path, name: str) -> Manifest:
@@ -158,13 +189,22 @@ def _checked(path: Path, record: object) -> Manifest:
         raise _unreadable(path, f"{place}: {first['msg']}") from None
 
 
+_HOW = {
+    "digits": "digits",
+    "imagenet100": "imagenet100 --source DIR --classes kaggle",
+    "imagenet_a": "imagenet_a --source DIR",
+    "imagenet_r": "imagenet_r --source DIR",
+}
+"""By the usual name of a dataset, the words that make it."""
+
+
 def _no_such_dataset(data_root: Path, name: str) -> DataError:
     if (data_root / name).is_dir():
         return DataError(
             f"{data_root / name} has no {MANIFEST}, so it is no whole dataset. Remove that folder, "
             "then prepare it again."
         )
-    words = "digits" if name == "digits" else f"folder --source DIR --name {name}"
+    words = _HOW.get(name, f"folder --source DIR --name {name}")
     return DataError(
         f"There is no dataset '{name}' under {data_root} "
         f"(there: {', '.join(known_datasets(data_root)) or 'none'}). Make it with: "

@@ -117,11 +117,20 @@ def publishing_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        sync_tree(temporary)
-        _rename_folder(temporary, path)
+        publish_folder(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def publish_folder(temporary: Path, path: Path) -> None:
+    """Make a folder that was filled beside ``path`` durable, and rename it to that.
+
+    Raises:
+        FileExistsError: ``path`` is there and not empty: somebody was first.
+    """
+    sync_tree(temporary)
+    _rename_folder(temporary, path)
     sync_folder(path.parent)
 
 

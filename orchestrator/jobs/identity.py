@@ -73,6 +73,8 @@ FROZEN_DEFAULTS: Mapping[str, Any] = {
     "train.cutmix": 0.0,
     "train.switch_prob": 0.5,
     "train.ema_decay": None,
+    "data.corrupt": "fail",
+    "data.max_corrupt": 10,
 }
 
 

@@ -6,6 +6,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from model.flops import count_macs, count_params, vanilla
 from model.probes.base import Findings
 from model.probes.weights import gradients_by_block
@@ -15,6 +17,7 @@ from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending
 from orchestrator.worker import checkpoint
 from orchestrator.worker.claim import Claim
+from orchestrator.worker.data.corrupt import Met
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import Feed, Helpers, Portion, training_portions
@@ -95,7 +98,9 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
     if run.scribe and trainer.step == 0:
         run.scribe.point(0, 0, cost(config))
     feed = Feed.of(config, rank=ranks.rank, world=ranks.world)
+    met = Met(config.data)
     for portion in training_portions(run.train, feed, range(trainer.step, run.steps), run.helpers):
+        met.take(portion.corrupt)
         rate = learning_rate(
             portion.step,
             steps=run.steps,
@@ -106,7 +111,7 @@ def _loop(run: Run, stop: StopFlag) -> Ending:
         loss = trainer.backward(portion)
         gradients = gradients_by_block(trainer.model) if _is_probed_after(run, portion) else None
         trainer.descend(portion, loss)
-        _measure(run, pace, rate, gradients)
+        _measure(run, pace, {"train/lr": rate} | _replaced(run, met), gradients)
         last = trainer.step == run.steps
         diverged = trainer.nonfinite >= NONFINITE_LIMIT
         *asked, due = ranks.any([*stop.raised(), pace.checkpoint_due()])
@@ -131,12 +136,25 @@ def _is_probed(config: RunConfig, epoch: int) -> bool:
     return epoch == config.train.epochs or epoch % config.probe.every_epochs == 0
 
 
-def _measure(run: Run, pace: "Pace", rate: float, gradients: Findings | None) -> None:
-    """After a step: a training point and, where an epoch ends, a look at the model."""
+def _replaced(run: Run, met: Met) -> dict[str, float]:
+    """Where a training point is due and images may be replaced: how many were, over all ranks."""
+    if run.trainer.config.data.corrupt == "fail" or not _is_pointed_at(run):
+        return {}
+    ranks = run.trainer.ranks
+    return {"data/replaced": int(ranks.sum(torch.tensor([met.since()], device=ranks.device)))}
+
+
+def _is_pointed_at(run: Run) -> bool:
+    step = run.trainer.step
+    return step == run.steps or step % run.placement.log_every_steps == 0
+
+
+def _measure(run: Run, pace: "Pace", facts: dict[str, float], gradients: Findings | None) -> None:
+    """After a step: a training point with these facts and, where an epoch ends, a look."""
     trainer = run.trainer
     epoch, rest = divmod(trainer.step, run.steps_per_epoch)
-    if trainer.step == run.steps or trainer.step % run.placement.log_every_steps == 0:
-        metrics = pace.training_point(trainer) | {"train/lr": rate}
+    if _is_pointed_at(run):
+        metrics = pace.training_point(trainer) | facts
         if run.scribe:
             run.scribe.point(trainer.step, epoch, metrics)
     if rest == 0:

@@ -77,6 +77,7 @@ def test_a_name_that_is_a_path_is_refused(data_root: Path, name: str) -> None:
         (json.dumps(RECORD | {"counts": {"train": [5]}}), "one number per class"),
         (json.dumps(RECORD | {"shards": SHARDS[:1]}), "split val have 0 samples"),
         (json.dumps(RECORD | {"surprise": 1}), "surprise: Extra"),
+        (json.dumps(RECORD | {"classes_sha256": "0"}), "not the hash of its classes"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_refused_in_words(
@@ -90,9 +91,9 @@ def test_a_manifest_that_cannot_be_read_is_refused_in_words(
 
 
 def test_a_manifest_of_a_newer_program_is_refused_with_both_numbers(data_root: Path) -> None:
-    (data_root / "pets" / MANIFEST).write_text(json.dumps(RECORD | {"schema_version": 2}))
+    (data_root / "pets" / MANIFEST).write_text(json.dumps(RECORD | {"schema_version": 3}))
 
-    with pytest.raises(DataError, match="version 2; this program reads up to 1"):
+    with pytest.raises(DataError, match="version 3; this program reads up to 2"):
         load_manifest(data_root, "pets")
 
 

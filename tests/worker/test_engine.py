@@ -13,11 +13,12 @@ import torch
 
 from model.figures import PICTURES
 from orchestrator.config import Placement, RunConfig
+from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.probes import probe_file, read_pictures
 from orchestrator.worker import engine
-from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.images import CorruptImage, SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.order import steps_per_epoch
 from orchestrator.worker.engine import NONFINITE_LIMIT, Run
@@ -85,6 +86,30 @@ def test_training_points_come_on_time_and_the_last_epoch_is_looked_at(
     assert [(step, epoch) for step, epoch, family in told if family == "activations"] == [(114, 2)]
     assert notes.points[0][2].keys() >= {"flops/forward_macs", "flops/params"}
     assert [state["step"] for state in notes.saved] == [114]
+
+
+def test_images_that_stand_in_for_corrupt_ones_are_counted_in_the_journal(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Notes()
+    read = SplitImages.image
+
+    def spoilt(self: SplitImages, position: int) -> Any:
+        if self is images[0] and position in {5, 700}:
+            raise CorruptImage("words", "planted")
+        return read(self, position)
+
+    monkeypatch.setattr(SplitImages, "image", spoilt)
+    config = tiny(train__epochs=2, data__corrupt="skip", data__max_corrupt=2)
+
+    engine._loop(run_of(config, images, notes), StopFlag())
+
+    told = [metrics["data/replaced"] for _, _, metrics in notes.points if "train/lr" in metrics]
+    assert len(told) == 5
+    assert sum(told) == 4  # two images in each of two epochs
+    config = tiny(train__epochs=2, data__corrupt="skip", data__max_corrupt=1)
+    with pytest.raises(DataError, match="2 training images do not decode"):
+        engine._loop(run_of(config, images, Notes()), StopFlag())
 
 
 def test_gradients_that_stay_non_finite_end_a_run_as_diverged_whenever_it_was_killed(

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.errors import DataError
-from orchestrator.jobs.datasets import SPLITS, Manifest, Shard, Split
-from orchestrator.worker.data.decode import facts_of
+from orchestrator.jobs.datasets import SPLITS, Manifest, Shard, Split, lines_sha256
+from orchestrator.worker.data.decode import Facts, facts_of
 from orchestrator.worker.data.digests import Content, content_hash, layout_hash
 from orchestrator.worker.data.samples import About, LeftOut, Sample
 
@@ -37,20 +37,31 @@ class Census:
     def _count(self, sample: Sample) -> None:
         if sample.key in self.keys or "." in sample.key:
             raise ValueError(f"the key '{sample.key}' has a dot, or is not the first of its name")
-        facts = facts_of(sample.image_bytes)
         self.keys.add(sample.key)
+        name = self.about.classes[sample.label]
+        line = Content.of(sample.key, name, sample.split, sample.image_bytes)
+        self.add(line, sample.label, facts_of(sample.image_bytes))
+
+    def add(self, line: Content, label: int, facts: Facts) -> None:
+        """Count one image by what is known of it."""
+        self.lines.append(line)
+        self.counts[line.split][label] += 1
         self.widths.add(facts.width)
         self.heights.add(facts.height)
         self.all_grey &= facts.grey
-        self.counts[sample.split][sample.label] += 1
-        name = self.about.classes[sample.label]
-        self.lines.append(Content.of(sample.key, name, sample.split, sample.image_bytes))
 
     def refuse_gaps(self) -> None:
-        counts = zip(self.about.classes, self.counts["train"], strict=True)
+        """Make sure that there are images of every class to train on, and some to validate.
+
+        Raises:
+            DataError: there are not.
+        """
+        split: Split = "val" if self.about.only_val else "train"
+        counts = zip(self.about.classes, self.counts[split], strict=True)
         empty = [name for name, count in counts if not count]
+        kind = "image" if self.about.only_val else "training image"
         if empty or not any(self.counts["val"]):
-            what = f"training image of class {', '.join(empty)}" if empty else "validation image"
+            what = f"{kind} of class {', '.join(empty)}" if empty else "validation image"
             raise DataError(
                 f"Dataset '{self.about.name}' from {self.about.source} would have no {what}. "
                 "Add images (a class needs two where one of them is to be for validation), or "
@@ -58,11 +69,12 @@ class Census:
             )
 
     def manifest(self, shards: list[Shard]) -> Manifest:
+        about = self.about
         return Manifest(
-            name=self.about.name,
-            source=self.about.source,
-            split_rule=self.about.split_rule,
-            classes=list(self.about.classes),
+            name=about.name,
+            source=about.source,
+            split_rule=about.split_rule,
+            classes=list(about.classes),
             channels=1 if self.all_grey else 3,
             smallest=[min(self.widths), min(self.heights)],
             largest=[max(self.widths), max(self.heights)],
@@ -71,4 +83,8 @@ class Census:
             left_out=sorted(self.left_out),
             content_hash=content_hash(self.lines),
             layout_hash=layout_hash(shards),
+            label_space=about.label_space,
+            classes_sha256=lines_sha256(about.classes),
+            passed_over=dict(about.passed_over),
+            members=about.members,
         )

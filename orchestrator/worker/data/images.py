@@ -10,7 +10,15 @@ from orchestrator.errors import DataError
 from orchestrator.worker.data.decode import UNREADABLE, fault_of, pixels
 from orchestrator.worker.data.index import Index
 
-OPEN_SHARDS = 64  # a set of many shards must not use up a process's file descriptors
+OPEN_SHARDS = 256  # a set of many shards must not use up a process's file descriptors
+
+
+class CorruptImage(DataError):  # noqa: N818 - it is a fault of the data
+    """All bytes of an image are there, but they are no whole image; ``reason`` says why."""
+
+    def __init__(self, words: str, reason: str = "") -> None:
+        super().__init__(words)
+        self.reason = reason
 
 
 class SplitImages:
@@ -46,13 +54,16 @@ class SplitImages:
         """A decoded image: grey or RGB, as the dataset's channels say.
 
         Raises:
-            DataError: it cannot be read, or what is there is not a whole image.
+            CorruptImage: what is there is not a whole image.
+            DataError: it cannot be read.
         """
         blob = self.blob(position)
         try:
             return pixels(blob, self.index.channels)
         except UNREADABLE as error:
-            raise self._fault(position, f"it is no whole image ({fault_of(error)})") from None
+            reason = fault_of(error)
+            words = str(self._fault(position, f"it is no whole image ({reason})"))
+            raise CorruptImage(words, reason) from None
 
     def close(self) -> None:
         """Close the shards; a later read opens them again."""

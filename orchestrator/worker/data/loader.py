@@ -7,6 +7,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,6 +16,7 @@ from orchestrator.config.data import DataConfig
 from orchestrator.config.train import TrainConfig
 from orchestrator.errors import DataError
 from orchestrator.worker.data.augment import DRAWS, Pixels, evaluation_view, training_view
+from orchestrator.worker.data.corrupt import Corrupt, shown_at
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.order import (
     Piece,
@@ -75,6 +77,8 @@ class Portion:
     pieces: tuple[Piece, ...]
     total: int
     stand_in: bool
+    corrupt: tuple[tuple[Corrupt, ...], ...] = ()
+    """For each image that stands in for corrupt ones, those. See ``corrupt.shown_at``."""
 
     def pin_memory(self) -> Self:
         return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
@@ -147,10 +151,15 @@ class _Steps(_Source[Portion]):
         epoch, step = divmod(number, self._steps_per_epoch)
         share = self._share(epoch, step)
         positions, copies = np.divmod(share.draws, self._feed.train.repeats)
-        drawn = zip(positions.tolist(), copies.tolist(), strict=True)
-        views = [self._view(epoch, position, copy) for position, copy in drawn]
-        pixels, labels = _tensors(self._images, positions, views)
-        return Portion(number, epoch, pixels, labels, share.pieces, share.total, share.stand_in)
+        shown = [shown_at(self._images, int(p), self._feed.data) for p in positions]
+        drawn = zip(positions.tolist(), copies.tolist(), shown, strict=True)
+        views = [self._view(epoch, place, copy, one.image) for place, copy, one in drawn]
+        taken = np.array([one.position for one in shown], dtype=np.int64)
+        pixels, labels = _tensors(self._images, taken, views)
+        return Portion(
+            *(number, epoch, pixels, labels, share.pieces, share.total, share.stand_in),
+            corrupt=tuple(one.corrupt for one in shown if one.corrupt),
+        )
 
     def _share(self, epoch: int, step: int) -> Share:
         feed = self._feed
@@ -158,11 +167,11 @@ class _Steps(_Source[Portion]):
         window = step_window(order, step, feed.train.batch_size)
         return share_of_step(window, chunks=feed.train.chunks, rank=feed.rank, world=feed.world)
 
-    def _view(self, epoch: int, position: int, copy: int) -> Pixels:
+    def _view(self, epoch: int, position: int, copy: int, image: Image.Image) -> Pixels:
         feed = self._feed
         key = (feed.data_seed, epoch, position)
         draws = uniforms(DRAWS, "augment", *key, *([copy] if copy else []))
-        return training_view(self._images.image(position), feed.data, feed.img_size, draws)
+        return training_view(image, feed.data, feed.img_size, draws)
 
 
 class _Batches(_Source[Batch]):

@@ -1,8 +1,9 @@
 """What a source hands over to be stored."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from orchestrator.jobs.datasets import Split
+from orchestrator.jobs.datasets import Members, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,16 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What the manifest says of a dataset beyond what is counted."""
+    """What the manifest says of a dataset beyond what is counted.
+
+    ``only_val``: it is for evaluation alone, so that no class needs training images.
+    """
 
     name: str
     source: str
     split_rule: str
     classes: tuple[str, ...]
+    label_space: str | None = None
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    members: Members | None = None
+    only_val: bool = False

@@ -42,7 +42,7 @@ def write_dataset(
     Raises:
         DataError: there is such a dataset, a class would be empty, or the disk takes no more.
     """
-    with _new_folder(data_root / about.name) as folder:
+    with new_folder(data_root / about.name) as folder:
         census = Census(about)
         files = _fill_shards(folder, census.counted(samples), limits)
         census.refuse_gaps()
@@ -58,20 +58,49 @@ def write_dataset(
     return manifest
 
 
+def refuse_the_taken(path: Path) -> None:
+    """Make sure that a dataset can be put there.
+
+    Raises:
+        DataError: something is there.
+    """
+    if path.exists() or path.is_symlink():
+        raise _taken(path)
+
+
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    taken = DataError(
+def tar_writer(path: Path) -> Iterator[TarWriter]:
+    """Writes samples to a new tar; the same samples give the same bytes."""
+    with path.open("xb") as file, TarWriter(file, encoder=False, mtime=0) as tar:
+        yield tar
+
+
+def stored_size(*members: int) -> int:
+    """Bytes that members of these sizes take in a tar."""
+    return sum(TAR_BLOCK + -size % TAR_BLOCK + size for size in members)
+
+
+def _taken(path: Path) -> DataError:
+    return DataError(
         f"There is already something at {path}; a dataset is never overwritten. "
         "Remove it, or choose another --name."
     )
-    if path.exists() or path.is_symlink():
-        raise taken
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill with a dataset, which is published in the end, or else removed.
+
+    Raises:
+        DataError: something is at ``path``, or the disk takes no more.
+    """
+    refuse_the_taken(path)
     try:
         with publishing_folder(path) as folder:
             yield folder
     except OSError as error:
         if error.errno in {errno.EEXIST, errno.ENOTDIR}:
-            raise taken from None
+            raise _taken(path) from None
         raise DataError(
             f"Dataset {path} could not be written: {error}. Nothing of it was kept; make room, "
             "or choose another --data-root."
@@ -99,7 +128,7 @@ class _Shards:
 
     def add(self, sample: Sample) -> None:
         label = str(sample.label).encode()
-        size = sum(TAR_BLOCK + -len(m) % TAR_BLOCK + len(m) for m in (label, sample.image_bytes))
+        size = stored_size(len(label), len(sample.image_bytes))
         if self._room.samples < 1 or self._room.bytes < size:
             self._start_next()
         self._tar.write({"__key__": sample.key, LABEL: label, sample.suffix: sample.image_bytes})
@@ -111,8 +140,7 @@ class _Shards:
     def _start_next(self) -> None:
         self.close()
         self.files.append(f"{self._split}-{len(self.files):05d}.tar")
-        file = self._open.enter_context((self._folder / self.files[-1]).open("xb"))
-        self._tar = self._open.enter_context(TarWriter(file, encoder=False, mtime=0))
+        self._tar = self._open.enter_context(tar_writer(self._folder / self.files[-1]))
         self._room = self._limits
 
 

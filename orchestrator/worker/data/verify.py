@@ -1,6 +1,8 @@
 """Comparing every byte of a dataset with its manifest."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,11 @@ import numpy as np
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import SPLITS, Manifest, Shard
 from orchestrator.worker.data.digests import Content, content_hash, layout_hash, sha256_of_file
-from orchestrator.worker.data.images import SplitImages
+from orchestrator.worker.data.foreign import labelled, scan_foreign
+from orchestrator.worker.data.images import CorruptImage, SplitImages
 from orchestrator.worker.data.index import COLUMNS, columns_of, load_index
-from orchestrator.worker.data.tars import scan
+from orchestrator.worker.data.parallel import in_processes, processors
+from orchestrator.worker.data.tars import Entry, scan
 from orchestrator.worker.data.track import Track, silently
 
 
@@ -23,6 +27,31 @@ def find_faults(data_root: Path, manifest: Manifest, *, track: Track = silently)
     if layout_hash(manifest.shards) != manifest.layout_hash:
         faults.append("the manifest's layout hash is not that of its shards")
     return faults or list(_content_faults(data_root, manifest))
+
+
+def find_corrupt(
+    data_root: Path, manifest: Manifest, processes: int | None = None, *, track: Track = silently
+) -> list[str]:
+    """The images that do not decode, as SHARD/KEY: REASON; every image is decoded, nothing written.
+
+    Raises:
+        DataError: the index or a shard cannot be read.
+    """
+    work = partial(_corrupt_of, data_root, manifest)
+    found = in_processes(work, manifest.shards, processes or processors())
+    return [line for lines in track(found, len(manifest.shards)) for line in lines]
+
+
+def _corrupt_of(data_root: Path, manifest: Manifest, shard: Shard) -> list[str]:
+    index = load_index(data_root, manifest, shard.split)
+    lines = []
+    with closing(SplitImages(index)) as images:
+        for at in np.flatnonzero(index.shard == index.shard_files.index(shard.file)).tolist():
+            try:
+                images.image(at)
+            except CorruptImage as error:
+                lines.append(f"{shard.file}/{index.name(at)}: {error.reason}")
+    return lines
 
 
 def _shard_faults(folder: Path, shard: Shard) -> Iterator[str]:
@@ -51,7 +80,7 @@ def _content_faults(data_root: Path, manifest: Manifest) -> Iterator[str]:
     for split in SPLITS:
         try:
             index = load_index(data_root, manifest, split)
-            entries = [scan(index.folder / file) for file in index.shard_files]
+            entries = [_entries(index.folder, file, manifest) for file in index.shard_files]
         except DataError as error:
             yield str(error)
             return
@@ -67,3 +96,12 @@ def _content_faults(data_root: Path, manifest: Manifest) -> Iterator[str]:
         images.close()
     if content_hash(lines) != manifest.content_hash:
         yield "the images, keys or classes are not those of the manifest's content hash"
+
+
+def _entries(folder: Path, file: str, manifest: Manifest) -> list[Entry]:
+    """The samples of a shard, but for those of another tool's tar that were left out."""
+    if manifest.members is None:
+        return scan(folder / file)
+    found = labelled(scan_foreign(folder / file, manifest.members), manifest.classes)
+    left_out = [line for line in manifest.left_out if line.startswith(f"{file}/")]
+    return [e for e in found if not any(line.startswith(f"{file}/{e.key}: ") for line in left_out)]

@@ -10,6 +10,7 @@ from orchestrator.errors import DataError, SpecError
 from orchestrator.worker.data.folder import find_tree, prepare_folder
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
+from orchestrator.worker.data.packing import Packing
 
 Fill = Callable[[Path, dict[str, int]], Path]
 Paint = Callable[..., bytes]
@@ -118,7 +119,9 @@ def test_unreadable_images_are_all_named_and_nothing_is_stored(
 
 
 def test_unreadable_images_are_left_out_and_listed_when_asked(spoilt: Path, tmp_path: Path) -> None:
-    manifest = prepare_folder(tmp_path, "set", find_tree(spoilt, 0.3), skip_unreadable=True)
+    manifest = prepare_folder(
+        tmp_path, "set", find_tree(spoilt, 0.3), Packing(skip_unreadable=True)
+    )
 
     assert manifest.images("train") + manifest.images("val") == 12
     assert len(manifest.left_out) == 4
