@@ -3,6 +3,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from fakes.slurm import submission
@@ -10,11 +11,12 @@ from fakes.slurm import submission
 from orchestrator.config import RunConfig
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.gather import gather, read_submissions
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.layout import AttemptFolder, Root
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.records import form_of, read_job, write_job
-from orchestrator.jobs.submissions import write_intent, write_refused
+from orchestrator.jobs.submissions import write_intent, write_outcomes, write_refused
 from orchestrator.worker import claim as claiming
 from orchestrator.worker.claim import Claim, Membership, claim, wait_for_claim
 from orchestrator.worker.place import Place
@@ -202,6 +204,39 @@ def test_a_record_of_another_configuration_stops_the_claim(
     with pytest.raises(OrchestrateError, match="holds another configuration"):
         claim(me, ALONE, 1)
     assert root.job(me.job).attempt_numbers() == []
+
+
+@pytest.mark.parametrize("step", ["_write_record", "_mark", "publishing_folder"])
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_a_worker_that_is_killed_while_it_claims_leaves_a_job_that_is_whole_and_free(
+    root: Root,
+    tiny: Callable[..., RunConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    *,
+    done: bool,
+) -> None:
+    first, second = launched(root, tiny()), launched(root, tiny())
+    real = getattr(claiming, step)
+
+    def killed(*words: Any) -> Any:
+        if done and step != "publishing_folder":
+            real(*words)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr(claiming, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            claim(first, ALONE, 1)
+    gone = {"index": 0, "time": time.time(), "started": True, "signal": 9}
+    write_outcomes(root.submission(first.submission.token), [gone])
+    (facts,) = gather(root, [first.job], read_submissions(root)).values()
+    claimed = claim(second, ALONE, 2)
+
+    assert facts.fault == ""
+    assert isinstance(claimed, AttemptFolder)
+    assert claimed.number == 1
+    assert read_job(root, first.job) == tiny()
 
 
 def launched(root: Root, config: RunConfig) -> Membership:
