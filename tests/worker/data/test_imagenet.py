@@ -158,7 +158,7 @@ def test_shards_of_other_files_are_not_taken_up(photos: Path, tmp_path: Path) ->
     source = tmp_path / "source"
     shutil.copytree(photos, source)
     process = multiprocessing.get_context("fork").Process(
-        target=_die_at, args=(9, tmp_path / "data", source)
+        target=_die_at, args=(20, tmp_path / "data", source)
     )
     process.start()
     process.join()
