@@ -22,7 +22,7 @@ def data() -> None:
 
     \b
     orchestrate data prepare digits
-    orchestrate data adopt cars --train 'cars-{000..099}.tar' --val 'cars-val-*.tar'
+    orchestrate data adopt cars --train 'cars-{000..099}.tar' --val 'val-*.tar'
     orchestrate data inspect digits
     orchestrate data verify digits
     """
@@ -85,7 +85,7 @@ def adopt(
     have dots and folders; other fields are passed over.
 
     \b
-    orchestrate data adopt cars --train 'cars-{000..099}.tar' --val 'cars-val-*.tar'
+    orchestrate data adopt cars --train 'cars-{000..099}.tar' --val 'val-*.tar'
     orchestrate data adopt birds --val 'birds/*.tar' --image left.jpg --label json:class_id
     """
     from orchestrator.jobs.datasets import Members, check_name

@@ -24,7 +24,7 @@ SECTIONS = {
 """Those that are open, and how their charts are laid out."""
 FAMILIES = (
     *("val", "train", "norms", "activations", "attention", "mlp", "redundancy", "gates"),
-    *("layer_scale", "gradients", "flops"),
+    *("layer_scale", "gradients", "flops", "data"),
     "Model metrics",
 )
 """What metric names begin with: the page draws every other metric too, in sections so named; the

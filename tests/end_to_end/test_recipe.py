@@ -37,7 +37,7 @@ def test_the_recipe_runs_to_its_end_on_two_ranks_and_is_measured(
     orchestrate("launch", str(SWEEP), "--wait", **places)
 
     root = Root(places["root"])
-    (job,) = (root.job(found) for found in root.job_ids())
+    (job,) = (root.job(found) for found in root.job_folders())
     points = [point for point in read_history(job).points if "train/loss" in point.metrics]
     losses = [point.metrics["train/loss"] for point in points]
     rates = [point.metrics["train/lr"] for point in points]
