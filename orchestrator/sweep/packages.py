@@ -102,7 +102,7 @@ def load_package(folder: Path, *, as_workers_do: bool = False) -> None:
     except SpecError:
         _unload(name)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script among its files may end its process
         _unload(name)
         raise SpecError(_told(error, folder)) from error
 
@@ -170,11 +170,14 @@ def _check_table(module: ModuleType) -> None:
         where = f"{module.__file__}: {TABLE}[{row!r}]"
         if not isinstance(variant, Variant):
             raise SpecError(f"{where} is {variant!r:.60}; it must be a Variant of model.variants")
+        if not str(row).isidentifier():
+            raise SpecError(f"{where}: no sweep can name it; call the row by one plain word")
         name, _, attribute = variant.location.partition(":")
-        ours = name.partition(".")[0] == module.__name__
-        if not attribute or (ours and find_spec(name) is None):
+        top = name.partition(".")[0]
+        if not attribute or find_spec(name if top == module.__name__ else top) is None:
             raise SpecError(
-                f"{where} is at {variant.location!r}, which is no module:Class of the package"
+                f"{where} is at {variant.location!r}, which is no module:Class of the package, "
+                "nor of another one that is installed"
             )
 
 
@@ -190,7 +193,7 @@ def _uncountable(name: str, variant: Variant, model: ViTConfig, folder: Path) ->
     return None
 
 
-def _told(error: Exception, folder: Path) -> str:
+def _told(error: BaseException, folder: Path) -> str:
     """What a user's code raised, and the last of its own lines on the way there."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [

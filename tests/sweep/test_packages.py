@@ -210,11 +210,22 @@ def test_the_name_of_an_installed_package_is_taken(folder: Path, refused: Refuse
         ("import nowhere\n", "__init__.py:1: ModuleNotFoundError: No module named 'nowhere'"),
         ("a = 1\nVARIANTS = {\n", "__init__.py:2: SyntaxError: '{' was never closed"),
         ("1 / 0\n", "__init__.py:1: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit(3)\n", "__init__.py:2: SystemExit: 3"),
         ("", "__init__.py has no table VARIANTS of attention variants"),
         ("VARIANTS = {'shifted': 3}\n", "VARIANTS['shifted'] is 3; it must be a Variant of"),
         (
             TABLE.format(location="mine.sifted:Shifted", macs="1", params="1"),
             "VARIANTS['shifted'] is at 'mine.sifted:Shifted', which is no module:Class of the",
+        ),
+        (
+            TABLE.format(location="nowhere:Shifted", macs="1", params="1"),
+            "VARIANTS['shifted'] is at 'nowhere:Shifted', which is no module:Class of the",
+        ),
+        (
+            TABLE.format(location="mine.shifted:S", macs="1", params="1").replace(
+                '"shifted":', '"bad.row":'
+            ),
+            "VARIANTS['bad.row']: no sweep can name it; call the row by one plain word",
         ),
         (
             TABLE.format(location="mine.shifted", macs="1", params="1"),
