@@ -31,11 +31,15 @@ def measure_block(inside: Inside, subject: Subject) -> dict[str, Tensor]:
         return {}
     gate = inside.gate.float()  # (B, heads or 1, N, channels or 1)
     cls, _, patches = (kind.flatten(2) for kind in subject.kinds(gate, dim=2))
-    below = [(patches < threshold).float().mean(dim=-1) for threshold in THRESHOLDS]
+    sound = torch.isfinite(patches).all(dim=-1)  # else nothing is below or above anything
+
+    def share(of: Tensor) -> Tensor:
+        return torch.where(sound, of.float().mean(dim=-1), torch.nan)
+
     return {
         "gates/mean": patches.mean(dim=-1),
-        "gates/share_below": torch.stack(below, dim=-1),
-        "gates/share_above": (patches > OPEN).float().mean(dim=-1),
+        "gates/share_below": torch.stack([share(patches < t) for t in THRESHOLDS], dim=-1),
+        "gates/share_above": share(patches > OPEN),
         "gates/histogram": _histogram(patches),
         "gates/cls_histogram": _histogram(cls),
     }
@@ -61,6 +65,7 @@ def summarise(measured: Mapping[str, Array], subject: Subject) -> Findings:
     means = {name: measured[f"gates/{name}"].mean(axis=0, dtype=np.float64) for name in names}
     below = {threshold: means["share_below"][..., i] for i, threshold in enumerate(THRESHOLDS)}
     dead, saturated = below[SHUT] >= NEARLY_ALL, means["share_above"] >= NEARLY_ALL
+    sound = np.isfinite(means["mean"]).all()
     counts = {
         name: measured[f"gates/{name}"].sum(axis=0, dtype=np.int64)
         for name in ("histogram", "cls_histogram")
@@ -71,8 +76,8 @@ def summarise(measured: Mapping[str, Array], subject: Subject) -> Findings:
             "gates/mean": float(means["mean"].mean()),
             "gates/sparsity": float(below[SPARSE].mean()),
             **{f"gates/share_below_{t:g}": float(below[t].mean()) for t in BESIDE},
-            "gates/dead": float(dead.mean()),
-            "gates/saturated": float(saturated.mean()),
+            "gates/dead": float(dead.mean()) if sound else np.nan,
+            "gates/saturated": float(saturated.mean()) if sound else np.nan,
         },
         arrays={
             "gates/thresholds": np.array(THRESHOLDS),

@@ -114,3 +114,12 @@ def test_what_a_gate_is_decides_whether_it_has_statistics(
 
     told = subject.no_gate_statistics
     assert told is None if reason is None else told.endswith(reason)
+
+
+def test_a_gate_that_is_no_number_is_told_as_such_and_not_as_open() -> None:
+    gate = torch.full((2, 3, 7, 10), 0.7)
+    gate[0, 1, 4] = torch.nan
+
+    scalars = found(gate, torch.full_like(gate, 0.3)).scalars
+
+    assert all(np.isnan(value) for value in scalars.values()), scalars
