@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -152,78 +153,50 @@ def imagenet100(
     """
     _prepare_imagenet(
         (source, data_root, name, f"imagenet100_{classes}"),
-        processes,
+        processes=processes,
         skip_unreadable=skip_unreadable,
         any_counts=any_counts,
     )
 
 
-@prepare.command("imagenet_a")
-@source_option
-@click.option("--name", default="imagenet_a", show_default=True, help="Name of the dataset.")
-@skip_option
-@any_counts_option
-@processes_option
-@data_root_option
-def imagenet_a(
-    source: Path,
-    name: str,
-    data_root: Path,
-    processes: int | None,
-    *,
-    skip_unreadable: bool,
-    any_counts: bool,
-) -> None:
-    """ImageNet-A, 7,500 images of 200 classes to evaluate on.
+EVALUATED_ON = {
+    "imagenet_a": ("ImageNet-A, 7,500 images of 200 classes", "imagenet-a"),
+    "imagenet_r": ("ImageNet-R, 30,000 renditions of 200 classes", "imagenet-r"),
+}
+"""Sets without a training split: what each is, and how people call its folder."""
+
+
+def _verb_of(name: str) -> click.Command:
+    """The verb that prepares a set of `EVALUATED_ON`."""
+    what, folder = EVALUATED_ON[name]
+
+    def verb(dataset: str, source: Path, data_root: Path, **options: Any) -> None:
+        _prepare_imagenet((source, data_root, dataset, name), **options)
+
+    verb.__doc__ = f"""{what} to evaluate on.
 
     DIR has WNID, each full of images, as the published archive does.
 
     \b
-    orchestrate data prepare imagenet_a --source ~/imagenet-a
+    orchestrate data prepare {name} --source ~/{folder}
     """
-    _prepare_imagenet(
-        (source, data_root, name, "imagenet_a"),
-        processes,
-        skip_unreadable=skip_unreadable,
-        any_counts=any_counts,
+    called = click.option(
+        "--name", "dataset", default=name, show_default=True, help="Name of the dataset."
     )
+    options = (called, skip_option, any_counts_option, processes_option, data_root_option)
+    for option in reversed((source_option, *options)):
+        verb = option(verb)
+    return click.command(name)(verb)
 
 
-@prepare.command("imagenet_r")
-@source_option
-@click.option("--name", default="imagenet_r", show_default=True, help="Name of the dataset.")
-@skip_option
-@any_counts_option
-@processes_option
-@data_root_option
-def imagenet_r(
-    source: Path,
-    name: str,
-    data_root: Path,
-    processes: int | None,
-    *,
-    skip_unreadable: bool,
-    any_counts: bool,
-) -> None:
-    """ImageNet-R, 30,000 renditions of 200 classes to evaluate on.
-
-    DIR has WNID, each full of images, as the published archive does.
-
-    \b
-    orchestrate data prepare imagenet_r --source ~/imagenet-r
-    """
-    _prepare_imagenet(
-        (source, data_root, name, "imagenet_r"),
-        processes,
-        skip_unreadable=skip_unreadable,
-        any_counts=any_counts,
-    )
+for _name in EVALUATED_ON:
+    prepare.add_command(_verb_of(_name))
 
 
 def _prepare_imagenet(
     what: tuple[Path, Path, str, str],
-    processes: int | None,
     *,
+    processes: int | None,
     skip_unreadable: bool,
     any_counts: bool,
 ) -> None:

@@ -15,7 +15,13 @@ from orchestrator.jobs.files import read_record, refuse_newer
 from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import Order, order_of, parts, read_orders
-from orchestrator.jobs.store import REVISION_SCHEMA, is_imported, launched_ever, revisions_of
+from orchestrator.jobs.store import (
+    REVISION_SCHEMA,
+    is_imported,
+    launched_ever,
+    revisions_of,
+    sweep_names,
+)
 from orchestrator.jobs.submissions import SCHEMA as SUBMISSION_SCHEMA
 from orchestrator.jobs.submissions import Submission, read_outcomes
 
@@ -200,7 +206,8 @@ def _fates(root: Root, archive: Archive, submissions: Mapping[str, Handed]) -> d
     jobs, unheard = archive.jobs(), _unheard(root, submissions)
     folders = {job for job in jobs if root.job(job).path.is_dir()}
     # Jobs of a sweep that this root tends may have no folder yet, and start at any time.
-    known = folders | (launched_ever(root, here=True) & jobs.keys())
+    own = (name for name in sweep_names(root) if not is_imported(root, name))
+    known = folders | (launched_ever(root, own) & jobs.keys())
     mine = [one for one in read_submissions(root) if not known.isdisjoint(one.jobs)]
     here = _members([Handed(one, _ends_here(root, one.token)) for one in mine], known)
     told = _members(submissions.values(), known)

@@ -93,7 +93,7 @@ def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:
     """
     memory, listed = recall(root), {job.id for job in launched}
     started = {job for job in memory.folders if root.job(job).record.is_file()}
-    asked = launched_ever(root) & memory.tokens.keys()
+    asked = launched_ever(root, sweep_names(root)) & memory.tokens.keys()
     return [Named(job, job[:SHORT_ID]) for job in sorted((started | asked) - listed)]
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -188,9 +188,8 @@ def launched_revision(root: Root, name: str) -> dict[str, Any]:
     return newest[1]
 
 
-def launched_ever(root: Root, *, here: bool = False) -> set[str]:
-    """The jobs of every revision of every sweep; with ``here`` of those that this root tends."""
-    names = (name for name in sweep_names(root) if not (here and is_imported(root, name)))
+def launched_ever(root: Root, names: Iterable[str]) -> set[str]:
+    """The jobs of every revision of these sweeps."""
     told = (revision for name in names for _, revision in revisions_of(root, name))
     return {job["id"] for revision in told for job in revision["jobs"]}
 

@@ -1,28 +1,13 @@
 """The quickstart as a user runs it, on the real digits."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.command_line import orchestrate
 
 pytestmark = pytest.mark.slow
 SWEEP = Path(__file__).parents[2] / "sweeps" / "quickstart.yaml"
-
-
-def orchestrate(*words: str, root: Path, data: Path) -> str:
-    environment = {**os.environ, "ORCHESTRATE_ROOT": str(root), "ORCHESTRATE_DATA": str(data)}
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_every_arm_of_the_quickstart_reads_nine_digits_of_ten_and_runs_once(

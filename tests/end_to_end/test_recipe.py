@@ -1,32 +1,17 @@
 """The recipe of DeiT III as a user launches it, on the real digits and two ranks."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from support.command_line import orchestrate
 
 from orchestrator.jobs.facts import read_history
 from orchestrator.jobs.layout import Root
 
 pytestmark = pytest.mark.slow
 SWEEP = Path(__file__).parents[2] / "sweeps" / "base" / "digits_deit3.yaml"
-
-
-def orchestrate(*words: str, root: Path, data: Path) -> str:
-    environment = {**os.environ, "ORCHESTRATE_ROOT": str(root), "ORCHESTRATE_DATA": str(data)}
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_the_recipe_runs_to_its_end_on_two_ranks_and_is_measured(

@@ -15,7 +15,8 @@ from orchestrator.jobs.datasets import SPLITS, Manifest, Members, Shard, Split
 from orchestrator.worker.data.decode import UNREADABLE, facts_of, fault_of, pixels
 from orchestrator.worker.data.digests import sha256_of_file
 from orchestrator.worker.data.foreign import ForeignEntry, Label, labelled, scan_foreign
-from orchestrator.worker.data.packing import USUAL, Packed, Packing, Row, finish
+from orchestrator.worker.data.packed import Packed, Row
+from orchestrator.worker.data.packing import USUAL, Packing, finish
 from orchestrator.worker.data.parallel import in_processes, processors
 from orchestrator.worker.data.samples import About
 from orchestrator.worker.data.shards import new_folder, refuse_the_taken

@@ -6,7 +6,8 @@ from pathlib import Path
 from orchestrator.errors import DataError, SpecError
 from orchestrator.jobs.datasets import SPLITS, Manifest, Split
 from orchestrator.worker.data.keys import key_of_file, shown, validation_keys, validation_rule
-from orchestrator.worker.data.packing import USUAL, File, Packing, pack
+from orchestrator.worker.data.packed import File
+from orchestrator.worker.data.packing import USUAL, Packing, pack
 from orchestrator.worker.data.samples import About
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}

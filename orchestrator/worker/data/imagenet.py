@@ -16,7 +16,8 @@ from orchestrator.jobs.datasets import SPLITS, Manifest, Split
 from orchestrator.worker.data.folder import images_of
 from orchestrator.worker.data.keys import key_of_file, shown
 from orchestrator.worker.data.label_spaces import LABEL_SPACES
-from orchestrator.worker.data.packing import USUAL, File, Packing, pack
+from orchestrator.worker.data.packed import File
+from orchestrator.worker.data.packing import USUAL, Packing, pack
 from orchestrator.worker.data.samples import About
 from orchestrator.worker.data.shards import ShardLimits
 

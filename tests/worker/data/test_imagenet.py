@@ -15,7 +15,7 @@ from support.photos import imagenet_folder, kaggle_folder, photo
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import Manifest, check_shards, lines_sha256, load_manifest
 from orchestrator.jobs.files import is_temporary
-from orchestrator.worker.data import packing
+from orchestrator.worker.data import packed, packing
 from orchestrator.worker.data.imagenet import (
     COLLECTIONS,
     Collection,
@@ -125,8 +125,8 @@ def test_a_killed_preparation_goes_on_to_the_bytes_of_one_that_was_not(
     process.join()
     assert process.exitcode == -signal.SIGKILL
     made = []
-    write = packing._write_shard
-    monkeypatch.setattr(packing, "_write_shard", lambda *a: made.append(a[-1].file) or write(*a))
+    write = packed._write_shard
+    monkeypatch.setattr(packed, "_write_shard", lambda *a: made.append(a[-1].file) or write(*a))
 
     prepared(tmp_path / "killed", photos, Packing(processes=1))
 
@@ -318,7 +318,7 @@ def test_a_full_disk_keeps_what_is_finished_and_says_where(
         prepared(tmp_path, photos)
     monkeypatch.undo()
     monkeypatch.setattr("orchestrator.worker.data.imagenet.SHARD_LIMITS", SMALL_SHARDS)
-    monkeypatch.setattr(packing, "_write_shard", no_room)  # none needs to be written again
+    monkeypatch.setattr(packed, "_write_shard", no_room)  # none needs to be written again
 
     check_shards(tmp_path, prepared(tmp_path, photos))
 
@@ -330,7 +330,7 @@ def test_a_file_that_grew_unreadable_leaves_its_shard_out_where_it_was_alone(
     for number, split in enumerate(["train", "train", "val"]):
         path = tmp_path / f"{number}.jpg"
         path.write_bytes(photo(number, (40, 30)) if number else b"no image")
-        files.append(packing.File(path, f"k{number}", split, 0))
+        files.append(packed.File(path, f"k{number}", split, 0))
     about = About(name="set", source="a test", split_rule="by hand", classes=("a",))
     options = Packing(limits=ShardLimits(samples=1), skip_unreadable=True)
 
