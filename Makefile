@@ -1,10 +1,14 @@
 # The recipes that people and continuous integration both call.
 #
 #   make quickstart   install, write the data, train four small models, compare them
+#   make study        the small study: 46 models on digits, two more sets to judge them on, its page
+#   make study EXECUTOR=slurm
+#                     the same on a cluster, by the profile in $ORCHESTRATE_CLUSTER or slurm/cluster.yaml
 #   make test         install what tests need, then the test suite
 #   make test SLURM=1 BROWSER=1
 #                     the same, with a real SLURM and a real Chromium on this machine (root, Debian)
-#   make check        format, lint, types, import contracts
+#   make check        the site of the documents, format, lint, types, import contracts
+#   make docs         the site of the documents, in site/html
 #   make fix          what check can mend by itself
 #   make soak         the long repeats, and three rounds of what goes wrong; SLURM=1: with a real SLURM
 
@@ -15,7 +19,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PYTEST := $(BIN)/python -m pytest
 FAULTS := tests/slurm tests/end_to_end tests/controller/test_mishaps.py tests/controller/test_room.py
 
-.PHONY: quickstart test slurm-packages browser-packages soak check fix clean
+.PHONY: quickstart study test docs slurm-packages browser-packages terminal-packages soak check fix clean
 
 quickstart: $(VENV)/.train
 	$(BIN)/orchestrate data prepare digits
@@ -24,7 +28,19 @@ quickstart: $(VENV)/.train
 	    --also attention/entropy --also gates/mean --also flops/relative_to_vanilla
 	@echo "Next: $(BIN)/orchestrate ui quickstart"
 
-test: $(VENV)/.test $(if $(SLURM),slurm-packages) $(if $(BROWSER),browser-packages)
+study: $(VENV)/.train
+	for images in all hard moved; do \
+	    $(BIN)/orchestrate data prepare digits --images $$images || exit 1; done
+	for sweep in exp1_vanilla exp2_registers exp3_gated exp4_robustness; do \
+	    $(BIN)/orchestrate launch sweeps/$${sweep}_small.yaml \
+	        $(if $(EXECUTOR),--executor $(EXECUTOR)) || exit 1; done
+	$(BIN)/orchestrate watch
+	$(BIN)/orchestrate results gated-vit-small --where 'lr == 3e-3' --by case --by model.registers \
+	    --baseline 'case == "vanilla"' --also norms/outlier_share --also flops/relative_to_vanilla
+	$(BIN)/orchestrate report gated-vit-small
+
+test: $(VENV)/.test $(if $(SLURM),slurm-packages) $(if $(BROWSER),browser-packages) \
+		$(if $(SLURM)$(BROWSER),terminal-packages)
 	$(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(if $(BROWSER),--browser) $(ARGS)
 
 slurm-packages:
@@ -36,12 +52,19 @@ browser-packages:
 	command -v chromium >/dev/null || { apt-get -qq update && \
 	    apt-get -qq install --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
+terminal-packages:
+	command -v tmux >/dev/null || { apt-get -qq update && \
+	    apt-get -qq install --no-install-recommends tmux >/dev/null; }
+
 soak: $(VENV)/.test $(if $(SLURM),slurm-packages)
 	$(PYTEST) -m soak $(ARGS)
 	for round in 1 2 3; do \
 	    $(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(FAULTS) $(ARGS) || exit 1; done
 
-check: $(VENV)/.dev
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site/html
+
+check: $(VENV)/.dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -52,7 +75,7 @@ fix: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Debian's python3 lacks ensurepip unless python3-venv is there; then its own pip fills the room.
 $(VENV)/bin/pip:
@@ -62,7 +85,7 @@ $(VENV)/bin/pip:
 
 # One stamp per set of extras, made again when what they are made of changes.
 $(VENV)/.train: $(VENV)/bin/pip pyproject.toml constraints.txt
-	$(PIP) -e '.[train,digits,slurm,mlflow]'
+	$(PIP) -e '.[train,digits,slurm,mlflow,stats]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/bin/pip pyproject.toml constraints.txt

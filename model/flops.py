@@ -38,6 +38,15 @@ def count_training_macs(config: ViTConfig) -> int:
     return 3 * count_macs(config) - macs_by_part(config)["patch_embed"] - fixed
 
 
+def count_training_flops(config: ViTConfig) -> float:
+    """Floating-point operations of one image's forward and backward pass: two a multiply-add.
+
+    What activation checkpointing computes again is not counted, as in the model FLOPs utilisation
+    of PaLM (Chowdhery et al., arXiv 2204.02311, appendix B).
+    """
+    return 2.0 * count_training_macs(config)
+
+
 def count_params(config: ViTConfig) -> int:
     """Number of trainable scalars."""
     return sum(params_by_part(config).values())

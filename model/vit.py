@@ -94,14 +94,15 @@ def build_vit(config: ViTConfig, seed: int = 0) -> ViT:
 
     Each parameter is drawn by its own generator, keyed by the seed and its name: two architectures
     share bit for bit whatever parameters they share in name and shape, and the global random state
-    stays as it was.
+    stays as it was. Buffers are as the layers' constructors make them.
     """
     with torch.device("meta"):  # timm draws weights of its own; here that costs and moves nothing
         model = ViT(config)
-    if any(True for _ in model.buffers()):
-        raise RuntimeError("a buffer would be left unfilled; build_vit must learn to fill it")
+    buffers = _buffers(config, seed) if any(True for _ in model.buffers()) else {}
     model.to_empty(device="cpu")
     with torch.no_grad():
+        for name, buffer in model.named_buffers():
+            buffer.copy_(buffers[name])
         own = _own_inits(model)
         for name, parameter in model.named_parameters():
             if name in own:
@@ -109,6 +110,13 @@ def build_vit(config: ViTConfig, seed: int = 0) -> ViT:
             else:
                 _rule(name)(parameter, config, _generator(seed, name))
     return model
+
+
+def _buffers(config: ViTConfig, seed: int) -> dict[str, Tensor]:
+    """Every buffer, taken from a model that is really built; few variants have any."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return dict(ViT(config).named_buffers())
 
 
 def _attentions(model: nn.Module) -> Iterator[tuple[str, Attention]]:

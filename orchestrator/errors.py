@@ -5,6 +5,7 @@
     +-- DataError               a dataset or an image is missing or damaged: prepare it again
     +-- RootError               the run root cannot be used: another path, rights, version
     +-- BusyError               somebody else holds what this verb needs: wait, then try again
+    +-- PackageError            a package is not installed here: install the extra that brings it
     +-- StoreError              the tracking store did not take it: nothing is lost, sync again
     +-- SubmitError             a place did not take a submission
         +-- Refused             it said no: nothing was submitted
@@ -33,6 +34,10 @@ class RootError(OrchestrateError):
 
 class BusyError(OrchestrateError):
     """Another process holds a lease of this root."""
+
+
+class PackageError(OrchestrateError):
+    """What was asked for needs a package of an extra, which is not installed here."""
 
 
 class StoreError(OrchestrateError):

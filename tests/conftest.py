@@ -1,11 +1,13 @@
 """Fixtures that every test may use: the digits, and a user's own corner of the disk."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.environment import FOREIGN
+from support.finished import run_to_its_end
 from support.pool_bench import Bench
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +28,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items:
                 if item.get_closest_marker(marker):
                     item.add_marker(skip)
+    installed = any(config.getoption(f"--{marker}") for marker in NEEDS)
+    if not installed and shutil.which("tmux") is None:
+        skip = pytest.mark.skip(reason="needs tmux: make test BROWSER=1 installs it")
+        for item in items:
+            if item.get_closest_marker("tmux"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +69,14 @@ def bench(tmp_path: Path, digits: Path) -> Iterator[Bench]:
     made.set_up()
     yield made
     made.tear_down()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Bench]:
+    """A root whose sweep s is over, which no test may change: see ``run_to_its_end``."""
+    bench = Bench(tmp_path_factory.mktemp("done"), digits)
+    bench.set_up()
+    run_to_its_end(bench)
+    (bench.attempts_on(bench.id_of("a"))[0].path / "rank0.log").write_text("x\n" * 100_000)
+    yield bench
+    bench.tear_down()

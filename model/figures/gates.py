@@ -1,12 +1,13 @@
 """Figures of gates: how far each is open, and how its values are spread."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model.figures.found import Probed
 from model.figures.ridges import HEIGHT, Ridge, draw_ridges
 from model.figures.style import (
     BAR_ASPECT,
     COLOURS,
+    ON_BRIGHT,
     TICK,
     colours,
     counted,
@@ -18,6 +19,7 @@ from model.figures.style import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 MOST_NUMBERS = 12
 """Blocks or heads beyond which the cells of a map hold no numbers."""
@@ -25,25 +27,30 @@ MOST_NUMBERS = 12
 
 def gate_map(probed: Probed) -> "Figure | None":
     """How far the gate of each block and head is open, on a scale that never changes."""
-    import numpy as np
-
     means = probed.arrays.get("gates/by_head/mean")  # (depth, heads)
     if means is None:
         return None
-    depth, heads = means.shape
+    return head_map(means, probed.titled("Mean gate of patch tokens"), "0: shut, 1: open")
+
+
+def head_map(shares: "NDArray[Any]", title: str, label: str) -> "Figure":
+    """Shares of blocks and heads ``(depth, heads)``, as colours from 0 to 1 and as numbers."""
+    import numpy as np
+
+    depth, heads = shares.shape
     numbers = max(depth, heads) <= MOST_NUMBERS
     height = max(1.9, 0.65 + 0.115 * min(depth, 2 * MOST_NUMBERS))
-    figure, ((axes,),) = titled(probed.titled("Mean gate of patch tokens"), height_in=height)
-    shown = axes.imshow(np.ma.masked_invalid(means), vmin=0, vmax=1, cmap=colours(), aspect="auto")
+    figure, ((axes,),) = titled(title, height_in=height)
+    shown = axes.imshow(np.ma.masked_invalid(shares), vmin=0, vmax=1, cmap=colours(), aspect="auto")
     counted(axes.xaxis, "head")
     counted(axes.yaxis, "block")
     if numbers:
-        for (block, head), mean in np.ndenumerate(means):
-            colour = "white" if mean < 0.6 else "black"
+        for (block, head), value in np.ndenumerate(shares):
+            colour = "white" if value < 0.6 else ON_BRIGHT
             axes.text(
-                head, block, f"{mean:.2f}", color=colour, fontsize=TICK, ha="center", va="center"
+                head, block, f"{value:.2f}", color=colour, fontsize=TICK, ha="center", va="center"
             )
-    named(figure.colorbar(shown, ax=axes, aspect=BAR_ASPECT), "0: shut, 1: open")
+    named(figure.colorbar(shown, ax=axes, aspect=BAR_ASPECT), label)
     return figure
 
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from model.figures.found import Histogram, Probed
-from model.figures.ridges import HEIGHT, Ridge, draw_ridges
+from model.figures.ridges import HEIGHT, LINE, Ridge, draw_ridges
 from model.figures.style import (
     BAR_ASPECT,
     COLOUR_MAP,
@@ -14,6 +15,7 @@ from model.figures.style import (
     LABEL,
     MARKERS,
     SINGLE_IN,
+    TICK,
     counted,
     finite,
     half_decades,
@@ -149,31 +151,66 @@ def _draw_outliers(axes: "Axes", blocks: "NDArray[Any]", shares: "NDArray[Any]")
     counted(axes.xaxis, "block")
 
 
-def norms_over_epochs(histograms: Mapping[int, Histogram]) -> "Figure":
+def norms_over_epochs(
+    histograms: Mapping[int, Histogram],
+    *,
+    colour: str = "",
+    span: tuple[float, float] | None = None,
+    emerged: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+) -> "Figure":
     """How the patch norms of one model changed in training: a row for each epoch, oldest on top.
 
     Takes the last rows of ``norms/by_block/histogram`` of several probes, whose bins are the same.
     Heights are logarithmic from one token in 100,000 to one in ten per bin, so that the few tokens
     of an artifact stand out; a tick marks each median.
+
+    Args:
+        histograms: by epoch.
+        colour: of all rows; "": they go from dark to bright.
+        span: of the axis of norms, where several figures are to be compared.
+        emerged: by name of a run, the epochs between which artifacts emerged in it: a bracket.
     """
     import numpy as np
     from matplotlib import colormaps
 
-    shown = _evenly(sorted(histograms), MOST_EPOCHS)
+    shown = evenly(sorted(histograms), MOST_EPOCHS)
     chosen = [histograms[epoch] for epoch in shown]
     figure, ((axes,),) = titled("", width_in=SINGLE_IN, height_in=0.9 + HEIGHT * max(len(shown), 3))
-    tints = colormaps["viridis"](np.linspace(0.05, 0.85, len(shown)))
+    tints = (
+        [colour] * len(shown)
+        if colour
+        else colormaps["viridis"](np.linspace(0.05, 0.85, len(shown)))
+    )
+    low, high = span or norm_span(chosen)
+    edges = chosen[0].edges
+    seen = (edges[1:] > low) & (edges[:-1] < high)  # most bins are empty, and would only take space
     rows = [
-        Ridge(name=str(epoch), heights=_heights(one), colour=tint, mark=_mark(one))
+        Ridge(name=str(epoch), heights=_heights(one)[seen], colour=tint, mark=_mark(one))
         for epoch, one, tint in zip(shown, chosen, tints, strict=True)
     ]
-    draw_ridges(axes, rows, chosen[0].edges)
-    counts = np.sum([one.counts for one in chosen], axis=0)
-    low, high = _filled(counts > 0, chosen[0].edges)
+    kept = np.append(edges[:-1][seen], edges[1:][seen][-1:])
+    draw_ridges(axes, rows, kept, alpha=0.55 if colour else 0.75)
     axes.set(xscale="log", xlim=(low, high))
     plain_log_ticks(axes.xaxis, low, high)
     labelled(axes, x="L2 norm of patch tokens, last block", y="epoch")
+    for place, (name, epochs) in enumerate(emerged.items()):
+        _bracket(axes, 1.04 + 0.07 * place, np.interp(epochs, shown, -np.arange(len(shown))), name)
     return figure
+
+
+def norm_span(histograms: Sequence[Histogram]) -> tuple[float, float]:
+    """The norms that an axis has to reach to hold all of these histograms, of the same bins."""
+    import numpy as np
+
+    counts = np.sum([one.counts for one in histograms], axis=0)
+    return _filled(counts > 0, histograms[0].edges)
+
+
+def _bracket(axes: "Axes", x: float, ends: "NDArray[Any]", name: str) -> None:
+    """A bar beside the rows, from one height to another; ``x`` in widths of the axes."""
+    place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "clip_on": False}
+    axes.plot([x, x], ends, color=LINE, linewidth=1.6, marker="_", ms=5, **place)
+    axes.text(x, float(max(ends)) + 0.25, name, color=LINE, fontsize=TICK, ha="center", **place)
 
 
 def _mark(histogram: Histogram) -> float | None:
@@ -188,7 +225,7 @@ def _heights(histogram: Histogram) -> "NDArray[Any]":
     return heights
 
 
-def _evenly(values: Sequence[int], most: int) -> list[int]:
+def evenly(values: Sequence[int], most: int) -> list[int]:
     """At most so many of the values, first and last among them."""
     if len(values) <= most:
         return list(values)

@@ -28,11 +28,16 @@ class Ridge:
 
 
 def draw_ridges(
-    axes: "Axes", rows: Sequence[Ridge], edges: "NDArray[Any]", *, tallest: float = 1.3
+    axes: "Axes",
+    rows: Sequence[Ridge],
+    edges: "NDArray[Any]",
+    *,
+    tallest: float = 1.3,
+    alpha: float = 0.75,
 ) -> None:
     """Draw the rows downward, their names as the labels of the y axis.
 
-    ``tallest``: how high a bin of height 1 stands, in rows.
+    ``tallest``: how high a bin of height 1 stands, in rows; ``alpha``: how dense fillings are.
     """
     for index, row in enumerate(rows):
         base = -index
@@ -44,7 +49,7 @@ def draw_ridges(
             baseline=base,
             fill=True,
             color=row.colour,
-            alpha=0.75,
+            alpha=alpha,
             zorder=order,
         )
         axes.axhline(base, color="#999999", linewidth=0.4, zorder=order + 1)

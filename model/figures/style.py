@@ -31,6 +31,8 @@ BAR_ASPECT = 30
 COLOUR_MAP = "viridis"
 UNKNOWN = "#BBBBBB"
 """Where a value is not finite."""
+ON_BRIGHT = "#111111"
+"""Text on bright cells. It is not black, which pages draw in their own ink, bright by night."""
 
 
 def titled(

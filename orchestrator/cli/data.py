@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from orchestrator.cli.dataset_words import facts, report, size, table
-from orchestrator.cli.options import data_root_option
+from orchestrator.cli.candidates import completed_by, datasets
+from orchestrator.cli.dataset_words import (
+    facts,
+    manifest_as_json,
+    report,
+    size,
+    table,
+    verified_as_json,
+)
+from orchestrator.cli.options import data_root_option, json_option
 from orchestrator.cli.prepare import prepare, processes_option, skip_option
 from orchestrator.cli.progress import bar
+from orchestrator.cli.prose import say
 from orchestrator.errors import DataError, SpecError
-
-JSON_SCHEMA = 1
 
 
 @click.group()
@@ -37,8 +43,8 @@ data.add_command(prepare)
     "--train",
     multiple=True,
     metavar="PATTERN",
-    help="Training tars, in order: with *, ? and {000..099}, in quotes. May be repeated; left out "
-    "for a set to evaluate on.",
+    help="Training tars, in order: with *, ? and {000..099}, in quotes, or URLs. May be repeated; "
+    "left out for a set to evaluate on.",
 )
 @click.option(
     "--val", multiple=True, required=True, metavar="PATTERN", help="Validation tars, in order."
@@ -64,6 +70,7 @@ data.add_command(prepare)
 )
 @skip_option
 @processes_option
+@json_option
 @data_root_option
 def adopt(
     name: str,
@@ -76,6 +83,7 @@ def adopt(
     data_root: Path,
     *,
     skip_unreadable: bool,
+    as_json: bool,
 ) -> None:
     """Use WebDataset tars of another tool where they lie.
 
@@ -84,9 +92,14 @@ def adopt(
     exactly. Tars must be uncompressed files. A member is KEY.FIELD, in any case; keys may
     have dots and folders; other fields are passed over.
 
+    Tars may be URLs (http://, https://, pipe:COMMAND, which is run by a shell): all are read once
+    now, those for validation are kept, and training streams the others, in an order that is
+    shuffled in a buffer only and that a resumed job does not take up exactly.
+
     \b
     orchestrate data adopt cars --train 'cars-{000..099}.tar' --val 'val-*.tar'
-    orchestrate data adopt birds --val 'birds/*.tar' --image left.jpg --label json:class_id
+    orchestrate data adopt birds --val 'birds/*.tar' --label json:class_id
+    orchestrate data adopt far --train 'https://host/t-{0..9}.tar' --val v.tar
     """
     from orchestrator.jobs.datasets import Members, check_name
     from orchestrator.worker.data.adopt import Adoption, find_tars
@@ -108,12 +121,12 @@ def adopt(
         label_space=label_space,
     )
     options = Packing(skip_unreadable=skip_unreadable, processes=processes, track=bar("Tars"))
-    report(data_root, adopt_tars(data_root, adoption, options))
+    report(data_root, adopt_tars(data_root, adoption, options), plain=as_json)
 
 
 @data.command()
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.argument("name", shell_complete=completed_by(datasets))
+@json_option
 @data_root_option
 def inspect(name: str, data_root: Path, *, as_json: bool) -> None:
     """Show what is in a dataset.
@@ -125,23 +138,26 @@ def inspect(name: str, data_root: Path, *, as_json: bool) -> None:
 
     manifest = load_manifest(data_root, name)
     if as_json:
-        plain = manifest.model_dump(mode="json", exclude={"schema_version"})
-        click.echo(json.dumps({"schema": JSON_SCHEMA, **plain}))
-        return
-    from rich.console import Console
+        from orchestrator.cli.render import print_json
 
-    console = Console(highlight=False)
-    console.print(table(manifest))
+        print_json(manifest_as_json(manifest))
+        return
+    from orchestrator.cli.render import show
+
+    show(table(manifest))
     for line in facts(manifest):
-        console.print(line, markup=False, soft_wrap=True)
+        say(line)
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completed_by(datasets))
 @click.option("--decode", is_flag=True, help="Decode every image, too, and name those that fail.")
 @processes_option
+@json_option
 @data_root_option
-def verify(name: str, data_root: Path, processes: int | None, *, decode: bool) -> None:
+def verify(
+    name: str, data_root: Path, processes: int | None, *, decode: bool, as_json: bool
+) -> None:
     """Read every byte of a dataset and compare it with the manifest. Nothing is written.
 
     \b
@@ -153,13 +169,19 @@ def verify(name: str, data_root: Path, processes: int | None, *, decode: bool) -
 
     manifest = load_manifest(data_root, name)
     faults = find_faults(data_root, manifest, track=bar("Shards"))
+    corrupt: list[str] = []
+    if decode and not faults:
+        corrupt = find_corrupt(data_root, manifest, processes, track=bar("Shards"))
+    if as_json:
+        from orchestrator.cli.render import print_json
+
+        print_json(verified_as_json(manifest, faults, corrupt))
     if faults:
         lines = "\n  ".join(faults)
         raise DataError(
             f"Dataset '{name}' is damaged, {len(faults)} fault(s):\n  {lines}\n"
             f"Remove {data_root / name} and prepare it again."
         )
-    corrupt = find_corrupt(data_root, manifest, processes, track=bar("Shards")) if decode else []
     if corrupt:
         lines = "\n  ".join(corrupt)
         raise DataError(
@@ -167,7 +189,8 @@ def verify(name: str, data_root: Path, processes: int | None, *, decode: bool) -
             f"\n  {lines}\nPrepare it again without them; or train in spite of those for training "
             f"with data.corrupt: skip and data.max_corrupt: {len(corrupt)}."
         )
-    click.echo(f"Dataset '{name}' is sound: {size(manifest)}, content {manifest.content_hash}.")
+    if not as_json:
+        say(f"Dataset '{name}' is sound: {size(manifest)}, content {manifest.content_hash}.")
 
 
 def _named_classes(classes: str | None) -> tuple[tuple[str, ...] | None, str | None]:

@@ -1,18 +1,29 @@
 """orchestrate emergence SWEEP"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import json_option, root_option
+from orchestrator.cli.candidates import completed_by, sweeps
+from orchestrator.cli.options import by_option, json_option, root_option, where_option
+from orchestrator.cli.prose import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.results.emergence import Arm
 
 
 @click.command()
-@click.argument("sweep", metavar="SWEEP")
-@click.option("--by", multiple=True, metavar="AXIS", help="Group by this; repeatable [all axes].")
+@click.argument("sweep", metavar="SWEEP", shell_complete=completed_by(sweeps))
+@where_option
+@by_option
 @json_option
 @root_option
-def emergence(sweep: str, by: tuple[str, ...], as_json: bool, root_path: Path) -> None:
+def emergence(
+    sweep: str, where: str | None, by: tuple[str, ...], as_json: bool, root_path: Path
+) -> None:
     """Say when high-norm artifacts emerged in each job of a launched sweep, if they did.
 
     A block is positive at a probe if surely more than 0.1 % of its patch tokens are outliers, and
@@ -24,30 +35,35 @@ def emergence(sweep: str, by: tuple[str, ...], as_json: bool, root_path: Path) -
     orchestrate emergence exp1
     orchestrate emergence exp2 --by model.registers --json
     """
-    from orchestrator.cli.render import print_json, show, table
-    from orchestrator.jobs.store import launched_revision, open_root
+    from orchestrator.cli.render import print_json, show
+    from orchestrator.cli.tables import table
+    from orchestrator.controller.where import revision_meant
+    from orchestrator.jobs.store import open_root
     from orchestrator.results import frame
     from orchestrator.results.emergence import arms_of, notes_of
     from orchestrator.results.emergence import as_json as plain
 
     root = open_root(root_path)
-    results = frame.read_results(root, launched_revision(root, sweep))
+    results = frame.read_results(root, revision_meant(root, sweep, where))
     frame.check_question(results, (), by)
     axes = list(by) or frame.axes_of(results)
     arms = arms_of(root, frame.grouped(results, "", axes), results)
     if as_json:
         print_json(plain(axes, arms))
         return
-    rows = (
-        (
-            *(frame.label(arm.axes[axis]) for axis in axes),
-            arm.summary if first else "",
-            answer.name,
-            answer.text,
-        )
-        for arm in arms
-        for first, answer in ((i == 0, a) for i, a in enumerate(arm.answers))
-    )
-    show(table([*axes, "emerged in", "job", "emerged"], rows))
+    columns = [*axes, "emerged in", "job", "emerged"]
+    show(table(columns, [row for arm in arms for row in _rows(arm, axes)]))
     for note in notes_of(arms):
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
+
+
+def _rows(arm: "Arm", axes: "Sequence[str]") -> "Iterator[list[str]]":
+    """A line for each job; what all share stands in the first, and in no job's name."""
+    from orchestrator.cli.tables import own_parts
+    from orchestrator.results.frame import label
+
+    head = [*(label(arm.axes[axis]) for axis in axes), arm.summary]
+    names = own_parts([answer.name for answer in arm.answers])
+    for answer, name in zip(arm.answers, names, strict=True):
+        yield [*head, name, answer.text]
+        head = [""] * len(head)

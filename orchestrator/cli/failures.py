@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import json_option, root_option
+from orchestrator.cli.candidates import completed_by, sweeps
+from orchestrator.cli.options import json_option, root_option, where_option
+from orchestrator.cli.prose import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,10 +16,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("jobs", metavar="[SWEEP]", required=False)
+@click.argument("jobs", metavar="[SWEEP]", required=False, shell_complete=completed_by(sweeps))
+@where_option
 @json_option
 @root_option
-def failures(jobs: str | None, as_json: bool, root_path: Path) -> None:
+def failures(jobs: str | None, where: str | None, as_json: bool, root_path: Path) -> None:
     """Show what failed, grouped by why, and what such jobs have in common.
 
     The rates are of the jobs that started, by value of each axis.
@@ -28,40 +31,41 @@ def failures(jobs: str | None, as_json: bool, root_path: Path) -> None:
     """
     from orchestrator.cli.render import print_json
     from orchestrator.controller import failures as controller
-    from orchestrator.controller.select import select
     from orchestrator.controller.status import look_at
-    from orchestrator.jobs.store import open_root, sweep_names
+    from orchestrator.controller.where import meant
+    from orchestrator.jobs.store import open_root
 
     root = open_root(root_path)
-    selected = select(root, jobs)
+    selected = meant(root, jobs, where)
     found = look_at(root, selected)
     cases = controller.cases_of(root, selected, found)
     groups, shares = controller.grouped(cases), controller.rates(cases)
     if as_json:
-        sweep = jobs if jobs in sweep_names(root) else None
+        sweep = jobs if jobs in root.sweep_names() else None
         print_json(
             controller.as_json(sweep, groups, shares, started=len(cases), notes=found.troubles)
         )
         return
     _print(groups, shares, started=len(cases))
     for note in found.troubles:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
 
 
 def _print(groups: "Sequence[Group]", shares: "Sequence[Rate]", *, started: int) -> None:
-    from orchestrator.cli.render import show, table
+    from orchestrator.cli.render import show
+    from orchestrator.cli.tables import once, table
     from orchestrator.jobs.rules import ADVICE
     from orchestrator.results.frame import label
 
     failed = sum(group.count for group in groups)
-    click.echo(f"{failed} of {started} started jobs failed.")
+    say(f"{failed} of {started} started jobs failed.")
     for group in groups:
         only = ", ".join(f"{axis}={label(value)}" for axis, value in group.only.items())
         jobs = f"{group.count} job{'s' if group.count > 1 else ''}"
-        click.echo(f"\n{jobs}: {group.kind}: {group.message}{f', only {only}' if only else ''}")
+        say(f"\n{jobs}: {group.kind}: {group.message}{f', only {only}' if only else ''}")
         if group.kind in ADVICE:
-            click.echo(f"  advice: {ADVICE[group.kind]}")
-        click.echo(f"  {group.example['name']}: orchestrate logs {group.example['id'][:8]}")
+            say(f"  advice: {ADVICE[group.kind]}")
+        say(f"  {group.example['name']}: orchestrate logs {group.example['id'][:8]}")
     if failed and shares:
         click.echo()
         rows = [
@@ -69,4 +73,4 @@ def _print(groups: "Sequence[Group]", shares: "Sequence[Rate]", *, started: int)
             for one in shares
         ]
         columns = ("axis", "value", "failed", "started", "rate")
-        show(table(columns, rows, right=columns[2:]))
+        show(table(columns, once(rows), right=columns[2:]))

@@ -62,12 +62,13 @@ def flops(
     from orchestrator.cli.render import print_json
     from orchestrator.executors import EXECUTORS
     from orchestrator.sweep.cost import arms_of
+    from orchestrator.sweep.cost import as_json as plain
     from orchestrator.sweep.load import load_sweep
 
     arms = arms_of(load_sweep(sweep_file, overrides=overrides, seeds=seeds, executors=EXECUTORS))
     if not timed:
         if as_json:
-            print_json({"schema": 1, "arms": [arm.to_plain() for arm in arms]})
+            print_json(plain(arms))
         else:
             _show(arms)
             click.echo(MACS_ARE_NOT_TIME)
@@ -78,15 +79,14 @@ def flops(
     conditions = Conditions.here(device=device, batch=batch, repeats=repeats, precision=precision)
     times = time_arms([arm.model for arm in arms], conditions, track=bar("Rounds"))
     if as_json:
-        both = zip(arms, times, strict=True)
-        plain = [arm.to_plain() | {"time": time.to_plain()} for arm, time in both]
-        print_json({"schema": 1, "arms": plain, "conditions": conditions.to_plain()})
+        print_json(plain(arms, [time.to_plain() for time in times], conditions.to_plain()))
     else:
         _show_timed(arms, times, conditions)
 
 
 def _show(arms: "Sequence[Arm]") -> None:
-    from orchestrator.cli.render import show, table
+    from orchestrator.cli.render import show
+    from orchestrator.cli.tables import table
 
     columns = ["arm", "parameters", "forward MACs", "to vanilla", "to first", "fwd+bwd MACs"]
     rows = (
@@ -117,20 +117,22 @@ def _legend(arms: "Sequence[Arm]") -> "Iterator[str]":
 
 
 def _show_timed(arms: "Sequence[Arm]", times: "Sequence[Timed]", conditions: "Conditions") -> None:
-    from orchestrator.cli.render import show, size, table
+    from orchestrator.cli.render import show, size
+    from orchestrator.cli.tables import table
 
     _show(arms)
     click.echo()
     # a table tells its columns apart by name
     columns = ["arm", "forward ms", "to vanilla", "fwd+bwd ms", "to vanilla ", "peak memory"]
-    made = table(columns, (), right=columns[1:])
-    for arm, time in zip(arms, times, strict=True):
-        made.add_row(
+    rows = (
+        (
             *(arm.name, f"{1e3 * time.forward_s.median:.4g}", _ratio(time.forward_ratio)),
             *(f"{1e3 * time.training_s.median:.4g}", _ratio(time.training_ratio)),
             size(time.peak_bytes) if time.peak_bytes else "-",
         )
-    show(made)
+        for arm, time in zip(arms, times, strict=True)
+    )
+    show(table(columns, rows, right=columns[1:]))
     click.echo(f"Times are per image, medians [and quartiles]: {conditions}.")
 
 

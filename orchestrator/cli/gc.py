@@ -6,20 +6,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import json_option, root_option
+from orchestrator.cli.candidates import completed_by, sweeps_and_jobs
+from orchestrator.cli.options import json_option, root_option, where_option
+from orchestrator.cli.prose import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.controller.garbage import Thing
 
-DAY_S = 86400.0
 NAMED = 5
 """So many jobs are named in a line."""
 
 
 @click.command()
-@click.argument("jobs", metavar="[SWEEP|JOB]...", nargs=-1)
+@click.argument(
+    "jobs", metavar="[SWEEP|JOB]...", nargs=-1, shell_complete=completed_by(sweeps_and_jobs)
+)
+@where_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--older-than",
@@ -31,10 +35,12 @@ NAMED = 5
 )
 @json_option
 @root_option
-def gc(jobs: tuple[str, ...], yes: bool, days: float, as_json: bool, root_path: Path) -> None:
+def gc(
+    jobs: tuple[str, ...], where: str | None, yes: bool, days: float, as_json: bool, root_path: Path
+) -> None:
     """Free disk space: of jobs that are done, weights are kept, and what would resume them goes.
 
-    Without SWEEP or JOB also snapshots of code that no job needs, and what killed
+    Without SWEEP, JOB or --where also snapshots of code that no job needs, and what killed
     processes left. Shows first what goes; --json without --yes only shows it.
 
     \b
@@ -43,15 +49,11 @@ def gc(jobs: tuple[str, ...], yes: bool, days: float, as_json: bool, root_path: 
     """
     from orchestrator.cli.render import print_json
     from orchestrator.controller import gc as controller
-    from orchestrator.controller.garbage import Scope, find_garbage
-    from orchestrator.controller.select import select
-    from orchestrator.errors import RootError
+    from orchestrator.controller.garbage import find_garbage
     from orchestrator.jobs.store import open_root
 
     root = open_root(root_path)
-    named = [job for text in jobs or (None,) for job in select(root, text)]
-    names = {job.id: job.name for job in named}
-    scope = Scope(root, tuple(names) if jobs else None, days * DAY_S)
+    scope, names = controller.scope_of(root, jobs, where, days)
     found = find_garbage(scope)
     if as_json and not yes:
         print_json(controller.as_json(found.things, found.kept, names, found.troubles))
@@ -59,9 +61,9 @@ def gc(jobs: tuple[str, ...], yes: bool, days: float, as_json: bool, root_path: 
     if not as_json:
         _print(found.things, found.kept, names)
         for note in found.troubles:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
     if found.mine and not yes and not _agreed():
-        click.echo("Nothing was removed (--yes removes without asking).")
+        say("Nothing was removed (--yes removes without asking).")
         sys.exit(1)
     freed = controller.free(scope, found)
     if as_json:
@@ -69,15 +71,14 @@ def gc(jobs: tuple[str, ...], yes: bool, days: float, as_json: bool, root_path: 
         print_json(controller.as_json(freed.things, kept, names, freed.troubles))
     elif found.mine:
         _print_freed(freed.things, freed.kept, names)
-    if freed.troubles:
-        first, *more = freed.troubles
-        raise RootError(f"{first}{f' (and {len(more)} more)' if more else ''}. Run gc again.")
+    controller.check_freed(freed)
 
 
 def _print(
     things: "Sequence[Thing]", kept: "Mapping[str, str]", names: "Mapping[str, str]"
 ) -> None:
-    from orchestrator.cli.render import show, size, table
+    from orchestrator.cli.render import show, size
+    from orchestrator.cli.tables import table
     from orchestrator.controller.gc import rows_of
 
     rows = rows_of(things)
@@ -87,12 +88,12 @@ def _print(
         mine.append(("total", str(total[0]), size(total[1])))
         show(table(("what goes", "count", "size"), mine, right=("count", "size")))
     else:
-        click.echo("Nothing to remove.")
+        say("Nothing to remove.")
     others = [row for row in rows if row.of_others]
     if others:
         count = sum(row.of_others for row in others)
         room = size(sum(row.bytes_of_others for row in others))
-        click.echo(f"{count} more, {room}, are of others: only they can remove them.")
+        say(f"{count} more, {room}, are of others: only they can remove them.")
     _print_kept(kept, names)
 
 
@@ -101,7 +102,7 @@ def _print_freed(
 ) -> None:
     from orchestrator.cli.render import size
 
-    click.echo(f"Freed {size(sum(thing.bytes for thing in things))}.")
+    say(f"Freed {size(sum(thing.bytes for thing in things))}.")
     _print_kept(kept, names)
 
 
@@ -110,7 +111,7 @@ def _print_kept(kept: "Mapping[str, str]", names: "Mapping[str, str]") -> None:
     for why in dict.fromkeys(kept.values()):
         jobs = [names.get(job, job) for job, told in kept.items() if told == why]
         more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
-        click.echo(f"kept: checkpoints of {', '.join(jobs[:NAMED])}{more}: {why}")
+        say(f"kept: checkpoints of {', '.join(jobs[:NAMED])}{more}: {why}")
 
 
 def _agreed() -> bool:

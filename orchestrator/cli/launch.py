@@ -10,17 +10,19 @@ from orchestrator.cli.options import (
     cluster_option,
     every_option,
     executor_option,
+    json_option,
+    max_gpu_hours_option,
     root_option,
     seeds_option,
     set_option,
     site_data_option,
     sweep_argument,
 )
+from orchestrator.cli.prose import say
 
 if TYPE_CHECKING:
+    from orchestrator.jobs.layout import Root
     from orchestrator.sweep.expand import Sweep
-
-CONTROLLER_S = 60
 
 
 @click.command()
@@ -34,14 +36,17 @@ CONTROLLER_S = 60
     "afresh",
     multiple=True,
     metavar="all|older|POINT",
-    help="Discard what these jobs measured, and run them anew; older: those of other code.",
+    help="Discard what these jobs measured, run them anew; older: those of older code or weights.",
 )
+@click.option("--deterministic", is_flag=True, help="Train with placement.deterministic.")
 @click.option("--yes", is_flag=True, help="Do not ask before anything is discarded.")
+@max_gpu_hours_option
 @every_option
 @cluster_option
 @set_option
 @seeds_option
 @site_data_option
+@json_option
 @root_option
 def launch(
     sweep_file: Path,
@@ -50,15 +55,20 @@ def launch(
     controller: bool,
     canary: bool,
     afresh: tuple[str, ...],
+    deterministic: bool,
     yes: bool,
+    max_gpu_hours: float | None,
     every: float | None,
     cluster_file: str | None,
     overrides: tuple[str, ...],
     seeds: list[int] | None,
     data_root: str | None,
+    as_json: bool,
     root_path: Path,
 ) -> None:
     """Run what SWEEP.yaml asks for and is not done yet; what is done or running is left alone.
+
+    --json tells of the launch: it does not go with --wait, and asks nothing.
 
     \b
     orchestrate launch sweeps/quickstart.yaml
@@ -68,56 +78,82 @@ def launch(
     orchestrate launch sweeps/exp2_registers.yaml --canary --wait
     orchestrate launch sweeps/quickstart.yaml --fresh older
     """
-    from orchestrator.cli.main import INTERRUPTED
-    from orchestrator.cli.report import report_launch
+    from orchestrator.cli.launched import report_launch
+    from orchestrator.cli.render import print_json
+    from orchestrator.controller import launched as told
     from orchestrator.controller.launch import Wishes
     from orchestrator.controller.launch import launch as run
-    from orchestrator.executors import CLUSTERED, EXECUTORS
-    from orchestrator.jobs.store import locate_data
-    from orchestrator.sweep.load import load_sweep
-    from orchestrator.sweep.profile import load_profile, locate_profile
+    from orchestrator.controller.loading import load
 
-    sweep = load_sweep(
-        sweep_file, overrides=overrides, seeds=seeds, executor=executor, executors=EXECUTORS
+    if as_json and wait:
+        raise click.UsageError("--json does not go with --wait; see: orchestrate watch")
+    if as_json and afresh and not yes:
+        raise click.UsageError("--json asks nothing: say --yes to what --fresh discards")
+    loaded = load(
+        sweep_file,
+        root_path=root_path,
+        overrides=overrides,
+        seeds=seeds,
+        executor=executor,
+        cluster_file=cluster_file,
+        data_root=data_root,
     )
-    if controller and sweep.executor not in CLUSTERED:
-        raise click.UsageError(f"--controller needs a cluster; executor is {sweep.executor}")
-    path = locate_profile(cluster_file) if sweep.executor in CLUSTERED else None
-    profile = load_profile(path) if path else None
-    data = locate_data(data_root, profile.data_root if profile else None)
-    fresh = _agreed_to_discard(sweep, root_path, afresh, yes=yes) if afresh else []
-    every_s = int(every or CONTROLLER_S) if controller else None
-    wishes = Wishes(controller_s=every_s, fresh=fresh, canary=canary)
-    launched = run(sweep, root_path=root_path, data_root=data, cluster=profile, wishes=wishes)
+    sweep = loaded.sweep
+    fresh = _agreed_to_discard(sweep, root_path, afresh, yes=yes, aside=as_json) if afresh else []
+    wishes = Wishes(
+        controller=controller,
+        every_s=every,
+        fresh=fresh,
+        canary=canary,
+        deterministic=deterministic,
+        max_gpu_hours=max_gpu_hours,
+    )
+    launched = run(
+        sweep,
+        root_path=root_path,
+        data_root=loaded.data_root,
+        cluster=loaded.cluster,
+        wishes=wishes,
+    )
+    if as_json:
+        print_json(told.as_json(sweep, launched))
+        return
     report_launch(sweep, launched, tended=wait or controller, canary=canary)
     if launched.controller:
-        click.echo(launched.controller)
-    if not wait:
-        return
+        say(launched.controller)
+    if wait:
+        _wait_for(launched.root, sweep.name, every)
+
+
+def _wait_for(root: "Root", sweep: str, every: float | None) -> None:
+    """Watch until all has ended; the exit code says how."""
+    from orchestrator.cli.main import INTERRUPTED
     from orchestrator.cli.wait import FAILED_JOBS, wait_for
 
     try:
-        failed = wait_for(launched.root, [sweep.name], every)
+        failed = wait_for(root, [sweep], every)
     except KeyboardInterrupt:
-        click.echo(f"\nNo longer watching; the jobs run on. See: orchestrate status {sweep.name}")
+        say(f"\nNo longer watching; the jobs run on. See: orchestrate status {sweep}")
         sys.exit(INTERRUPTED)
     if failed:
         sys.exit(FAILED_JOBS)
 
 
 def _agreed_to_discard(
-    sweep: "Sweep", root_path: Path, words: tuple[str, ...], *, yes: bool
+    sweep: "Sweep", root_path: Path, words: tuple[str, ...], *, yes: bool, aside: bool
 ) -> list[str]:
-    """Ids of the jobs that begin afresh, once the user has seen which."""
+    """Ids of the jobs that begin afresh, once the user has seen which; ``aside``: as errors are."""
     from orchestrator.cli.options import agreed
     from orchestrator.controller.afresh import to_begin_afresh
 
     names = to_begin_afresh(sweep, root_path, words)
     if not names:
-        click.echo("Nothing to discard: no job meant by that has measured or saved anything.")
+        nothing = "Nothing to discard: no job meant by that has measured or saved anything."
+        say(nothing, err=aside)
         return []
-    click.echo(f"{len(names)} of {len(sweep.points)} begin afresh: {', '.join(names.values())}")
+    told = f"{len(names)} of {len(sweep.points)} begin afresh: {', '.join(names.values())}"
+    say(told, err=aside)
     if not yes and not agreed("Discard what they measured and saved?"):
-        click.echo("Nothing was discarded or launched (--yes discards without asking).")
+        say("Nothing was discarded or launched (--yes discards without asking).")
         sys.exit(1)
     return list(names)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
+from orchestrator.cli.prose import say
 from orchestrator.errors import OrchestrateError
+from orchestrator.extras import naming_extras
 
 VERBS = {
     "plan": "orchestrator.cli.plan:plan",
@@ -23,17 +25,24 @@ VERBS = {
     "cancel": "orchestrator.cli.cancel:cancel",
     "results": "orchestrator.cli.results:results",
     "emergence": "orchestrator.cli.emergence:emergence",
+    "compare": "orchestrator.cli.compare:compare",
+    "report": "orchestrator.cli.report:report",
+    "usage": "orchestrator.cli.usage:usage",
     "sync": "orchestrator.cli.sync:sync",
     "ui": "orchestrator.cli.ui:ui",
     "gc": "orchestrator.cli.gc:gc",
+    "doctor": "orchestrator.cli.doctor:doctor",
     "flops": "orchestrator.cli.flops:flops",
+    "schema": "orchestrator.cli.schema:schema",
+    "completion": "orchestrator.cli.completion:completion",
     "probe": "orchestrator.cli.probe:probe",
+    "weights": "orchestrator.cli.weights:weights",
     "export": "orchestrator.cli.export:export",
     "import": "orchestrator.cli.import_:import_",
     "data": "orchestrator.cli.data:data",
 }
 SHORT_HELP = {
-    "plan": "Show what a launch would do, and the disk it needs.",
+    "plan": "Show what a launch would do, what it costs, when it is done.",
     "launch": "Run what a sweep file asks for and is not done yet.",
     "status": "Show what runs, waits, failed, is done.",
     "watch": "Tend sweeps: submit again what was preempted, and what waited for room.",
@@ -44,11 +53,18 @@ SHORT_HELP = {
     "cancel": "Stop jobs; they stay cancelled until launched again.",
     "results": "Compare: mean and spread over seeds.",
     "emergence": "When artifacts emerged, if they did.",
+    "compare": "In what two jobs differ, and in what they measured.",
+    "report": "Write the answer of a study as one page, and its figures.",
+    "usage": "Show what jobs took of what they asked for, and better limits.",
     "sync": "Bring MLflow up to date with what was measured.",
     "ui": "Serve a study in MLflow's pages, and keep them up to date.",
     "gc": "Free disk space: of jobs that are done, weights are kept.",
+    "doctor": "Check a site: file system, packages, data, MLflow, SLURM.",
     "flops": "Cost of every arm of a sweep, before anything runs; --time measures it.",
+    "schema": "Print the JSON Schema of a sweep file, for editors.",
+    "completion": "Print what lets bash, zsh or fish complete words.",
     "probe": "Look inside any checkpoint, ours or timm's: a page of figures.",
+    "weights": "Write a job's weights to a file that plain timm loads.",
     "export": "Write a study to one file, for another run root.",
     "import": "Merge an exported study into this run root.",
     "data": "Make, show and check datasets.",
@@ -58,20 +74,10 @@ TELLABLE = {
     *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
 }
 """Troubles of a file system that one sentence tells."""
-EXTRAS = {
-    "numpy": "data",
-    "PIL": "data",
-    "webdataset": "data",
-    "sklearn": "digits",
-    "matplotlib": "plots",
-    "torch": "train",
-    "timm": "train",
-    "submitit": "slurm",
-    "mlflow": "mlflow",
-}
-"""Packages that a machine which only launches may lack, and the extra that brings each."""
 COLLECT_AFTER = 200_000
 """Objects made before Python looks for cycles: a tenth of the time of a verb on 10,000 jobs."""
+VARIABLE = "_ORCHESTRATE_COMPLETE"
+"""With it in its environment the program answers a shell that completes a word."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell has it."""
 
@@ -118,20 +124,13 @@ def main() -> None:
     gc.set_threshold(COLLECT_AFTER)
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
+    if VARIABLE in os.environ:
+        import_module("orchestrator.cli.completion")
     try:
-        cli()
+        with naming_extras():
+            cli(prog_name="orchestrate", complete_var=VARIABLE)
     except OrchestrateError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get(error.name or "")
-        if extra is None:
-            raise
-        click.echo(
-            f"error: this needs the package {error.name}, which is not installed here. "
-            f"Try: pip install 'orchestrate-vit[{extra}]'",
-            err=True,
-        )
+        say(f"error: {error}", err=True)
         sys.exit(1)
     except OSError as error:
         if error.errno not in TELLABLE:

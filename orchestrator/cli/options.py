@@ -5,19 +5,39 @@ from pathlib import Path
 
 import click
 
-from orchestrator.jobs.store import locate_data, locate_root
+from orchestrator.cli.candidates import (
+    axes,
+    completed_by,
+    conditions,
+    executors,
+    settings,
+    sweep_files,
+)
+
+
+def _root(_context: click.Context, _option: click.Parameter, value: str | None) -> Path:
+    from orchestrator.jobs.located import locate_root
+
+    return locate_root(value)
+
+
+def _data(_context: click.Context, _option: click.Parameter, value: str | None) -> Path:
+    from orchestrator.jobs.located import locate_data
+
+    return locate_data(value)
+
 
 root_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--root",
     "root_path",
     metavar="DIR",
-    callback=lambda _context, _option, value: locate_root(value),
+    callback=_root,
     help="Run root [$ORCHESTRATE_ROOT, the nearest runs/ upward, ./runs].",
 )
 data_root_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--data-root",
     metavar="DIR",
-    callback=lambda _context, _option, value: locate_data(value),
+    callback=_data,
     help="Folder of the datasets [$ORCHESTRATE_DATA, ./data].",
 )
 every_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
@@ -27,7 +47,20 @@ every_option: Callable[[click.decorators.FC], click.decorators.FC] = click.optio
     help="Between two rounds [1 on this machine, 15 on a cluster; 60 for a controller].",
 )
 json_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON instead of a table."
+    "--json", "as_json", is_flag=True, help="Print JSON, for programs (docs/json.md)."
+)
+where_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--where",
+    metavar="EXPRESSION",
+    shell_complete=completed_by(conditions),
+    help="Only jobs for which it holds, such as 'lr > 1e-3 and state == \"FAILED\"'.",
+)
+by_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--by",
+    multiple=True,
+    metavar="AXIS",
+    help="Group by this; repeatable [all axes].",
+    shell_complete=completed_by(axes),
 )
 store_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--store",
@@ -39,6 +72,7 @@ set_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
+    shell_complete=completed_by(settings),
     help="Set a configuration key at every point; may be repeated.",
 )
 seeds_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
@@ -48,7 +82,10 @@ seeds_option: Callable[[click.decorators.FC], click.decorators.FC] = click.optio
     help="Seeds in place of the sweep's.",
 )
 executor_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
-    "--executor", metavar="NAME", help="Where to run, in place of the sweep's executor."
+    "--executor",
+    metavar="NAME",
+    shell_complete=completed_by(executors),
+    help="Where to run, in place of the sweep's executor.",
 )
 cluster_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--cluster",
@@ -62,8 +99,17 @@ site_data_option: Callable[[click.decorators.FC], click.decorators.FC] = click.o
     metavar="DIR",
     help="Folder of the datasets [$ORCHESTRATE_DATA, the cluster profile's, ./data].",
 )
+max_gpu_hours_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--max-gpu-hours",
+    metavar="HOURS",
+    type=click.FloatRange(min=0),
+    help="In place of the sweep's max_gpu_hours: spent and estimated, its jobs take no more.",
+)
 sweep_argument: Callable[[click.decorators.FC], click.decorators.FC] = click.argument(
-    "sweep_file", metavar="SWEEP.yaml", type=click.Path(path_type=Path)
+    "sweep_file",
+    metavar="SWEEP.yaml",
+    type=click.Path(path_type=Path),
+    shell_complete=completed_by(sweep_files),
 )
 
 
@@ -74,6 +120,12 @@ def _integers(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise click.BadParameter(f"'{text}' is not a list of integers such as 0,1,2") from None
+
+
+def say_which(jobs: str | None, where: str | None) -> None:
+    """Refuse to take no word at all for every job that there is."""
+    if jobs is None and where is None:
+        raise click.UsageError("say which jobs are meant: SWEEP, JOB or --where EXPRESSION")
 
 
 def agreed(question: str) -> bool:

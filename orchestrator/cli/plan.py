@@ -8,12 +8,15 @@ from orchestrator.cli.options import (
     cluster_option,
     executor_option,
     json_option,
+    max_gpu_hours_option,
     root_option,
     seeds_option,
     set_option,
     site_data_option,
     sweep_argument,
+    where_option,
 )
+from orchestrator.cli.prose import say
 
 
 @click.command()
@@ -22,8 +25,16 @@ from orchestrator.cli.options import (
 @cluster_option
 @set_option
 @seeds_option
+@where_option
 @site_data_option
 @click.option("--script", is_flag=True, help="Show what would be submitted for each shape of job.")
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Suppose that a dataset which is not here yet has so many training images.",
+)
+@max_gpu_hours_option
 @json_option
 @root_option
 def plan(
@@ -32,46 +43,59 @@ def plan(
     cluster_file: str | None,
     overrides: tuple[str, ...],
     seeds: list[int] | None,
+    where: str | None,
     data_root: str | None,
     script: bool,
+    images: int | None,
+    max_gpu_hours: float | None,
     as_json: bool,
     root_path: Path,
 ) -> None:
-    """What a launch would do, and the disk that checkpoints need; nothing is written.
+    """What a launch would do and cost, and when it would be done; writes nothing.
+
+    Hours come from jobs like it that ran here, else from its operations at an
+    assumed rate, else from its time limit; the table says which.
 
     \b
     orchestrate plan sweeps/quickstart.yaml
     orchestrate plan sweeps/exp2_registers.yaml --executor slurm --script
+    orchestrate plan sweeps/exp2_registers.yaml --max-gpu-hours 500
+    orchestrate plan sweeps/exp1_vanilla.yaml --executor local --images 130000
+    orchestrate plan sweeps/exp2_registers.yaml --where 'state == "FAILED"'
     """
-    from orchestrator.cli.render import print_json, size
+    from orchestrator.cli.plan_page import show_plan
+    from orchestrator.cli.render import print_json
     from orchestrator.controller import plan as controller
-    from orchestrator.executors import CLUSTERED, EXECUTORS
-    from orchestrator.jobs.store import locate_data
-    from orchestrator.sweep.load import load_sweep
-    from orchestrator.sweep.profile import load_profile, locate_profile
+    from orchestrator.controller.loading import load
+    from orchestrator.controller.where import points_meant
 
-    sweep = load_sweep(
-        sweep_file, overrides=overrides, seeds=seeds, executor=executor, executors=EXECUTORS
+    loaded = load(
+        sweep_file,
+        root_path=root_path,
+        overrides=overrides,
+        seeds=seeds,
+        executor=executor,
+        cluster_file=cluster_file,
+        data_root=data_root,
     )
-    path = locate_profile(cluster_file) if sweep.executor in CLUSTERED else None
-    profile = load_profile(path) if path else None
-    data = locate_data(data_root, profile.data_root if profile else None)
-    planned = controller.plan(sweep, root_path=root_path, data_root=data, cluster=profile)
+    sweep = points_meant(loaded.sweep, root_path, where)
+    planned = controller.plan(
+        sweep,
+        root_path=root_path,
+        data_root=loaded.data_root,
+        cluster=loaded.cluster,
+        images=images,
+    )
     if as_json:
-        print_json(controller.as_json(sweep, planned))
-        return
-    click.echo(f"{sweep.name}: a launch would submit {planned.due} of {len(sweep.points)} jobs")
-    for state, count in planned.counts.items():
-        click.echo(f"  {count} {state}")
-    for shape in planned.shapes:
-        click.echo(f"{shape.jobs} to be submitted alike, such as {shape.example}")
-        if script:
-            click.echo(shape.script)
-    if not planned.disk_peak:
-        return
-    click.echo(
-        f"Checkpoints take up to {size(planned.disk_peak)}, and {size(planned.disk_after_gc)} once "
-        f"all is done and orchestrate gc was called; {size(planned.disk_free)} are free there."
-    )
-    if planned.disk_peak > planned.disk_free:
-        click.echo("warning: that is more than is free; choose another --root", err=True)
+        print_json(controller.as_json(planned))
+    else:
+        if where is not None:
+            count, total = len(sweep.points), len(loaded.sweep.points)
+            say(f"Of {count} of its {total} points alone, for which --where holds:")
+        show_plan(planned, script=script)
+    for name in planned.supposed:
+        say(
+            f"note: dataset {name} is not there; it is supposed to have {images:,} images", err=True
+        )
+    for note in controller.check_plan(planned, max_gpu_hours):
+        say(f"note: {note}", err=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.dataset_words import report, size
-from orchestrator.cli.options import data_root_option
+from orchestrator.cli.options import data_root_option, json_option
 from orchestrator.cli.progress import bar
 from orchestrator.errors import DataError
+
+if TYPE_CHECKING:
+    from orchestrator.jobs.datasets import Manifest
 
 
 @click.group()
@@ -27,8 +30,8 @@ def prepare() -> None:
     can be a job of a cluster:
 
     \b
-    sbatch --cpus-per-task 16 --mem 16G --time 1:00:00 --wrap \
-      "orchestrate data prepare imagenet100 --source DIR --classes kaggle"
+    sbatch --cpus-per-task 16 --mem 16G --time 1:00:00 \\
+      --wrap "orchestrate data prepare folder --source DIR"
     """
 
 
@@ -55,25 +58,40 @@ any_counts_option = click.option(
 
 
 @prepare.command()
-@click.option("--name", default="digits", show_default=True, help="Name of the dataset.")
+@click.option(
+    "--images",
+    type=click.Choice(["all", "hard", "moved"]),
+    default="all",
+    show_default=True,
+    help="hard: only the held-out ones that the nearest class mean mistakes; moved: the held-out "
+    "ones, moved by a pixel.",
+)
+@click.option("--name", help="Name of the dataset.  [default: digits, digits_hard, digits_moved]")
+@json_option
 @data_root_option
-def digits(name: str, data_root: Path) -> None:
+def digits(images: str, name: str | None, data_root: Path, *, as_json: bool) -> None:
     """The 1,797 handwritten digits of scikit-learn; no network needed.
 
     A quarter of each class, the samples whose keys have the smallest sha256, is for validation.
 
     \b
     orchestrate data prepare digits
-    orchestrate data prepare digits --data-root /scratch/data
+    orchestrate data prepare digits --images hard
     """
     from orchestrator.jobs.datasets import check_name
     from orchestrator.worker.data.digits import prepare_digits
 
+    name = name or ("digits" if images == "all" else f"digits_{images}")
     check_name(name)
-    if (data_root / name).exists():
-        click.echo(_already_there(data_root, name))
+    if not (data_root / name).exists():
+        manifest = prepare_digits(data_root, name, images=images, track=bar("Digits"))
+        report(data_root, manifest, plain=as_json)
+        return
+    manifest = _already_there(data_root, name, images)
+    if as_json:
+        report(data_root, manifest, plain=True)
     else:
-        report(data_root, prepare_digits(data_root, name, track=bar("Digits")))
+        click.echo(f"Dataset '{name}' is there already, whole and equal: {size(manifest)}.")
 
 
 @prepare.command()
@@ -88,6 +106,7 @@ def digits(name: str, data_root: Path) -> None:
     show_default=True,
     help="Share of each class for validation, where the source has no folders train and val.",
 )
+@json_option
 @data_root_option
 def folder(
     source: Path,
@@ -97,6 +116,7 @@ def folder(
     processes: int | None,
     *,
     skip_unreadable: bool,
+    as_json: bool,
 ) -> None:
     """Any folder of images with one folder per class.
 
@@ -115,7 +135,7 @@ def folder(
     tree = find_tree(source, val_share)
     options = Packing(skip_unreadable=skip_unreadable, processes=processes, track=bar("Shards"))
     manifest = prepare_folder(data_root, name, tree, options)
-    report(data_root, manifest)
+    report(data_root, manifest, plain=as_json)
 
 
 @prepare.command()
@@ -131,6 +151,7 @@ def folder(
 @skip_option
 @any_counts_option
 @processes_option
+@json_option
 @data_root_option
 def imagenet100(
     source: Path,
@@ -141,6 +162,7 @@ def imagenet100(
     *,
     skip_unreadable: bool,
     any_counts: bool,
+    as_json: bool,
 ) -> None:
     """ImageNet-100, from ImageNet's folders or from Kaggle's.
 
@@ -149,13 +171,14 @@ def imagenet100(
 
     \b
     orchestrate data prepare imagenet100 --source ~/imagenet100 --classes kaggle
-    orchestrate data prepare imagenet100 --source /datasets/imagenet --classes cmc --name in100_cmc
+    orchestrate data prepare imagenet100 --source ~/imagenet --classes cmc
     """
     _prepare_imagenet(
         (source, data_root, name, f"imagenet100_{classes}"),
         processes=processes,
         skip_unreadable=skip_unreadable,
         any_counts=any_counts,
+        as_json=as_json,
     )
 
 
@@ -183,7 +206,8 @@ def _verb_of(name: str) -> click.Command:
     called = click.option(
         "--name", "dataset", default=name, show_default=True, help="Name of the dataset."
     )
-    options = (called, skip_option, any_counts_option, processes_option, data_root_option)
+    packing = (skip_option, any_counts_option, processes_option)
+    options = (called, *packing, json_option, data_root_option)
     for option in reversed((source_option, *options)):
         verb = option(verb)
     return click.command(name)(verb)
@@ -199,6 +223,7 @@ def _prepare_imagenet(
     processes: int | None,
     skip_unreadable: bool,
     any_counts: bool,
+    as_json: bool,
 ) -> None:
     """``what``: the source, the data root, the dataset's name, and that of the collection."""
     from dataclasses import replace
@@ -214,19 +239,20 @@ def _prepare_imagenet(
         collection = replace(collection, expected=None)
     found = find_imagenet(source, collection)
     options = Packing(skip_unreadable=skip_unreadable, processes=processes, track=bar("Shards"))
-    report(data_root, prepare_imagenet(data_root, name, collection, found, options))
+    manifest = prepare_imagenet(data_root, name, collection, found, options)
+    report(data_root, manifest, plain=as_json)
 
 
-def _already_there(data_root: Path, name: str) -> str:
-    """Say that the digits need not be made again; refuse anything else of that name."""
+def _already_there(data_root: Path, name: str, images: str) -> Manifest:
+    """The digits that need not be made again; anything else of that name is refused."""
     from orchestrator.jobs.datasets import check_shards, load_manifest
     from orchestrator.worker.data.digits import digits_hash
 
     manifest = load_manifest(data_root, name)
     check_shards(data_root, manifest)
-    if manifest.content_hash != digits_hash():
+    if manifest.content_hash != digits_hash(images):
         raise DataError(
-            f"Dataset '{name}' under {data_root} is there, but it is not the digits (its source: "
+            f"Dataset '{name}' under {data_root} is there, but it is not these digits (its source: "
             f"{manifest.source}). Remove {data_root / name}, or choose another --name."
         )
-    return f"Dataset '{name}' is there already, whole and equal: {size(manifest)}."
+    return manifest

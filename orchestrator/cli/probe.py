@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.candidates import completed_by, jobs
 from orchestrator.cli.options import data_root_option, json_option, root_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ TIMM = "timm:"
 
 
 @click.command()
-@click.argument("model", metavar="CHECKPOINT|timm:NAME")
+@click.argument("model", metavar="CHECKPOINT|timm:NAME", shell_complete=completed_by(jobs))
 @click.option(
     "--images",
     "place",
@@ -155,7 +156,8 @@ def _history(checkpoint: "Checkpoint | None") -> "tuple[dict[int, Histogram], li
 
 
 def _show(scalars: Any) -> None:
-    from orchestrator.cli.render import number, show, table
+    from orchestrator.cli.render import number, show
+    from orchestrator.cli.tables import table
 
     rows = ((name, number(value)) for name, value in sorted(scalars.items()))
     show(table(["metric", "value"], rows, right=["value"]))

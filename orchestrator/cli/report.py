@@ -1,66 +1,53 @@
-"""What a launch tells: what was submitted, what was left alone and why."""
+"""orchestrate report STUDY|SWEEP"""
+
+from pathlib import Path
 
 import click
 
-from orchestrator.controller.launched import Launched
-from orchestrator.jobs.state import State
-from orchestrator.sweep.expand import Sweep
-
-LEFT_ALONE = {
-    State.DONE: "done already",
-    State.RUNNING: "running already",
-    State.QUEUED: "waiting already",
-    State.UNKNOWN: "of unknown fate, or not whole: left alone (see orchestrate why JOB)",
-}
+from orchestrator.cli.candidates import completed_by, studies
+from orchestrator.cli.options import json_option, root_option
+from orchestrator.cli.prose import say
 
 
-def report_launch(sweep: Sweep, launched: Launched, *, tended: bool, canary: bool = False) -> None:
-    """Print it; ``tended``: somebody will watch the sweep."""
-    for warning in launched.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    count = len(launched.submitted)
-    click.echo(
-        f"{sweep.name}: {count} of {len(sweep.points)} jobs submitted ({sweep.executor}), "
-        f"run root {launched.root.path}"
-    )
-    for state, jobs in launched.left_alone.items():
-        click.echo(f"  {jobs} {LEFT_ALONE[state]}{_detail(state, launched)}")
-    if launched.ending:
-        click.echo(
-            f"  {launched.ending} of these were cancelled and are still ending: launch again when "
-            f"they have ended (see: orchestrate status {sweep.name})"
-        )
-    if launched.later:
-        why = f" ({launched.why_later})" if launched.why_later else ""
-        click.echo(
-            f"  {len(launched.later)} more are due than the place takes now{why}; they are "
-            "submitted as room comes, by "
-            f"{'the watch' if tended else f'orchestrate watch {sweep.name}'}"
-        )
-    if launched.behind:
-        click.echo(
-            f"  {len(launched.behind)} more wait until these have taken steps; they are submitted "
-            f"then, by {'the watch' if tended else f'orchestrate watch {sweep.name}'}"
-        )
-    elif canary and count:
-        click.echo("  none waits for a trial job: each differs in model, data or what it asks for")
-    if launched.dropped_running:
-        names = ", ".join(f"{name} ({id_[:8]})" for id_, name in launched.dropped_running.items())
-        click.echo(
-            f"  {len(launched.dropped_running)} no longer in the sweep, but running: {names}; "
-            "to stop one: orchestrate cancel ID"
-        )
-    if count:
-        again = "" if tended else " (jobs that are killed go on with: orchestrate watch)"
-        click.echo(f"See: orchestrate status {sweep.name}{again}")
+@click.command()
+@click.argument("name", metavar="STUDY|SWEEP", shell_complete=completed_by(studies))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="The page; what is there is replaced [NAME.html].",
+)
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep each figure there, too, as SVG and PDF for a paper.",
+)
+@json_option
+@root_option
+def report(
+    name: str, out: Path | None, figures: Path | None, as_json: bool, root_path: Path
+) -> None:
+    """Write the answer of a study as one page that needs no other file and no network.
 
+    Its questions as they were written before the run; arms by accuracy, cost and artifacts, with
+    differences and intervals; figures; failures, costs, and the commands that make it again. What
+    was not measured is left out, and that is said.
 
-def _detail(state: State, launched: Launched) -> str:
-    if state is State.DONE and launched.older_code:
-        return f", {launched.older_code} of them by older code"
-    if state is State.QUEUED and launched.other_placement:
-        return (
-            f", {launched.other_placement} of them with another placement "
-            "(to change it: cancel, then launch)"
-        )
-    return ""
+    \b
+    orchestrate report gated-vit
+    orchestrate report exp2_registers -o registers.html --figures figures
+    """
+    from orchestrator.cli.render import print_json
+    from orchestrator.controller import report as controller
+    from orchestrator.jobs.store import open_root
+
+    page = out or Path(f"{name}.html")
+    written = controller.report(open_root(root_path), name, page, figures)
+    if as_json:
+        print_json(controller.as_json(written))
+        return
+    if figures:
+        say(f"{len(written) - 1} files of figures in {figures.absolute()}")
+    say(f"Report: {page.absolute()}")

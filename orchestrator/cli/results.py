@@ -1,27 +1,70 @@
-"""orchestrate results SWEEP"""
+"""orchestrate results STUDY|SWEEP..."""
 
-import csv
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.options import json_option, root_option
+from orchestrator.cli.candidates import axes, completed_by, metrics, studies
+from orchestrator.cli.options import by_option, json_option, root_option, where_option
+from orchestrator.cli.prose import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from orchestrator.results.frame import Group
+    from orchestrator.results.answer import Answer
+    from orchestrator.results.sheet import Sheet
 
 
 @click.command()
-@click.argument("sweep", metavar="SWEEP")
-@click.option("--metric", default="val/top1", show_default=True, help="Mean and spread of this.")
-@click.option("--also", multiple=True, metavar="METRIC", help="Show this mean too; repeatable.")
-@click.option("--by", multiple=True, metavar="AXIS", help="Group by this; repeatable [all axes].")
+@click.argument(
+    "sweeps",
+    metavar="STUDY|SWEEP...",
+    nargs=-1,
+    required=True,
+    shell_complete=completed_by(studies),
+)
+@where_option
+@click.option(
+    "--metric",
+    default="val/top1",
+    show_default=True,
+    help="Mean and spread of this.",
+    shell_complete=completed_by(metrics),
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="METRIC",
+    help="Show this mean too; repeatable.",
+    shell_complete=completed_by(metrics),
+)
+@by_option
+@click.option(
+    "--at",
+    default="last",
+    show_default=True,
+    metavar="MOMENT",
+    help="When: last, best, epoch=N; macs=X or hours=X of training, alone: the smallest total.",
+)
+@click.option(
+    "--baseline",
+    metavar="EXPRESSION",
+    help="Compare all rows with the one for which it holds, such as 'case == \"vanilla\"'.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Differences that do not matter are within it [0.5 points; of other metrics none].",
+)
+@click.option(
+    "--choose",
+    metavar="AXIS",
+    help="Choose its value on one seed, report the others.",
+    shell_complete=completed_by(axes),
+)
+@click.option("--on-seed", type=int, default=0, show_default=True, help="The seed to choose on.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of a table.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a table of Markdown.")
+@click.option("--latex", "as_latex", is_flag=True, help="Print a table of LaTeX (booktabs).")
 @click.option(
     "--norms",
     "picture",
@@ -32,82 +75,92 @@ if TYPE_CHECKING:
 @json_option
 @root_option
 def results(
-    sweep: str,
+    sweeps: tuple[str, ...],
+    where: str | None,
     metric: str,
     also: tuple[str, ...],
     by: tuple[str, ...],
+    at: str,
+    baseline: str | None,
+    margin: float | None,
+    choose: str | None,
+    on_seed: int,
     as_csv: bool,
+    as_markdown: bool,
+    as_latex: bool,
     picture: Path | None,
     as_json: bool,
     root_path: Path,
 ) -> None:
-    """Compare the jobs of a launched sweep: mean and spread over seeds of the last value.
+    """Compare the jobs of launched sweeps, or of a study: mean and spread over seeds.
 
     \b
     orchestrate results quickstart --also norms/max_over_median
-    orchestrate results exp2 --metric val/loss --by model.registers --csv
+    orchestrate results gated-vit --by model.registers --baseline 'registers == 0'
+    orchestrate results exp2 exp3 --choose optim.lr --at macs --latex
+    orchestrate results exp2 --where 'lr < 4e-3 and seed != 3' --csv
     """
     from orchestrator.cli.render import print_json
-    from orchestrator.jobs.store import launched_revision, open_root
-    from orchestrator.results import frame
+    from orchestrator.controller.results import answer
+    from orchestrator.jobs.store import open_root
+    from orchestrator.results.answer import Question
+    from orchestrator.results.answer import as_json as plain_json
+    from orchestrator.results.notes import notes_of
 
+    if as_csv + as_markdown + as_latex + as_json > 1:
+        raise click.UsageError("say one of --csv, --markdown, --latex and --json")
     root = open_root(root_path)
-    revision = launched_revision(root, sweep)
-    found = frame.read_results(root, revision)
-    frame.check_question(found, (metric, *also), by)
-    axes = list(by) or frame.axes_of(found)
-    groups = frame.grouped(found, metric, axes, also)
+    asked = Question(
+        metric=metric,
+        also=also,
+        by=by,
+        at=at,
+        baseline=baseline,
+        margin=margin,
+        choose=choose,
+        on_seed=on_seed,
+    )
+    found = answer(root, sweeps, where, asked)
     if picture:
         from orchestrator.results.plots import draw_norms
 
-        for fault in draw_norms(root, groups, picture):
-            click.echo(f"warning: {fault}", err=True)
+        for fault in draw_norms(root, found.groups, picture):
+            say(f"warning: {fault}", err=True)
     if as_json:
-        print_json(frame.as_json(metric, axes, groups, frame.notes_of(found)))
-    elif as_csv:
-        _print_csv(metric, axes, groups, also)
+        print_json(plain_json(found, [*found.faults, *notes_of(found)]))
     else:
-        _print_table(metric, axes, groups, also)
-    for note in frame.notes_of(found):
-        click.echo(f"note: {note}", err=True)
-    for axis in sorted({axis for group in groups for axis in group.mixes}):
-        click.echo(f"note: some rows mix points that differ in {axis}; add --by {axis}", err=True)
+        forms = {"csv": as_csv, "markdown": as_markdown, "latex": as_latex}
+        _show(found, next((form for form, wanted in forms.items() if wanted), ""))
+    aside = [*found.faults, *(notes_of(found) if as_csv else [])]
+    aside += [
+        f"some rows mix points that differ in {axis}; add --by {axis}"
+        for axis in sorted({axis for group in found.groups for axis in group.mixes})
+    ]
+    for note in aside:
+        say(f"note: {note}", err=True)
 
 
-def _print_csv(
-    metric: str, axes: "Sequence[str]", groups: "Sequence[Group]", also: "Sequence[str]"
-) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(
-        [*axes, "n", "missing", "diverged", f"{metric} mean", "std", "low", "high", *also]
-    )
-    for group in groups:
-        values = [_cell(group.axes[axis]) for axis in axes]
-        spread = [group.mean, group.std, *(group.ci95 or (None, None))]
-        means = [group.also[name] for name in also]
-        writer.writerow([*values, group.n, group.missing, group.diverged, *spread, *means])
+def _show(found: "Answer", form: str) -> None:
+    """Print the table, with its notes below; ``form``: csv, markdown, latex, or for a person."""
+    from orchestrator.results import writers
+    from orchestrator.results.sheet import plain, shown
+
+    if form == "csv":
+        click.echo(writers.as_csv(plain(found)))
+    elif form == "markdown":
+        click.echo(writers.as_markdown(shown(found, wide=True)))
+    elif form == "latex":
+        click.echo(writers.as_latex(shown(found, wide=True)))
+    else:
+        show_sheet(shown(found, wide=False))
 
 
-def _cell(value: object) -> object:
-    """A group of settings as JSON, so that the table can be read back."""
-    return json.dumps(value) if isinstance(value, dict | list) else value
+def show_sheet(sheet: "Sheet") -> None:
+    """Print it with its notes below."""
+    from orchestrator.cli.render import show
+    from orchestrator.cli.tables import table
 
-
-def _print_table(
-    metric: str, axes: "Sequence[str]", groups: "Sequence[Group]", also: "Sequence[str]"
-) -> None:
-    from orchestrator.cli.render import number, show, table
-    from orchestrator.results.frame import label
-
-    unfinished = [what for what in ("missing", "diverged") if any(getattr(g, what) for g in groups)]
-    columns = [*axes, "n", *unfinished, metric, *also]
-    made = table(columns, (), right=columns[len(axes) :])
-    for group in groups:
-        spread = "" if group.std is None else f" ± {group.std:.2g}"
-        made.add_row(
-            *(label(group.axes[axis]) for axis in axes),
-            *(str(getattr(group, what)) for what in ("n", *unfinished)),
-            f"{number(group.mean)}{spread}",
-            *(number(group.also[name]) for name in also),
-        )
-    show(made)
+    numbers = [name for name in sheet.columns if name in sheet.numbers]
+    show(table(sheet.columns, sheet.rows, right=numbers))
+    for place, note in enumerate(sheet.notes):
+        say(note if place else f"\n{note}")

@@ -1,24 +1,23 @@
-"""orchestrate retry SWEEP|JOB"""
+"""orchestrate retry [SWEEP|JOB] [--where EXPRESSION]"""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import root_option
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from orchestrator.controller.select import Named
-    from orchestrator.controller.survey import Survey
+from orchestrator.cli.candidates import completed_by, sweeps_and_jobs
+from orchestrator.cli.options import json_option, root_option, say_which, where_option
+from orchestrator.cli.prose import say
 
 
 @click.command()
-@click.argument("jobs", metavar="SWEEP|JOB")
+@click.argument(
+    "jobs", metavar="[SWEEP|JOB]", required=False, shell_complete=completed_by(sweeps_and_jobs)
+)
+@where_option
 @click.option("--why", is_flag=True, help="Only tell the rules that these failures fall under.")
+@json_option
 @root_option
-def retry(jobs: str, why: bool, root_path: "Path") -> None:
+def retry(jobs: str | None, where: str | None, why: bool, as_json: bool, root_path: Path) -> None:
     """Try jobs again that failed or were given up, with new budgets.
 
     They run today's code, but for preempted ones, which go on with that of their checkpoint.
@@ -28,48 +27,47 @@ def retry(jobs: str, why: bool, root_path: "Path") -> None:
     orchestrate retry quickstart --why
     orchestrate retry quickstart
     orchestrate retry quickstart/vanilla
+    orchestrate retry --where '"out of memory" in reason'
     """
-    from orchestrator.controller.retry import retry as run
-    from orchestrator.controller.retry import to_retry
-    from orchestrator.controller.select import select
+    from orchestrator.cli.render import print_json
+    from orchestrator.controller import retry as controller
     from orchestrator.controller.survey import survey
+    from orchestrator.controller.where import meant
+    from orchestrator.controller.why import rules_as_json, rules_of
     from orchestrator.jobs.store import open_root
 
+    say_which(jobs, where)
     root = open_root(root_path)
-    named = select(root, jobs)
+    named = meant(root, jobs, where)
     found = survey(root, [job.id for job in named])
-    again = {*to_retry(found)}
-    if not again:
-        click.echo("Nothing to retry: none of these jobs failed or was given up.")
+    again = {*controller.to_retry(found)}
+    if not again and not as_json:
+        say("Nothing to retry: none of these jobs failed or was given up.")
         return
     if why:
-        _tell_rules([job for job in named if job.id in again], found)
+        rules = rules_of([job for job in named if job.id in again], found)
+        if as_json:
+            print_json(rules_as_json(rules))
+            return
+        for one in rules:
+            say(f"{len(one.jobs)}: {', '.join(job.name for job in one.jobs)}")
+            for line in one.told:
+                say(f"  {line}")
         return
-    retried = run(root, named, jobs.partition("/")[0])
+    retried = controller.retry(root, named, jobs)
+    if as_json:
+        print_json(controller.as_json(retried))
+        return
     for warning in retried.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{len(retried.submitted)} of {len(named)} jobs submitted again.")
+        say(f"warning: {warning}", err=True)
+    say(f"{len(retried.submitted)} of {len(named)} jobs submitted again.")
     if retried.later:
-        click.echo(
+        say(
             f"  {len(retried.later)} more are due than the place takes now; they are submitted as "
             "room comes, by orchestrate watch"
         )
     if retried.orphans:
-        click.echo(
+        say(
             f"  {len(retried.orphans)} are in no sweep any more: put them back into one, and "
             "launch it"
         )
-
-
-def _tell_rules(jobs: "Sequence[Named]", found: "Survey") -> None:
-    """For each kind of failure: the rule, how far it is spent, and what a person can do."""
-    from orchestrator.controller.why import rule_in_words
-
-    told: dict[tuple[str, ...], list[str]] = {}
-    for job in jobs:
-        words = rule_in_words(found, job.id) or [found.statuses[job.id].reason]
-        told.setdefault(tuple(words), []).append(job.name)
-    for lines, names in told.items():
-        click.echo(f"{len(names)}: {', '.join(names)}")
-        for line in lines:
-            click.echo(f"  {line}")

@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
+from orchestrator.cli.candidates import completed_by, studies
 from orchestrator.cli.options import root_option, store_option
 
 
 @click.command()
-@click.argument("name", metavar="[STUDY|SWEEP]", required=False)
+@click.argument(
+    "name", metavar="[STUDY|SWEEP]", required=False, shell_complete=completed_by(studies)
+)
 @store_option
 @click.option("--port", type=click.IntRange(1, 65535), help="[the first free one from 5000 on]")
 @click.option(

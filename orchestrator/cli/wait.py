@@ -1,20 +1,20 @@
-"""Watching sweeps until they have ended: a calm live table, or plain lines in a log."""
+"""Watching sweeps until they have ended: a calm screen, or plain lines in a log."""
 
-import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import click
-from rich.live import Live
 
-from orchestrator.cli.jobs_table import live_table, reason_of_row
-from orchestrator.cli.render import console
+from orchestrator.cli.jobs_table import reason_of_row
+from orchestrator.cli.live_screen import LiveScreen, is_live
+from orchestrator.cli.overview import Onlooker, Overview
+from orchestrator.cli.render import console, states
 from orchestrator.controller.failures import folded
-from orchestrator.controller.mirroring import Mirroring
+from orchestrator.controller.rounds import rounds
 from orchestrator.controller.status import Row, rows_of
-from orchestrator.controller.watch import Round, tend_all
+from orchestrator.controller.watch import Round, as_json
+from orchestrator.documents.jobs import WatchDocument
 from orchestrator.executors.slurm_tender import NOT_OVER
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import State
@@ -28,18 +28,11 @@ def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> i
 
     ``every``: seconds between two rounds, in place of what the places bear.
     """
-    show = _Live() if sys.stdout.isatty() else _Lines()
+    show = _Live(root) if is_live(console()) else _Lines()
     with show:
-        with Mirroring(root, sweeps) as mirror:
-            while True:
-                look = tend_all(root, sweeps)
-                mirror.show(look.found)
-                rows = rows_of(root, look.jobs, look.found)
-                show.tell(rows, replace(look, notes=(*look.notes, *mirror.trouble)))
-                if look.settled:
-                    break
-                time.sleep(every or look.patience)
-        show.tell(rows, replace(look, notes=mirror.trouble))
+        for look in rounds(root, sweeps, every):
+            rows = rows_of(root, look.jobs, look.found)
+            show.tell(rows, look)
     missing = [row for row in rows if row.state is not State.DONE]
     for line in _told(missing):
         click.echo(line)
@@ -61,38 +54,41 @@ def _told(missing: Sequence[Row]) -> list[str]:
     return told
 
 
-def watch_once(root: Root, sweeps: Sequence[str]) -> int:
+def watch_once(root: Root, sweeps: Sequence[str], tell: Callable[[WatchDocument], None]) -> int:
     """One round; returns the exit code: 0 all done, 3 over with jobs not done, 4 more to come."""
-    with Mirroring(root, sweeps) as mirror:
-        look = tend_all(root, sweeps)
-        mirror.show(look.found)
+    *_, look = rounds(root, sweeps, once=True)
     rows = rows_of(root, look.jobs, look.found)
-    counts = Counter(row.state.value for row in rows)
-    told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no jobs"
-    click.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {', '.join(sweeps)}: {told}")
-    for note in (*look.notes, *mirror.trouble):
-        click.echo(f"note: {note}")
+    found = [row.state for row in rows]
+    tell(as_json(sweeps, found, look.notes, over=look.settled))
     if not look.settled:
         return NOT_OVER
-    return 0 if counts.keys() <= {State.DONE.value} else FAILED_JOBS
+    return 0 if {*found} <= {State.DONE} else FAILED_JOBS
 
 
-@dataclass
+def tell_round(told: WatchDocument) -> None:
+    """A line for a log, and what was said against the round."""
+    counts = states({State(state): count for state, count in told["counts"].items()}).plain
+    click.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {', '.join(told['sweeps'])}: {counts}")
+    for note in told["notes"]:
+        click.echo(f"note: {note}")
+
+
 class _Live:
-    """A table that is drawn again in its place."""
+    """The screen that ``status --watch`` shows."""
 
-    def __post_init__(self) -> None:
-        self._live = Live(console=console(), refresh_per_second=4, transient=False)
+    def __init__(self, root: Root) -> None:
+        self._screen, self._overview = LiveScreen(console()), Overview()
+        self._onlooker = Onlooker(root)
 
     def __enter__(self) -> None:
-        self._live.start()
+        self._screen.__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
+    def __exit__(self, *error: object) -> None:
+        self._screen.__exit__(*error)
 
     def tell(self, rows: Sequence[Row], look: Round) -> None:
-        out = self._live.console
-        self._live.update(live_table(rows, out.width, out.height, look.notes), refresh=True)
+        seen = self._onlooker.seen(look.jobs, rows, look.found, look.notes)
+        self._screen.show(partial(self._overview.lines, seen))
 
 
 class _Lines:

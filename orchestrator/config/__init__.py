@@ -1,16 +1,24 @@
-"""What a user can choose: RunConfig decides the result, the rest where and how it is made."""
+"""What a user can choose: a job's configuration decides its result, the rest where and how."""
 
-from orchestrator.config.cluster import ClusterProfile, Partition, refuse_on_cluster
+from orchestrator.config.allotment import refuse_on_cluster
+from orchestrator.config.cluster import ClusterProfile, Partition
+from orchestrator.config.evaluate import Checkpoint, EvaluateConfig
+from orchestrator.config.job import TASKS, JobConfig, config_from_plain
 from orchestrator.config.placement import Placement, refuse_placement
 from orchestrator.config.resources import Resources, refuse_resources
 from orchestrator.config.run import RunConfig
 
 __all__ = [
+    "TASKS",
+    "Checkpoint",
     "ClusterProfile",
+    "EvaluateConfig",
+    "JobConfig",
     "Partition",
     "Placement",
     "Resources",
     "RunConfig",
+    "config_from_plain",
     "refuse_on_cluster",
     "refuse_placement",
     "refuse_resources",

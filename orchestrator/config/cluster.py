@@ -1,15 +1,17 @@
-"""A site's facts, and what one job's resources come to under them."""
+"""A cluster profile: a site's facts, as its users write them down."""
 
 import difflib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from orchestrator.config.command import Command
 from orchestrator.config.data import DATASET_NAME
-from orchestrator.config.placement import Placement
-from orchestrator.config.resources import Duration, Resources, minutes, ranks_per_node
+from orchestrator.config.resources import (
+    Duration,
+)
 from orchestrator.config.rules import Kind, SiteRule
 from orchestrator.config.section import Section
 
@@ -100,7 +102,9 @@ class ClusterProfile(Section):
     name: Name
     """SLURM's ClusterName."""
     partitions: dict[Name, Partition] = Field(min_length=1)
-    """Those a job may name; the first is taken where it names none."""
+    """Those a job may name."""
+    default_partition: str | None = None
+    """Where a job runs that names none; null becomes the first, which records do not tell."""
     gpu_request: Literal["gpus-per-node", "gres"] = "gpus-per-node"
     """How GPUs are asked for: ``--gpus-per-node=a100:4`` or ``--gres=gpu:a100:4``."""
     ask_memory: bool = True
@@ -132,135 +136,40 @@ class ClusterProfile(Section):
     max_array: int | None = Field(default=None, ge=1)
     """The largest array; null: SLURM is asked."""
     controller_partition: str | None = None
-    """Where the small job runs that tends a sweep; null: the first partition."""
+    """Where the small job runs that tends a sweep; null: the default partition."""
+    notify: Command | None = None
+    """Told of what happens to sweeps that name no command of their own; see ``SweepSpec``."""
     extra: dict[OptionName, OptionValue] = Field(default_factory=dict)
     """Further options of sbatch; an empty value gives the bare option."""
     reasons: dict[Kind, SiteRule] = Field(default_factory=dict)
     """What is done here about jobs that fail, where it is not what is done elsewhere."""
 
-    @field_validator("controller_partition")
+    @field_validator("notify")
+    @classmethod
+    def _is_found_from_anywhere(cls, command: list[str] | None) -> list[str] | None:
+        if command and "/" in command[0] and not command[0].startswith("/"):
+            raise ValueError(
+                f"{command[0]} depends on where a program is started; use a path that begins with "
+                "/, or a name that is found on the PATH"
+            )
+        return command
+
+    @field_validator("default_partition")
+    @classmethod
+    def _is_the_first(cls, name: str | None, info: ValidationInfo) -> str | None:
+        return name or next(iter(info.data.get("partitions", {})), None)
+
+    @field_validator("default_partition", "controller_partition")
     @classmethod
     def _is_one_of_them(cls, name: str | None, info: ValidationInfo) -> str | None:
         partitions = info.data.get("partitions", {})
         if name is not None and partitions and name not in partitions:
-            raise ValueError(_no_such_partition(name, partitions))
+            raise ValueError(no_such_partition(name, partitions))
         return name
 
 
-def partition_of(profile: ClusterProfile, resources: Resources) -> tuple[str, Partition]:
-    """The partition a job runs in, by name.
-
-    Raises:
-        KeyError: there is none of that name; ``refuse_on_cluster`` says so in words.
-    """
-    name = resources.partition or next(iter(profile.partitions))
-    return name, profile.partitions[name]
-
-
-def gpus_per_node(profile: ClusterProfile, resources: Resources, placement: Placement) -> int:
-    """GPUs to ask for on each node, with the default resolved."""
-    if resources.gpus_per_node is not None:
-        return resources.gpus_per_node
-    _, partition = partition_of(profile, resources)
-    if placement.device == "cpu" or not partition.gpus_per_node:
-        return 0
-    return ranks_per_node(resources, placement)
-
-
-def cpus_per_rank(profile: ClusterProfile, resources: Resources, placement: Placement) -> int:
-    """CPUs to ask for each rank, with the default resolved."""
-    if resources.cpus_per_rank is not None:
-        return resources.cpus_per_rank
-    if resources.cpus_per_gpu is not None and gpus_per_node(profile, resources, placement):
-        return resources.cpus_per_gpu
-    return placement.threads_per_rank + placement.loader_workers
-
-
-def time_minutes(profile: ClusterProfile, resources: Resources) -> int | None:
-    """The time limit to ask for; None leaves it to SLURM."""
-    _, partition = partition_of(profile, resources)
-    written = resources.time or partition.time
-    return None if written is None else minutes(written)
-
-
-def refuse_on_cluster(
-    profile: ClusterProfile, resources: Resources, placement: Placement
-) -> list[str]:
-    """Why this cluster could never run a job with these resources; empty if it can."""
-    if resources.partition is not None and resources.partition not in profile.partitions:
-        problem = _no_such_partition(resources.partition, profile.partitions)
-        return [f"resources.partition: in the profile of {profile.name} {problem}"]
-    return [
-        *_refuse_sizes(profile, resources, placement),
-        *_refuse_time(profile, resources),
-        *_refuse_requests(profile, resources, placement),
-    ]
-
-
-def _refuse_sizes(
-    profile: ClusterProfile, resources: Resources, placement: Placement
-) -> Iterator[str]:
-    name, partition = partition_of(profile, resources)
-    each = ranks_per_node(resources, placement)
-    gpus = gpus_per_node(profile, resources, placement)
-    cpus = cpus_per_rank(profile, resources, placement)
-    ranks = f"{each} rank(s) per node"
-    asked = (
-        ("nodes", resources.nodes, partition.nodes, ""),
-        ("GPUs per node", gpus, partition.gpus_per_node, f" for {ranks}"),
-        ("CPUs per node", each * cpus, partition.cores_per_node, f" for {ranks} x {cpus}"),
-        ("GB of memory per node", resources.mem_gb_per_node, partition.mem_gb_per_node, ""),
-    )
-    for what, wanted, most, why in asked:
-        if wanted is not None and most is not None and wanted > most:
-            yield (
-                f"resources come to {wanted:g} {what}{why}, but partition {name} of {profile.name} "
-                f"has {most:g}; ask for less, or name another partition"
-            )
-    total = resources.nodes * gpus
-    if profile.max_gpus is not None and total > profile.max_gpus:
-        yield (
-            f"resources come to {total} GPUs for one job ({resources.nodes} node(s) x {gpus}), but "
-            f"the profile of {profile.name} lets all jobs together ask for {profile.max_gpus} "
-            "(max_gpus); ask for less, or raise it"
-        )
-
-
-def _refuse_time(profile: ClusterProfile, resources: Resources) -> Iterator[str]:
-    name, partition = partition_of(profile, resources)
-    asked = time_minutes(profile, resources)
-    if resources.time and partition.time and minutes(resources.time) > minutes(partition.time):
-        yield (
-            f"resources.time is {resources.time}, but partition {name} of {profile.name} ends a "
-            f"job after {partition.time}; write at most {partition.time}: a job that is stopped "
-            "goes on from its checkpoint when it is launched again"
-        )
-    if asked is not None and asked * 60 <= profile.stop_before_end_s:
-        yield (
-            f"the time limit is {asked}m, but the profile of {profile.name} stops workers "
-            f"{profile.stop_before_end_s} s before it (stop_before_end_s); write a resources.time "
-            f"of at least {profile.stop_before_end_s // 60 + 1}m"
-        )
-
-
-def _refuse_requests(
-    profile: ClusterProfile, resources: Resources, placement: Placement
-) -> Iterator[str]:
-    name, partition = partition_of(profile, resources)
-    if resources.mem_gb_per_node is not None and not profile.ask_memory:
-        yield (
-            f"resources.mem_gb_per_node is {resources.mem_gb_per_node:g}, but {profile.name} does "
-            "not let jobs ask for memory (ask_memory in its profile); leave it out"
-        )
-    needs_one = placement.device == "cuda" and resources.gpus_per_node is None
-    if needs_one and not partition.gpus_per_node:
-        yield (
-            f"placement.device is cuda, but partition {name} of {profile.name} has no GPUs; "
-            f"name another partition; known partitions: {', '.join(profile.partitions)}"
-        )
-
-
-def _no_such_partition(name: str, known: Collection[str]) -> str:
+def no_such_partition(name: str, known: Collection[str]) -> str:
+    """That a partition is not known, and which are."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"nearest: {near[0]}; " if near else ""
     return f"there is no partition {name!r}; {hint}known partitions: {', '.join(known)}"

@@ -35,6 +35,11 @@ class DataConfig(Section):
     max_corrupt: int = Field(default=10, ge=1)
     """With ``corrupt: skip``, so many different ones may a rank meet; one more ends the job."""
 
+    decoded_px: int | None = Field(default=None, ge=1)
+    """Train on images that were decoded once, their shorter sides reduced to at most so many pixels
+    (bicubic, antialiased; nothing is enlarged); null decodes the originals at every draw. What is
+    evaluated and probed is decoded from the originals, always."""
+
     @model_validator(mode="after")
     def _has_a_use(self) -> Self:
         if self.corrupt == "fail" and self.max_corrupt != 10:

@@ -65,6 +65,11 @@ class Resources(Section):
     """How long one start may run, as in 12h; null: as long as the partition lets it."""
     partition: str | None = Field(default=None, min_length=1)
     """One of the cluster's profile; null: its first."""
+    jobs_per_allocation: int = Field(default=1, ge=1)
+    """More than 1: so many jobs at a time share one allocation of one node, which asks for what
+    all of them come to and runs one job after the other."""
+    jobs_per_gpu: int = Field(default=1, ge=1)
+    """How many of the jobs of an allocation share a GPU."""
 
     @model_validator(mode="after")
     def _cpus_are_told_once(self) -> Self:
@@ -81,8 +86,17 @@ def ranks_per_node(resources: Resources, placement: Placement) -> int:
     return -(-placement.ranks // resources.nodes)
 
 
+def shared_gpus(jobs: int, gpus: int, jobs_per_gpu: int) -> int:
+    """The fewest GPUs that give each of ``jobs`` ``gpus`` different ones, so many jobs on each."""
+    return max(gpus, -(-jobs * gpus // jobs_per_gpu))
+
+
 def refuse_resources(resources: Resources, placement: Placement) -> str | None:
     """Why a job with this placement cannot run on these resources, or None."""
+    return _refuse_ranks(resources, placement) or _refuse_packing(resources, placement)
+
+
+def _refuse_ranks(resources: Resources, placement: Placement) -> str | None:
     ranks, nodes, gpus = placement.ranks, resources.nodes, resources.gpus_per_node
     each = ranks_per_node(resources, placement)
     if ranks % nodes:
@@ -101,5 +115,27 @@ def refuse_resources(resources: Resources, placement: Placement) -> str | None:
             f"resources.gpus_per_node is {gpus}, but placement.ranks {ranks} on resources.nodes "
             f"{nodes} are {each} rank(s) per node, and a rank takes one GPU; use "
             f"gpus_per_node: {each}, or ranks: {gpus * nodes}"
+        )
+    return None
+
+
+def _refuse_packing(resources: Resources, placement: Placement) -> str | None:
+    jobs, sharing = resources.jobs_per_allocation, resources.jobs_per_gpu
+    if jobs > 1 and resources.nodes > 1:
+        return (
+            f"resources.jobs_per_allocation is {jobs}, but resources.nodes is {resources.nodes}, "
+            "and jobs that share an allocation run on one node; use nodes: 1, or "
+            "jobs_per_allocation: 1"
+        )
+    if sharing > jobs:
+        return (
+            f"resources.jobs_per_gpu is {sharing}, but resources.jobs_per_allocation is {jobs}, "
+            f"and only jobs of one allocation share GPUs; use jobs_per_allocation: {sharing} or "
+            "more"
+        )
+    if sharing > 1 and placement.device == "cpu":
+        return (
+            f"resources.jobs_per_gpu is {sharing}, but placement.device is cpu; leave jobs_per_gpu "
+            "out, or use device: auto"
         )
     return None

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from orchestrator.controller.decide import can_begin_afresh, may_be_under_way
 from orchestrator.controller.launched import of_older_code
+from orchestrator.controller.parents import of_older_weights
 from orchestrator.controller.select import SHORTEST_PREFIX
 from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import SpecError
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import open_root
+from orchestrator.jobs.store import root_there
 from orchestrator.sweep.expand import Point, Sweep
 
 ALL, OLDER = "all", "older"
@@ -21,10 +22,12 @@ def to_begin_afresh(sweep: Sweep, root_path: Path, words: Sequence[str]) -> dict
     Raises:
         SpecError: a word means no point of the sweep, or a job that runs or waits, or may do so.
     """
-    if not (root_path / "root.json").is_file():
+    if (root := root_there(root_path)) is None:
         return {}
-    found = survey(open_root(root_path), [point.id for point in sweep.points])
-    older = of_older_code(sweep, found) if OLDER in words else set()
+    found = survey(root, [point.id for point in sweep.points])
+    older = set[str]()
+    if OLDER in words:
+        older = of_older_code(sweep, found) | of_older_weights(root, sweep.points, found)
     chosen: dict[str, str] = {}
     for word in words:
         points = [point for point in sweep.points if _is_meant(word, point, found, older)]

@@ -2,10 +2,12 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from orchestrator.controller.survey import Survey, store_ends, survey
+from orchestrator.documents.declared import NamedJob
+from orchestrator.documents.jobs import CancelDocument
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight
@@ -55,6 +57,12 @@ def cancel(root: Root, ids: Sequence[str], why: str = "") -> list[str]:
                 if not member.end and _is_silent(found, member):
                     _give_up(root, member)
     return unreached
+
+
+def as_json(jobs: Mapping[str, str], warnings: Sequence[str], *, cancelled: bool) -> CancelDocument:
+    """The documented form of ``cancel --json``; ``jobs``: names by id."""
+    named: list[NamedJob] = [{"id": job, "name": name} for job, name in jobs.items()]
+    return {"schema": 1, "jobs": named, "cancelled": cancelled, "warnings": warnings}
 
 
 def cancel_again(root: Root, found: Survey) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.config import Checkpoint as CheckpointName
 from orchestrator.config import RunConfig
 from orchestrator.controller.select import Named, select_one
 from orchestrator.errors import OrchestrateError, RootError, SpecError
@@ -12,10 +13,10 @@ from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.files import damaged, read_record
 from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import JobFolder, Root
-from orchestrator.jobs.records import read_job
+from orchestrator.jobs.records import read_trained
 from orchestrator.jobs.saved import Saved, saved_in, still_count
 from orchestrator.jobs.store import open_root
-from orchestrator.jobs.weights import FILE, META
+from orchestrator.jobs.weights import FILE, META, kept_checkpoints, weights_at
 
 STATE = "state.pt"
 NAMES = (FILE, STATE)
@@ -70,6 +71,28 @@ def find_checkpoint(root_path: Path, text: str) -> Checkpoint:
             raise _homeless(path, error) from None
         raise
     return _of_job(root, job, _newest(root, job))
+
+
+def find_weights(root_path: Path, text: str, checkpoint: CheckpointName) -> Checkpoint:
+    """The weights that ``checkpoint`` means of the job that ``text`` means.
+
+    Raises:
+        SpecError: it means no job, or several.
+        RootError: the job has kept no such weights, or they are damaged.
+    """
+    root = open_root(root_path)
+    job = select_one(root, text)
+    folder, attempts = root.job(job.id), attempts_on(root, [job.id])[job.id]
+    path = weights_at(folder, attempts, checkpoint)
+    if path is None:
+        kept = ", ".join(map(str, kept_checkpoints(folder, attempts))) or "none yet"
+        raise RootError(
+            f"Job {job.name} has no weights of checkpoint {checkpoint} (kept: {kept}). Ask for one "
+            f"of these; epochs are kept by placement.keep_epochs, the last one's weights once the "
+            f"job is done (see: orchestrate status {job.id[:8]})."
+        )
+    saved = next(one for one in saved_in(path.parent) if one.path == path)
+    return _of_job(root, job, saved)
 
 
 def _homeless(path: Path, why_no_job: OrchestrateError) -> SpecError:
@@ -129,7 +152,7 @@ def _of_job(root: Root, job: Named, saved: Saved) -> Checkpoint:
         attempt=saved.attempt,
         attempts=attempts_on(root, [job.id])[job.id],
         folder=root.job(job.id),
-        config=read_job(root, job.id),
+        config=read_trained(root, job.id),
         step=saved.step,
         epoch=meta.get("epoch"),
     )

@@ -1,26 +1,90 @@
 """What is checked before a launch creates anything: the sweep against its data and its place."""
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from model.config import ViTConfig
+from orchestrator.config import refuse_on_cluster
 from orchestrator.controller.submit import Due, Terms, draft
 from orchestrator.errors import SpecError
-from orchestrator.executors import executor_named
-from orchestrator.jobs.datasets import Manifest, check_shards, load_manifest
+from orchestrator.executors import CLUSTERED, executor_named
+from orchestrator.executors.slurm import NO_PROFILE
+from orchestrator.jobs.datasets import (
+    Manifest,
+    Shard,
+    check_shards,
+    load_manifest,
+    misfit,
+)
 from orchestrator.jobs.layout import Root
 from orchestrator.sweep.expand import Point, Sweep
 
 
-def check_data(sweep: Sweep, data_root: Path) -> dict[str, Manifest]:
-    """The manifests of the sweep's datasets, after every point was held against its own."""
-    names = {point.config.data.name for point in sweep.points}
-    manifests = {name: load_manifest(data_root, name) for name in sorted(names)}
-    for manifest in manifests.values():
-        check_shards(data_root, manifest)
+def check_data(
+    sweep: Sweep, data_root: Path, supposed: int | None = None
+) -> tuple[dict[str, Manifest], list[str]]:
+    """The manifests of the sweep's datasets, after every point was held against its own.
+
+    With ``supposed`` a dataset that is not there is taken to have so many training images and to
+    fit the first point that names it; the names of those come second.
+    """
+    models = {
+        one.data.name: point.trained.model
+        for point in reversed(sweep.points)
+        for one in (point.config, point.trained)
+    }
+    manifests, missing = dict[str, Manifest](), list[str]()
+    for name, model in sorted(models.items()):
+        if supposed is not None and not (data_root / name).exists():
+            manifests[name] = _supposed(name, model, supposed)
+            missing.append(name)
+        else:
+            manifests[name] = load_manifest(data_root, name)
+            check_shards(data_root, manifests[name])
     for point in sweep.points:
-        fault = _misfit(point, manifests[point.config.data.name])
+        fault = _misfit(point, manifests)
         if fault:
             raise SpecError(f"Point '{point.name}' of sweep '{sweep.name}' {fault}")
-    return manifests
+    return manifests, missing
+
+
+def _supposed(name: str, model: ViTConfig, images: int) -> Manifest:
+    """What a manifest would say of a dataset that is not there: so many images, as a model asks."""
+    classes = model.num_classes
+    each = [images // classes + (label < images % classes) for label in range(classes)]
+    shard = Shard(file="", split="train", samples=images, bytes=0, sha256="")
+    return Manifest(
+        name=name,
+        source="supposed",
+        split_rule="",
+        classes=[str(label) for label in range(classes)],
+        channels=3 if model.in_chans == 3 else 1,
+        smallest=[0, 0],
+        largest=[sys.maxsize, sys.maxsize],
+        counts={"train": each, "val": [0] * classes},
+        shards=[shard],
+        left_out=[],
+        content_hash="",
+        layout_hash="",
+    )
+
+
+def check_profile(sweep: Sweep, terms: Terms) -> None:
+    """Hold each shape of job against the cluster's profile, if it is for one; asks nobody.
+
+    Raises:
+        SpecError: there is no profile, or by it the cluster could never run a job.
+    """
+    if sweep.executor not in CLUSTERED:
+        return
+    shapes = {Due.of(point).shape: point for point in reversed(sweep.points)}
+    for point in shapes.values():
+        refusals = [NO_PROFILE]
+        if terms.cluster is not None:
+            refusals = refuse_on_cluster(terms.cluster, point.resources, point.placement)
+        if refusals:
+            raise SpecError(f"Point '{point.name}' of sweep '{sweep.name}': {'; '.join(refusals)}")
 
 
 def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
@@ -38,9 +102,13 @@ def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
             raise SpecError(f"Point '{one.name}' of sweep '{sweep.name}': {'; '.join(refusals)}")
 
 
-def _misfit(point: Point, manifest: Manifest) -> str | None:
-    """What of a point does not fit its dataset."""
-    model, train = point.config.model, point.config.train
+def _misfit(point: Point, manifests: Mapping[str, Manifest]) -> str | None:
+    """What of a point does not fit its dataset, or its parent's."""
+    manifest, training = (manifests[c.data.name] for c in (point.config, point.trained))
+    if manifest is not training and (fault := misfit(manifest, training)):
+        return f"cannot be evaluated: {fault}"
+    model, train = point.trained.model, point.trained.train
+    manifest = training
     facts = (
         ("model.num_classes", model.num_classes, len(manifest.classes), "classes"),
         ("model.in_chans", model.in_chans, manifest.channels, "channel(s)"),

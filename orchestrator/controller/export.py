@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.controller.outline import outlines_of
+from orchestrator.controller.subjects import sweeps_of
 from orchestrator.controller.survey import Survey, survey
+from orchestrator.documents.site import ExportDocument
 from orchestrator.errors import BusyError, OrchestrateError, SpecError
 from orchestrator.jobs.archive import Packer, packing
 from orchestrator.jobs.facts import End
@@ -17,11 +18,10 @@ from orchestrator.jobs.files import to_json
 from orchestrator.jobs.gather import read_submissions, recorded_ends
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import file_name, parts, read_orders
-from orchestrator.jobs.probes import probes_by_step
 from orchestrator.jobs.records import Form, read_job, record_of
 from orchestrator.jobs.saved import saved_in
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import revisions_of, sweep_names
+from orchestrator.jobs.store import revisions_of
 from orchestrator.jobs.submissions import Submission, is_open, outcomes_record
 
 LOG_KEPT = 256 * 1024
@@ -37,13 +37,26 @@ class Exported:
     """What was put into a file."""
 
     sweeps: tuple[str, ...]
-    counts: Mapping[str, int]
+    counts: Mapping[State, int]
     """Jobs by their state."""
     files: int
     size: int
     """Bytes, of the file itself."""
     open: int
     """Jobs that run or wait, or of which nobody can speak."""
+
+
+def as_json(path: Path, done: Exported) -> ExportDocument:
+    """The documented form of ``export --json``."""
+    return {
+        "schema": 1,
+        "file": str(path.absolute()),
+        "sweeps": done.sweeps,
+        "counts": done.counts,
+        "files": done.files,
+        "bytes": done.size,
+        "open": done.open,
+    }
 
 
 def export(root: Root, name: str, path: Path, *, checkpoints: bool) -> Exported:
@@ -81,27 +94,9 @@ def export(root: Root, name: str, path: Path, *, checkpoints: bool) -> Exported:
         _add_orders(packer, root, jobs)
         for dataset in _datasets(root, jobs):
             packer.add_file(f"datasets/{dataset}.json", root.dataset(dataset))
-    counts = Counter(status.state.value for status in found.statuses.values())
+    counts = Counter(status.state for status in found.statuses.values())
     size, still = path.stat().st_size, len(about["open"])
     return Exported(tuple(sweeps), counts, len(packer.files), size, still)
-
-
-def sweeps_of(root: Root, name: str) -> list[str]:
-    """The sweep of this name, or those of the study of this name.
-
-    Raises:
-        SpecError: nothing is called so.
-    """
-    outlines = outlines_of(root, [name])  # refuses a name that nothing has
-    if name not in {outline.study for outline in outlines}:
-        return [name]
-    return [sweep for sweep in sweep_names(root) if _study(root, sweep) == name]
-
-
-def _study(root: Root, sweep: str) -> str:
-    *_, (_, newest) = revisions_of(root, sweep)
-    study: str = newest["study"]
-    return study
 
 
 def _jobs(root: Root, sweeps: Sequence[str]) -> dict[str, Form | None]:
@@ -143,13 +138,14 @@ def _add_job(packer: Packer, name: str, folder: JobFolder, *, checkpoints: bool)
         attempt, inside = folder.attempt(number), f"{name}/attempts/{number:03d}"
         # The journal last: it then has all that the exit speaks of.
         records = (attempt.started, attempt.environment, attempt.exit, *attempt.errors())
-        for path in (*records, attempt.journal):
+        for path in (*records, *attempt.usages(), attempt.journal):
             packer.add_file(f"{inside}/{path.name}", path)
         for path in sorted(attempt.path.glob("rank*.log")):
             packer.add_file(f"{inside}/{path.name}", path, last=LOG_KEPT)
-    for path in probes_by_step(folder.probes).values():
-        packer.add_file(f"{name}/probes/{path.name}", path)
-    for kept in (folder.checkpoints, folder.weights) if checkpoints else ():
+    for told in (folder.probes, folder.predictions):
+        for one in saved_in(told):
+            packer.add_file(f"{name}/{told.name}/{one.path.name}", one.path)
+    for kept in (folder.checkpoints, folder.weights, folder.best) if checkpoints else ():
         for newest in saved_in(kept)[-1:]:
             for path in sorted(newest.path.iterdir()):
                 packer.add_file(f"{name}/{kept.name}/{newest.path.name}/{path.name}", path)

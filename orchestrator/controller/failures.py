@@ -5,19 +5,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.controller.select import Named
 from orchestrator.controller.survey import Survey
+from orchestrator.documents.jobs import FailureGroup, FailureRate, FailuresDocument
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import read_job
 from orchestrator.jobs.state import JobStatus, State
-from orchestrator.jobs.store import newest_revision, sweep_names
-from orchestrator.results.frame import SEED, Result, axes_of
+from orchestrator.jobs.store import newest_revision
+from orchestrator.results.frame import Result, places
 
-SCHEMA = 1
 DIVERGED = "diverged"
 FOLDS = (
     (re.compile(r"(?<![\w.])~?(/[\w.@+=-]+){2,}/?"), "PATH"),
@@ -68,10 +68,10 @@ class Rate:
 
 def cases_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Case]:
     """The jobs that started, or failed before they could."""
-    places = _places(root, jobs)
+    axes = places_of(root, jobs)
     told = ((job, found.statuses[job.id]) for job in jobs)
     return [
-        Case(job.id, job.name, places[job.id], *_failure(status))
+        Case(job.id, job.name, axes[job.id], *_failure(status))
         for job, status in told
         if found.facts[job.id].attempts or status.state is State.FAILED
     ]
@@ -121,37 +121,38 @@ def as_json(
     *,
     started: int,
     notes: Sequence[str],
-) -> dict[str, Any]:
+) -> FailuresDocument:
     """The documented form of ``failures --json``."""
     return {
-        "schema": SCHEMA,
+        "schema": 1,
         "sweep": sweep,
         "started": started,
         "failed": sum(group.count for group in groups),
-        "groups": [asdict(group) for group in groups],
-        "rates": [asdict(rate) for rate in shares],
-        "notes": list(notes),
+        "groups": [cast("FailureGroup", asdict(group)) for group in groups],
+        "rates": [cast("FailureRate", asdict(rate)) for rate in shares],
+        "notes": notes,
     }
 
 
 def _failure(status: JobStatus) -> tuple[str, str]:
     """Kind and message of a failure; of what a place ended only if it is given up."""
     if status.outcome == Ending.DIVERGED:
-        return DIVERGED, "too many steps in a row had no finite gradient"
+        return (
+            DIVERGED,
+            "too many steps had no finite gradient, or epochs a loss above that of zero logits",
+        )
     over = status.state is State.FAILED or (status.state is State.PREEMPTED and status.given_up)
     return (status.kind, status.reason) if over else ("", "")
 
 
-def _places(root: Root, jobs: Sequence[Named]) -> dict[str, dict[str, Any]]:
-    """Where each job is on the axes of all sweeps that have one of the jobs."""
+def places_of(root: Root, jobs: Sequence[Named]) -> dict[str, dict[str, Any]]:
+    """By id, where each job is on the axes of all sweeps that have one of the jobs."""
     axes: dict[str, dict[str, Any]] = {job.id: {} for job in jobs}
-    for sweep in sweep_names(root):
+    for sweep in root.sweep_names():
         newest = newest_revision(root, sweep)
         for job in newest[1]["jobs"] if newest else ():
             axes.get(job["id"], {}).update(job["axes"])
-    results = [Result(job.id, axes[job.id], None, {}, _config(root, job)) for job in jobs]
-    every = [*axes_of(results), *([SEED] if any(SEED in r.axes for r in results) else [])]
-    return {result.id: {axis: result.at(axis) for axis in every} for result in results}
+    return places([Result(job.id, axes[job.id], None, {}, _config(root, job)) for job in jobs])
 
 
 def _config(root: Root, job: Named) -> Mapping[str, Any]:

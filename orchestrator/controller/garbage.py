@@ -19,7 +19,7 @@ from orchestrator.jobs.files import is_gone, is_temporary
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.settled import done_for_good, recall
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import newest_revision, sweep_names
+from orchestrator.jobs.store import newest_revision
 from orchestrator.jobs.summary import summarise
 from orchestrator.jobs.weights import final_weights
 
@@ -147,7 +147,7 @@ def _needed_snapshots(root: Root, found: Survey, at_work: Collection[str]) -> se
     and its tender name those of what comes next; today's is taken by the next launch.
     """
     needed = {one.snapshot for one in found.submissions if not {*one.jobs}.isdisjoint(at_work)}
-    revisions = (newest_revision(root, name) for name in sweep_names(root))
+    revisions = (newest_revision(root, name) for name in root.sweep_names())
     needed |= {str(newest[1].get("snapshot")) for newest in revisions if newest}
     for script in root.path.glob("sweeps/*/tender.sh"):
         needed |= {*_SNAPSHOT.findall(script.read_text(errors="replace"))}

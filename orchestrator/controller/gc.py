@@ -3,17 +3,32 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from orchestrator.controller.garbage import Garbage, Scope, Thing, What, find_garbage
-from orchestrator.errors import BusyError
+from orchestrator.controller.garbage import DAY_S, Garbage, Scope, Thing, What, find_garbage
+from orchestrator.controller.where import meant
+from orchestrator.documents.site import GcDocument, GcRow
+from orchestrator.errors import BusyError, RootError
 from orchestrator.jobs.files import discard, remove, set_aside
+from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.settled import forget
 from orchestrator.jobs.weights import is_sound
 
-SCHEMA = 1
 DAMAGED = "the weights of its last step are damaged"
+
+
+def scope_of(
+    root: Root, texts: Sequence[str], where: str | None, older_than_days: float
+) -> tuple[Scope, dict[str, str]]:
+    """Where to look, and the names by id of the jobs meant: without a word all of the root.
+
+    Raises:
+        SpecError: as ``where.meant``.
+    """
+    jobs = [job for text in texts or (None,) for job in meant(root, text, where)]
+    names = {job.id: job.name for job in jobs}
+    return Scope(root, tuple(names) if texts or where else None, older_than_days * DAY_S), names
 
 
 @dataclass(slots=True)
@@ -59,16 +74,27 @@ def free(scope: Scope, agreed: Garbage) -> Freed:
     return done
 
 
+def check_freed(freed: Freed) -> None:
+    """Make sure that all went that was to go.
+
+    Raises:
+        RootError: something refused.
+    """
+    if freed.troubles:
+        first, *more = freed.troubles
+        raise RootError(f"{first}{f' (and {len(more)} more)' if more else ''}. Run gc again.")
+
+
 def as_json(
     things: Sequence[Thing], kept: Mapping[str, str], names: Mapping[str, str], notes: Sequence[str]
-) -> dict[str, Any]:
+) -> GcDocument:
     """The documented form of ``gc --json``: what may go, or went."""
     return {
-        "schema": SCHEMA,
+        "schema": 1,
         "bytes": sum(thing.bytes for thing in things if thing.mine),
-        "rows": [asdict(row) for row in rows_of(things)],
+        "rows": [cast("GcRow", asdict(row)) for row in rows_of(things)],
         "kept": [{"id": job, "name": names.get(job, job), "why": why} for job, why in kept.items()],
-        "notes": list(notes),
+        "notes": notes,
     }
 
 

@@ -1,7 +1,9 @@
 """How many GPUs the jobs of a run root ask for on a cluster, whichever sweeps they are of."""
 
+from collections import Counter
+
 from orchestrator.controller.survey import Survey, store_ends, survey
-from orchestrator.executors.slurm_limits import gpus_of_member
+from orchestrator.executors.slurm_limits import gpus_of_allocation
 from orchestrator.jobs.layout import Root
 
 
@@ -23,13 +25,17 @@ def gpus_asked(root: Root, cluster: str, found: Survey) -> int:
 
 
 def _asked(cluster: str, found: Survey) -> int:
-    here = (s for s in found.submissions if s.cluster is not None and s.cluster.name == cluster)
-    each = {submission.token: gpus_of_member(submission) for submission in here}
     ended = {name for name, sighting in found.seen.items() if sighting.end is not None}
-    return sum(
-        each.get(member.token, 0)
+    left = Counter(
+        member.token
         for job in found.statuses
         if job not in found.settled
         for member in found.facts[job].members
         if not (member.refused or member.end or (member.token, member.index) in ended)
+    )
+    # Where jobs share allocations, the last of each keeps all of it.
+    return sum(
+        gpus_of_allocation(one) * min(left[one.token], one.allocations)
+        for one in found.submissions
+        if one.cluster is not None and one.cluster.name == cluster
     )

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from orchestrator.documents.site import ImportDocument
 from orchestrator.errors import OrchestrateError, RootError
 from orchestrator.executors import EXECUTORS
 from orchestrator.jobs.archive import Archive, Entry
@@ -15,12 +16,12 @@ from orchestrator.jobs.files import read_record, refuse_newer
 from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.orders import Order, order_of, parts, read_orders
+from orchestrator.jobs.state import State
 from orchestrator.jobs.store import (
     REVISION_SCHEMA,
     is_imported,
     launched_ever,
     revisions_of,
-    sweep_names,
 )
 from orchestrator.jobs.submissions import SCHEMA as SUBMISSION_SCHEMA
 from orchestrator.jobs.submissions import Submission, read_outcomes
@@ -96,6 +97,23 @@ class Plan:
         """Jobs that will be new here, and that ran or waited where they were exported."""
         told: Mapping[str, str] = self.archive.about.get("open", {})
         return {job: state for job, state in told.items() if self.fates.get(job) is Fate.NEW}
+
+
+def as_json(plan: Plan, *, written: bool) -> ImportDocument:
+    """The documented form of ``import --json``."""
+    about = plan.archive.about
+    return {
+        "schema": 1,
+        "file": str(plan.archive.path.absolute()),
+        "from_root": about["root"],
+        "sweeps": about["sweeps"],
+        "written": written,
+        "fates": {job: fate.value for job, fate in plan.fates.items()},
+        "bytes": plan.size,
+        "other_sweeps": plan.other_sweeps,
+        "open": {job: State(state) for job, state in plan.open.items()},
+        "warnings": plan.warnings,
+    }
 
 
 def plan_import(root: Root, archive: Archive) -> Plan:
@@ -206,7 +224,7 @@ def _fates(root: Root, archive: Archive, submissions: Mapping[str, Handed]) -> d
     jobs, unheard = archive.jobs(), _unheard(root, submissions)
     folders = {job for job in jobs if root.job(job).path.is_dir()}
     # Jobs of a sweep that this root tends may have no folder yet, and start at any time.
-    own = (name for name in sweep_names(root) if not is_imported(root, name))
+    own = (name for name in root.sweep_names() if not is_imported(root, name))
     known = folders | (launched_ever(root, own) & jobs.keys())
     mine = [one for one in read_submissions(root) if not known.isdisjoint(one.jobs)]
     here = _members([Handed(one, _ends_here(root, one.token)) for one in mine], known)

@@ -3,11 +3,12 @@
 import sys
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.config import ClusterProfile
+from orchestrator.controller.budget import Launching, check_budget
 from orchestrator.controller.cancel import await_cancelled, being_cancelled, is_held
 from orchestrator.controller.checks import check_data, check_placements
 from orchestrator.controller.decide import begin_afresh, can_begin_afresh, free
@@ -19,44 +20,60 @@ from orchestrator.controller.launched import (
     of_other_placement,
     told_of_damaged,
 )
+from orchestrator.controller.notify import told_of_missing_program
+from orchestrator.controller.parents import (
+    check_parents,
+    look,
+    of_older_weights,
+    told_of_vain,
+)
 from orchestrator.controller.secrecy import check_settings
 from orchestrator.controller.snapshot import Checked, check_code, take_snapshot
 from orchestrator.controller.submit import Due, Handed, Submitter, Terms
-from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.controller.survey import Survey, settle, store_ends
 from orchestrator.controller.trial import hold_back
 from orchestrator.errors import SpecError
+from orchestrator.executors import CLUSTERED
 from orchestrator.executors.slurm_tender import PLACES, Tender
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.packages import described
 from orchestrator.jobs.records import replace_job, write_job
-from orchestrator.jobs.state import State
+from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.store import (
     REVISION_SCHEMA,
     adopt,
     bind_dataset,
     compare_dataset,
     create_root,
-    open_root,
+    root_there,
     write_revision,
 )
-from orchestrator.sweep.expand import Sweep
+from orchestrator.sweep.expand import Sweep, placed
 
 SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
+CONTROLLER_S = 60
+"""Between two rounds of a controller, unless somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """What a launch may be asked for beside the sweep."""
 
-    controller_s: int | None = None
-    """How often a small job on the cluster tends the sweep; null: none does. It comes first: where
-    nobody knows how much the cluster takes, the jobs would leave it no place."""
+    controller: bool = False
+    """Whether a small job on the cluster tends the sweep. It comes first: where nobody knows how
+    much the cluster takes, the jobs would leave it no place."""
+    every_s: float | None = None
+    """Between two of its rounds; null: ``CONTROLLER_S``."""
     fresh: Collection[str] = ()
     """Ids of jobs that are to begin afresh."""
     canary: bool = False
     """Whether one job of each shape goes first."""
+    deterministic: bool = False
+    """Whether all train with ``placement.deterministic``."""
+    max_gpu_hours: float | None = None
+    """In place of the sweep's own ``max_gpu_hours``."""
 
 
 AS_USUAL = Wishes()
@@ -76,18 +93,23 @@ def launch(
     its placements have been checked.
 
     Raises:
-        SpecError: the sweep does not fit its data or its place, or something holds a secret.
+        SpecError: the sweep does not fit its data, its place or its budget, or something holds a
+            secret.
         DataError: a dataset is missing or damaged.
         RootError, BusyError: the root cannot be written, or somebody else is writing it.
         Refused: the place did not take it.
         Unclear: the place did not say how much it takes; nothing was submitted.
     """
+    if wishes.max_gpu_hours is not None:
+        sweep = replace(sweep, max_gpu_hours=wishes.max_gpu_hours)
+    if wishes.deterministic:
+        sweep = placed(sweep, {"deterministic": True})
     terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
-    manifests, code = _check(sweep, terms, root_path, wishes)
+    manifests, code, said = _check(sweep, terms, root_path, wishes)
     root = create_root(root_path)
     await_cancelled(root, [point.id for point in sweep.points])
     with leased(root.lease, f"launch {sweep.name}") as lease:
-        warnings = [w for m in manifests.values() if (w := bind_dataset(root, m))]
+        said += [w for m in manifests.values() if (w := bind_dataset(root, m))]
         settle(root)
         found = _decide(root, sweep, wishes.fresh)
         due = [point for point in sweep.points if _is_due(found, point.id)]
@@ -99,7 +121,8 @@ def launch(
         adopt(root, sweep.name)
         first = [Due.of(point) for point in due if point.id not in set(behind)]
         handed, tender, reserved = Handed((), ()), None, 0
-        if (every_s := wishes.controller_s) is not None:
+        if wishes.controller:
+            every_s = int(wishes.every_s or CONTROLLER_S)
             tender, reserved = _start_controller(root, sweep.name, terms, snapshot, every_s)
         if first:
             handed = Submitter(root, lease, terms, snapshot, reserved).submit(first, found)
@@ -113,28 +136,52 @@ def launch(
         why_later=handed.why,
         controller=tender,
         ending=len(being_cancelled(found)),
-        left_alone=Counter(s.state for s in found.statuses.values() if not _submits(s.state)),
+        waiting=sum(status.waits for status in found.statuses.values()),
+        left_alone=Counter(
+            s.state for s in found.statuses.values() if s.state not in SUBMITTED_BY_LAUNCH
+        ),
         older_code=len(of_older_code(sweep, found)),
+        older_weights=len(of_older_weights(root, sweep.points, found)),
         other_placement=of_other_placement(sweep, found),
         dropped_running=dropped,
-        warnings=[*warnings, *handed.unclear, *told_of_damaged(sweep, found)],
+        warnings=[
+            *(*said, *handed.unclear),
+            *(*told_of_damaged(sweep, found), *told_of_vain(sweep.points, found)),
+        ],
     )
 
 
 def _check(
     sweep: Sweep, terms: Terms, root_path: Path, wishes: Wishes
-) -> tuple[Mapping[str, Manifest], Checked]:
-    """All that is checked before anything is created; the datasets' manifests, and the code."""
-    manifests = check_data(sweep, terms.data_root)
-    if wishes.controller_s is not None:
+) -> tuple[Mapping[str, Manifest], Checked, list[str]]:
+    """All that is checked before anything is created.
+
+    Returns the datasets' manifests, the code, and what is to be said of command and budget.
+    """
+    if wishes.controller and sweep.executor not in CLUSTERED:
+        raise SpecError(f"--controller needs a cluster; the executor is {sweep.executor}")
+    manifests, _ = check_data(sweep, terms.data_root)
+    if wishes.controller:
         _check_room(sweep, terms.cluster)
     check_placements(sweep, terms, root_path)
     check_settings(sweep, terms.cluster)
+    check_parents(sweep, root_path)
     code = check_code(Root(root_path), sweep.packages)
-    if (root_path / "root.json").is_file():
+    if root := root_there(root_path):
         for manifest in manifests.values():
-            compare_dataset(open_root(root_path), manifest)
-    return manifests, code
+            compare_dataset(root, manifest)
+    said = told_of_missing_program(sweep, terms.cluster)
+    if sweep.max_gpu_hours is None:
+        return manifests, code, said
+    launching = Launching(
+        sweep=sweep,
+        terms=terms,
+        root_path=root_path,
+        states=SUBMITTED_BY_LAUNCH,
+        fresh=wishes.fresh,
+    )
+    costs, before = launching.costs(manifests)
+    return manifests, code, [*said, *check_budget(sweep.name, costs, sweep.max_gpu_hours, before)]
 
 
 def _hold_against_records(root: Root, sweep: Sweep, found: Survey) -> None:
@@ -159,7 +206,7 @@ def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
     A launch is a person's word that they are to run. Returns how things are then.
     """
     ids = [point.id for point in sweep.points]
-    found = survey(root, ids)
+    found = look(root, sweep.points)
     store_ends(root, found)
     held = [job for job in ids if is_held(found, job)]
     freed = free(root, found, {*held, *(job for job in ids if _is_due(found, job))}, "launched")
@@ -168,15 +215,16 @@ def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
         for job, config in anew.items():  # what is there may be damaged
             replace_job(root, job, config)
         begin_afresh(root, found, anew)
-    return survey(root, ids) if freed or anew else found
+    return look(root, sweep.points) if freed or anew else found
 
 
 def _is_due(found: Survey, job: str) -> bool:
-    return _submits(found.statuses[job].state)
+    return submits(found.statuses[job])
 
 
-def _submits(state: State) -> bool:
-    return state in SUBMITTED_BY_LAUNCH
+def submits(status: JobStatus) -> bool:
+    """Whether a launch would submit a job."""
+    return status.state in SUBMITTED_BY_LAUNCH and not status.waits
 
 
 def _check_room(sweep: Sweep, cluster: ClusterProfile | None) -> None:
@@ -207,6 +255,17 @@ def _start_controller(
     ).start()
 
 
+def _told_of(sweep: Sweep) -> dict[str, Any]:
+    """Those of a sweep's keys of which a revision says nothing if nobody wrote them."""
+    found: dict[str, Any] = {}
+    if sweep.max_gpu_hours is not None:
+        found["max_gpu_hours"] = sweep.max_gpu_hours
+    if sweep.notify is not None:
+        command = list(sweep.notify.words)
+        found["notify"] = {"command": command, "folder": str(sweep.notify.folder)}
+    return found
+
+
 def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
     """The content of a sweep's revision."""
     shapes = {Due.of(point).shape: Due.of(point) for point in sweep.points}
@@ -221,6 +280,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
         "executor": terms.executor,
         "max_parallel": terms.max_parallel,
         "max_failures": sweep.max_failures,
+        **_told_of(sweep),
         "data_root": str(terms.data_root),
         "cluster": terms.cluster.to_plain() if terms.cluster else None,
         **described(sweep.packages),
@@ -236,6 +296,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
                 "axes": dict(point.axes),
                 "shape": numbers[Due.of(point).shape],
                 "form": point.form,
+                **({"parent": point.parent.name} if point.parent else {}),
             }
             for point in sweep.points
         ],

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from model.variants import package_of
 from orchestrator.controller.survey import Survey, survey
+from orchestrator.documents.launches import LaunchDocument
 from orchestrator.jobs.code import is_older, todays_codes
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.state import UNDER_WAY, State
@@ -27,6 +28,8 @@ class Launched:
     """Due too, but more than the place takes now: a watch submits them as room comes."""
     behind: tuple[str, ...]
     """Due too, and held until the trial jobs have got on: a watch submits them then."""
+    waiting: int
+    """Not due before their parents are done: a watch submits them then."""
     why_later: str
     """What the place said of that, if it did."""
     controller: str | None
@@ -36,11 +39,39 @@ class Launched:
     left_alone: Mapping[State, int]
     older_code: int
     """Of those that are DONE: by other code than today's."""
+    older_weights: int
+    """Of those: of weights that their parents have trained anew since."""
     other_placement: int
     """Of those that wait: submitted with another placement or other resources than now."""
     dropped_running: Mapping[str, str]
     """Names by id of points that the sweep no longer has, and that run or wait."""
     warnings: list[str] = field(default_factory=list)
+
+
+def as_json(sweep: Sweep, launched: Launched) -> LaunchDocument:
+    """The documented form of ``launch --json``."""
+    dropped = launched.dropped_running.items()
+    return {
+        "schema": 1,
+        "sweep": sweep.name,
+        "executor": sweep.executor,
+        "root": str(launched.root.path),
+        "revision": launched.revision,
+        "jobs": len(sweep.points),
+        "submitted": launched.submitted,
+        "later": launched.later,
+        "why_later": launched.why_later,
+        "behind": launched.behind,
+        "waiting": launched.waiting,
+        "ending": launched.ending,
+        "left_alone": launched.left_alone,
+        "older_code": launched.older_code,
+        "older_weights": launched.older_weights,
+        "other_placement": launched.other_placement,
+        "dropped_running": [{"id": job, "name": name} for job, name in dropped],
+        "controller": launched.controller,
+        "warnings": launched.warnings,
+    }
 
 
 def is_damaged(found: Survey, job: str) -> bool:
@@ -64,7 +95,7 @@ def told_of_damaged(sweep: Sweep, found: Survey) -> list[str]:
 def of_older_code(sweep: Sweep, found: Survey) -> set[str]:
     """The sweep's jobs that have a result of other code than today's."""
     today = todays_codes(sweep.packages)
-    packages = {point.id: package_of(point.config.model.attention) for point in sweep.points}
+    packages = {point.id: package_of(point.trained.model.attention) for point in sweep.points}
     return {job for job, own in packages.items() if is_older(codes_of(found, job), own, today)}
 
 

@@ -26,6 +26,7 @@ def find_log(root: Root, job: Named, *, attempt: int | None, rank: int) -> Path:
     if attempt is None and (member := _unclaimed_start(found, job.id)):
         candidates.append(root.submission(member.token).member_log(member.index, rank))
         candidates.append(root.submission(member.token).batch_log(member.index))
+        candidates += root.submission(member.token).allocation_logs()
     if numbers:
         candidates.append(root.job(job.id).attempt(attempt or numbers[-1]).log(rank))
     for path in candidates:

@@ -5,15 +5,18 @@ import re
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Self
 
+from orchestrator.errors import RootError
 from orchestrator.jobs.code import PACKAGES, SOURCES
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.submissions import Submission
 
 SCHEMA = 1
 DISTRIBUTION = "orchestrate-vit"
@@ -120,6 +123,13 @@ def read_origin(root: Root, snapshot: str) -> Origin | None:
         return Origin.from_plain(read_record(root.origin(snapshot)))
     except FileNotFoundError:
         return None
+
+
+def origin_of(root: Root, token: str) -> Origin | None:
+    """Where the code of a submission came from; None where that was not recorded, or is damaged."""
+    with suppress(FileNotFoundError, RootError):
+        return read_origin(root, Submission.read(root.submission(token)).snapshot)
+    return None
 
 
 def _folder_of(files: Mapping[str, Path]) -> Path | None:

@@ -12,7 +12,7 @@ from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.identity import completed
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.store import launched_revision, sweep_names
+from orchestrator.jobs.store import launched_revision
 from orchestrator.mirror.projection import Study, Subject
 
 
@@ -55,7 +55,7 @@ def outlines_of(root: Root, names: Sequence[str]) -> list[Outline]:
     Raises:
         SpecError: nothing is called so.
     """
-    revisions = {sweep: launched_revision(root, sweep) for sweep in sweep_names(root)}
+    revisions = {sweep: launched_revision(root, sweep) for sweep in root.sweep_names()}
     studies: dict[str, dict[str, dict[str, Any]]] = {}
     for sweep, revision in revisions.items():
         studies.setdefault(revision["study"], {})[sweep] = revision

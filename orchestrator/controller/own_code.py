@@ -8,7 +8,7 @@ from orchestrator.controller.checkpoints import Checkpoint
 from orchestrator.errors import RootError
 from orchestrator.jobs.code import is_package
 from orchestrator.jobs.packages import packages_of_sweep
-from orchestrator.jobs.store import newest_revision, sweep_names
+from orchestrator.jobs.store import newest_revision
 from orchestrator.jobs.submissions import Submission
 from orchestrator.sweep.packages import load_package
 
@@ -52,7 +52,7 @@ def _snapshot(found: Checkpoint, package: str) -> Iterator[tuple[Path, str]]:
 
 def _folders(found: Checkpoint, package: str) -> Iterator[tuple[Path, str]]:
     """Those of the sweeps whose newest revision has the job."""
-    for sweep in sweep_names(found.root):
+    for sweep in found.root.sweep_names():
         newest = newest_revision(found.root, sweep)
         if newest and any(job["id"] == found.job.id for job in newest[1]["jobs"]):
             folder = packages_of_sweep(found.root, sweep).get(package)

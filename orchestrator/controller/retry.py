@@ -10,6 +10,7 @@ from orchestrator.controller.snapshot import take_snapshot
 from orchestrator.controller.submit import Handed, Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends, survey
 from orchestrator.controller.watch import sweeps_to_tend
+from orchestrator.documents.jobs import RetryDocument
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.packages import packages_of
@@ -27,6 +28,17 @@ class Retried:
     warnings: tuple[str, ...]
 
 
+def as_json(retried: Retried) -> RetryDocument:
+    """The documented form of ``retry --json``."""
+    return {
+        "schema": 1,
+        "submitted": retried.submitted,
+        "later": retried.later,
+        "orphans": retried.orphans,
+        "warnings": retried.warnings,
+    }
+
+
 def to_retry(found: Survey) -> list[str]:
     """The jobs of a look that failed, or that a watch gave up; none cancelled or only held."""
     return [
@@ -36,10 +48,11 @@ def to_retry(found: Survey) -> list[str]:
     ]
 
 
-def retry(root: Root, jobs: Sequence[Named], sweep: str | None = None) -> Retried:
+def retry(root: Root, jobs: Sequence[Named], asked: str | None = None) -> Retried:
     """Submit those of the jobs that failed or were given up.
 
-    Each goes as ``sweep`` has it, if that does, else as the first that was launched here and does.
+    Each goes as the sweep of ``asked`` has it, SWEEP or SWEEP/POINT, if that does, else as the
+    first that was launched here and does.
     What they were given up for is forgotten.
 
     Raises:
@@ -48,6 +61,7 @@ def retry(root: Root, jobs: Sequence[Named], sweep: str | None = None) -> Retrie
         Unclear: a place did not say how much it takes; nothing was submitted there.
         BusyError: somebody else is writing the root.
     """
+    sweep = asked and asked.partition("/")[0]
     left = [job.id for job in jobs]
     handed: list[Handed] = []
     due: list[str] = []

@@ -1,5 +1,6 @@
 """What a launch would store, searched for secrets before anything is created."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -16,8 +17,15 @@ def check_settings(sweep: Sweep, cluster: ClusterProfile | None) -> None:
     Raises:
         SpecError: one does; every place is named.
     """
-    texts = chain(_texts_of_sweep(sweep), _texts_of_profile(cluster) if cluster else ())
-    refuse_secrets(one for name, text in texts for one in find_secrets(name, text, IN_SETTINGS))
+    told = _texts_of_sweep(sweep)
+    found = (one for name, text in told for one in find_secrets(name, text, IN_SETTINGS))
+    refuse_secrets(chain(found, secrets_in_profile(cluster) if cluster else ()))
+
+
+def secrets_in_profile(cluster: ClusterProfile) -> Iterator[Finding]:
+    """Secrets in a cluster's profile."""
+    for name, text in _texts_of_profile(cluster):
+        yield from find_secrets(name, text, IN_SETTINGS)
 
 
 def secrets_in_code(files: Mapping[str, Path], diff: str) -> Iterator[Finding]:
@@ -36,6 +44,8 @@ def secrets_in_code(files: Mapping[str, Path], diff: str) -> Iterator[Finding]:
 def _texts_of_sweep(sweep: Sweep) -> Iterator[tuple[str, str]]:
     for source in sweep.sources:
         yield source.path, source.text
+    if sweep.notify is not None:  # split, a word no longer stands beside what it belongs to
+        yield "notify", shlex.join(sweep.notify.words)
     for override in sweep.overrides:
         yield f"--set {override.partition('=')[0]}", override
 
@@ -44,5 +54,6 @@ def _texts_of_profile(cluster: ClusterProfile) -> Iterator[tuple[str, str]]:
     profile = f"the profile of {cluster.name}"
     yield f"{profile}, setup", "\n".join(cluster.setup)
     yield f"{profile}, launch_prefix", " ".join(cluster.launch_prefix)
+    yield f"{profile}, notify", shlex.join(cluster.notify or [])
     for option, value in cluster.extra.items():
         yield f"{profile}, extra.{option}", f"{option}={value}"

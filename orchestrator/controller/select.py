@@ -1,14 +1,16 @@
 """Finding jobs by what a user types: a sweep's name, a point's name, a job id's beginning."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.parents import Parent
 from orchestrator.jobs.records import Form
 from orchestrator.jobs.settled import recall
-from orchestrator.jobs.store import launched_ever, newest_revision, sweep_names
+from orchestrator.jobs.store import launched_ever, newest_revision
 
 SHORTEST_PREFIX = 4
 SHORT_ID = 8
@@ -23,6 +25,10 @@ class Named:
     sweep: str = field(default="", compare=False)
     form: Form | None = field(default=None, compare=False)
     """What it is, as its sweep has it."""
+    axes: Mapping[str, Any] | None = field(default=None, compare=False)
+    """Its place on the axes of its sweep."""
+    parent: Parent | None = field(default=None, compare=False)
+    """What it waits for, as its sweep has it."""
 
 
 def select(root: Root, text: str | None) -> list[Named]:
@@ -34,7 +40,7 @@ def select(root: Root, text: str | None) -> list[Named]:
     Raises:
         SpecError: nothing is meant by it, or a point's name is in several sweeps.
     """
-    sweeps = {name: list(_jobs(root, name)) for name in sweep_names(root)}
+    sweeps = {name: list(_jobs(root, name)) for name in root.sweep_names()}
     launched = [job for jobs in sweeps.values() for job in jobs]
     if text is None:
         return _distinct(chain(launched, _dropped(root, launched)))
@@ -83,7 +89,8 @@ def select_one(root: Root, text: str) -> Named:
 def _jobs(root: Root, sweep: str) -> Iterator[Named]:
     newest = newest_revision(root, sweep)
     for job in newest[1]["jobs"] if newest else ():
-        yield Named(job["id"], job["name"], sweep, job.get("form"))
+        form, axes = job.get("form"), job.get("axes")
+        yield Named(job["id"], job["name"], sweep, form, axes, Parent.listed(job))
 
 
 def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:
@@ -93,7 +100,7 @@ def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:
     """
     memory, listed = recall(root), {job.id for job in launched}
     started = {job for job in memory.folders if root.job(job).record.is_file()}
-    asked = launched_ever(root, sweep_names(root)) & memory.tokens.keys()
+    asked = launched_ever(root, root.sweep_names()) & memory.tokens.keys()
     return [Named(job, job[:SHORT_ID]) for job in sorted((started | asked) - listed)]
 
 

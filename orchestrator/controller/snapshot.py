@@ -1,6 +1,5 @@
 """A frozen copy of the code, so that edits never reach jobs that wait."""
 
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from orchestrator.controller.origin import Origin, find_origin
 from orchestrator.controller.secrecy import secrets_in_code
 from orchestrator.errors import BusyError
 from orchestrator.jobs.code import NONE, hash_files, package_files
-from orchestrator.jobs.files import publishing_folder, to_json
+from orchestrator.jobs.files import naming, publishing_folder, to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.secrets import refuse_secrets
 
@@ -73,6 +72,8 @@ def _copy(files: Mapping[str, Path], folder: Path, name: str) -> None:
     copies = {relative: folder / relative for relative in files}
     for relative, copy in copies.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(files[relative], copy)
+        content = files[relative].read_bytes()
+        with naming(copy):
+            copy.write_bytes(content)
     if hash_files(copies.items()) != name:
         raise BusyError("The program's own code was edited while it was copied. Launch again.")

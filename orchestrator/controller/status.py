@@ -1,13 +1,14 @@
 """The verb status: every job of a sweep in one line, from one survey and the journals."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
+from orchestrator.controller.parents import look, of_older_weights
 from orchestrator.controller.select import Named
-from orchestrator.controller.survey import Survey, survey
+from orchestrator.controller.survey import Survey
+from orchestrator.documents.jobs import StatusJob
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import is_older, todays_codes
@@ -18,8 +19,6 @@ from orchestrator.jobs.packages import packages_of_sweep
 from orchestrator.jobs.settled import done_for_good, remember
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.summary import Summary, summarise
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +40,12 @@ class Row:
     handle: str | None
     stale_s: float | None
     older_code: bool
+    older_weights: bool
 
 
 def look_at(root: Root, jobs: Sequence[Named]) -> Survey:
     """What there is to be seen of these jobs now."""
-    return survey(root, [job.id for job in jobs])
+    return look(root, jobs)
 
 
 def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
@@ -63,24 +63,15 @@ def rows_of(root: Root, jobs: Sequence[Named], found: Survey) -> list[Row]:
     sweeps = {job.sweep for job in jobs if looks[job.id].summary.package}
     today = {name: todays_codes(packages_of_sweep(root, name)) for name in sweeps}
     ours = todays_codes({})
-    return [
-        _row(root, job, found.statuses[job.id], looks[job.id], today.get(job.sweep, ours))
-        for job in jobs
-    ]
+    anew = of_older_weights(root, jobs, found)
+    current = {job.id: _Current(today.get(job.sweep, ours), job.id in anew) for job in jobs}
+    return [_row(root, job, found.statuses[job.id], looks[job.id], current[job.id]) for job in jobs]
 
 
-def as_json(sweep: str | None, rows: Sequence[Row], notes: Sequence[str]) -> dict[str, Any]:
-    """The documented form of ``status --json``; ``notes``: in what places could not be asked."""
-    counts = Counter(row.state.value for row in rows)
+def jobs_as_json(rows: Sequence[Row]) -> list[StatusJob]:
+    """The jobs of ``status --json``."""
     keys = [name for name in Row.__slots__ if name != "eta_s"]  # an estimate is for people
-    jobs = [{name: getattr(row, name) for name in keys} for row in rows]
-    return {
-        "schema": SCHEMA,
-        "sweep": sweep,
-        "counts": dict(counts),
-        "jobs": jobs,
-        "notes": list(notes),
-    }
+    return cast("list[StatusJob]", [{name: getattr(row, name) for name in keys} for row in rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +81,15 @@ class _Look:
     summary: Summary
     eta: float | None = None
     stale: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """What a result is held against: today's codes by package, and its parent's weights."""
+
+    codes: Mapping[str, str]
+    weights_anew: bool
+    """Whether the parent was trained anew since."""
 
 
 def _look(root: Root, job: Named, found: Survey, now: float) -> _Look:
@@ -108,8 +108,8 @@ def _look(root: Root, job: Named, found: Survey, now: float) -> _Look:
     )
 
 
-def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: Mapping[str, str]) -> Row:
-    summary = look.summary
+def _row(root: Root, job: Named, status: JobStatus, look: _Look, current: _Current) -> Row:
+    summary, today = look.summary, current.codes
     mixed = "mixed code" if len(summary.codes) > 1 else ""
     fault = summary.fault if status.state is not State.UNKNOWN else ""
     return Row(
@@ -128,6 +128,7 @@ def _row(root: Root, job: Named, status: JobStatus, look: _Look, today: Mapping[
         handle=_handle(root, summary),
         stale_s=look.stale,
         older_code=is_older(summary.codes, summary.package, today),
+        older_weights=current.weights_anew,
     )
 
 
@@ -150,7 +151,8 @@ def _reason(status: JobStatus) -> str:
 def _handle(root: Root, summary: Summary) -> str | None:
     if summary.executor is None or summary.handle is None:
         return None
-    return executor_named(summary.executor, root).member_handle(summary.handle, summary.index)
+    place = executor_named(summary.executor, root)
+    return place.member_handle(summary.handle, summary.token, summary.index)
 
 
 def _eta(journal: Journal, now: float) -> float | None:

@@ -18,6 +18,7 @@ from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.evidence import Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import Lease
+from orchestrator.jobs.parents import Parent
 from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.records import Form
 from orchestrator.jobs.rules import with_more
@@ -47,11 +48,14 @@ class Due:
     """What it is; None where an older program launched it, which wrote its record then."""
     avoid: tuple[str, ...] = ()
     """Nodes of a cluster that it should not get."""
+    parent: Parent | None = None
+    """What has to be done before."""
 
     @classmethod
     def of(cls, point: Point) -> Self:
         """A point of a sweep, as it stands there."""
-        return cls(point.id, point.name, point.placement, point.resources, point.form)
+        how = (point.placement, point.resources, point.form)
+        return cls(point.id, point.name, *how, parent=point.parent)
 
     @property
     def shape(self) -> str:
@@ -85,7 +89,10 @@ def due_of_revision(revision: dict[str, Any]) -> list[Due]:
     """Every job of a sweep's revision as it would be submitted."""
     shapes = [_shape(one) for one in revision.get("shapes", ())]
     return [
-        Due(job["id"], job["name"], placement, resources, job.get("form"))
+        Due(
+            *(job["id"], job["name"], placement, resources, job.get("form")),
+            parent=Parent.listed(job),
+        )
         for job in revision["jobs"]
         for placement, resources in (shapes[job["shape"]] if shapes else _shape(job),)
     ]

@@ -52,6 +52,8 @@ class Survey:
     memory: Memory | None = None
     now: float = 0.0
     """File time of the look, UTC epoch seconds."""
+    beside: Sequence[Submission] = ()
+    """Submissions of jobs that are only waited for."""
 
 
 class Facts(Mapping[str, JobFacts]):

@@ -6,31 +6,51 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.controller.machine import NETWORK, file_system
 from orchestrator.controller.outline import Outline, outlines_of
+from orchestrator.controller.select import select
 from orchestrator.controller.survey import Survey, survey
-from orchestrator.errors import StoreError
+from orchestrator.controller.where import holding
+from orchestrator.documents.site import SyncDocument
+from orchestrator.errors import SpecError, StoreError
 from orchestrator.jobs.layout import Root
 
 if TYPE_CHECKING:
     from orchestrator.mirror.study import Synced
 
-NETWORK = ("nfs", "lustre", "gpfs", "beegfs", "cifs", "smb", "ceph", "afs", "9p", "fuse.sshfs")
-"""Beginnings of the names of file systems on which SQLite is not safe."""
 SQLITE = "sqlite:///"
 
 
 def sync_sweeps(
-    root: Root, names: Sequence[str], uri: str, *, through: str | None = None
+    root: Root,
+    names: Sequence[str],
+    uri: str,
+    *,
+    through: str | None = None,
+    where: str | None = None,
 ) -> "Synced":
     """Show these sweeps' or studies' jobs, each in its study's experiment.
 
+    With ``where`` only those for which it holds: runs of the others stay as they are.
+
     Raises:
-        SpecError: no sweep or study is called so.
+        SpecError: no sweep or study is called so, or ``where`` is no expression, or holds for none.
         StoreError, BusyError: as `sync` does.
     """
     outlines = outlines_of(root, names)
-    found = survey(root, [job for outline in outlines for job in outline.jobs])
+    found = survey(root, _jobs(root, outlines, where))
     return sync_looks(root, outlines, found, uri, through=through)
+
+
+def _jobs(root: Root, outlines: Sequence[Outline], where: str | None) -> list[str]:
+    """Ids of the outlines' jobs for which ``where`` holds, if it is given."""
+    jobs = dict.fromkeys(job for outline in outlines for job in outline.jobs)
+    if where is None:
+        return [*jobs]
+    held = holding(root, [job for job in select(root, None) if job.id in jobs], where)
+    if not held:
+        raise SpecError(f"--where holds for none of the {len(jobs)} jobs that would be shown")
+    return [job.id for job in held]
 
 
 def sync_looks(
@@ -45,6 +65,20 @@ def sync_looks(
 
     _make_room(uri)
     return sync(root, uri, [outline.shown(found) for outline in outlines], through=through)
+
+
+def as_json(uri: str, done: "Synced") -> SyncDocument:
+    """The documented form of ``sync --json``; ``uri``: the store's, without a password."""
+    return {
+        "schema": 1,
+        "store": uri,
+        "experiments": done.experiments,
+        "updated": done.updated,
+        "created": done.created,
+        "points": done.points,
+        "pictures": done.pictures,
+        "notes": done.troubles,
+    }
 
 
 def locate_store(root: Root, asked: str | None = None) -> str:
@@ -74,7 +108,7 @@ def store_in_use(root: Root) -> str | None:
 
 def _own_file(root: Root) -> Path:
     folder = root.mlflow
-    if _file_system(root.path).startswith(NETWORK):
+    if file_system(root.path).startswith(NETWORK):
         folder = _own_disk() / f"{root.id()}-{socket.gethostname()}"
     return folder / "mlflow.db"
 
@@ -92,10 +126,3 @@ def _make_room(uri: str) -> None:
         made.mkdir(mode=0o700, exist_ok=True)
         if made.is_symlink() or made.stat().st_uid != os.getuid():
             raise StoreError(f"{made} is another user's. Name a store: --store sqlite:////...")
-
-
-def _file_system(path: Path) -> str:
-    """The kind of file system that holds ``path``."""
-    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    over = [(len(where), kind) for where, kind in mounts if path.resolve().is_relative_to(where)]
-    return max(over)[1] if over else ""

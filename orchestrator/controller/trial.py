@@ -30,7 +30,7 @@ def hold_back(root: Root, points: Sequence[Point]) -> list[str]:
 def shape_of(point: Point) -> str:
     """What points have in common of which one tells whether the others would run."""
     config = point.config.to_plain()
-    sections = {name: config[name] for name in SHAPING}
+    sections = {name: config[name] for name in SHAPING if name in config}
     return json.dumps([sections, point.placement.to_plain(), point.resources.to_plain()])
 
 

@@ -15,7 +15,7 @@ from orchestrator.errors import BusyError, OrchestrateError, SpecError, StoreErr
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import holder, leased
 from orchestrator.jobs.processes import user_name
-from orchestrator.jobs.store import launched_revision, sweep_names
+from orchestrator.jobs.store import launched_revision
 from orchestrator.mirror.server import NO_PROXY, Server, serve
 from orchestrator.mirror.sync import artifacts, serving, without_password
 from orchestrator.mirror.view import PAGES, address
@@ -72,7 +72,7 @@ class Ui:
         if self.name:
             studies = [outline.study for outline in outlines_of(self.root, [self.name])]
             return self.name if self.name in studies else studies[0]
-        names = sweep_names(self.root)
+        names = self.root.sweep_names()
         if not names:
             raise SpecError(
                 f"Nothing was launched under {self.root.path} yet. "

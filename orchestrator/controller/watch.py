@@ -1,26 +1,42 @@
 """The verb watch: observe, store what was seen, submit again what is due; repeated."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.controller.breaker import stop_fan_out, would_stop
+from orchestrator.controller.breaker import Limits, stop_fan_out, would_stop
 from orchestrator.controller.cancel import cancel_again, leaving
+from orchestrator.controller.notify import notify
+from orchestrator.controller.parents import look
 from orchestrator.controller.select import Named, select
 from orchestrator.controller.submit import Due, Submitter, Terms, due_of_revision
-from orchestrator.controller.survey import Survey, settle, store_ends, survey
+from orchestrator.controller.survey import Survey, settle, store_ends
 from orchestrator.controller.trial import let_follow, passed
+from orchestrator.documents.jobs import WatchDocument
 from orchestrator.errors import BusyError, SpecError, Unclear
 from orchestrator.executors import executor_named
 from orchestrator.jobs.evidence import LIVE_S, Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
 from orchestrator.jobs.state import MAY_BE_DUE, State
-from orchestrator.jobs.store import is_imported, launched_revision, sweep_names
+from orchestrator.jobs.store import is_imported, launched_revision
 from orchestrator.jobs.submissions import is_open, read_outcomes
 
 SETTLED = (State.DONE, State.CANCELLED)
+
+
+def as_json(
+    sweeps: Sequence[str], states: Iterable[State], notes: Sequence[str], *, over: bool
+) -> WatchDocument:
+    """The documented form of ``watch --once --json``."""
+    return {
+        "schema": 1,
+        "sweeps": sweeps,
+        "over": over,
+        "counts": Counter(states),
+        "notes": notes,
+    }
 
 
 def sweeps_to_tend(root: Root, names: Sequence[str]) -> list[str]:
@@ -36,15 +52,15 @@ def sweeps_to_tend(root: Root, names: Sequence[str]) -> list[str]:
                 f"Sweep '{name}' was imported: what of it still runs is tended where it was "
                 "launched. To go on with it here, launch its file."
             )
-    return [*names] or [name for name in sweep_names(root) if not is_imported(root, name)]
+    return [*names] or [name for name in root.sweep_names() if not is_imported(root, name)]
 
 
 def tend(root: Root, sweep: str) -> Survey:
     """One round over a launched sweep; takes the lease only if there is something to write."""
     revision = launched_revision(root, sweep)
-    found = survey(root, list(_jobs_of(revision)))
-    most = revision.get("max_failures")
-    if not (_has_work(root, found) or passed(root, found) or would_stop(found, most)):
+    found = look(root, _jobs_of(revision).values())
+    limits = Limits.of_revision(revision)
+    if not (_has_work(root, found) or passed(root, found) or would_stop(found, limits)):
         return found
     with leased(root.lease, f"watch {sweep}") as lease:
         if is_imported(root, sweep):  # an import may have had it, too
@@ -52,28 +68,30 @@ def tend(root: Root, sweep: str) -> Survey:
         revision = launched_revision(root, sweep)  # a launch may have had the lease before
         jobs = _jobs_of(revision)
         settle(root)
-        found = survey(root, list(jobs))
+        found = look(root, jobs.values())
         store_ends(root, found)
-        found = _decide(root, sweep, found, revision.get("max_failures"))
+        found = _decide(root, sweep, jobs, found, Limits.of_revision(revision))
         cancel_again(root, found)
         due = [jobs[job] for job, status in found.statuses.items() if status.due]
         if due:
             terms = Terms.of_revision(revision)
             handed = Submitter(root, lease, terms, revision["snapshot"]).submit(due, found)
-            found = survey(root, list(jobs)) if handed.jobs else found
+            found = look(root, jobs.values()) if handed.jobs else found
             notes = (*handed.unclear, *handed.lacking(len(due)))
             found = replace(found, notes=notes)
     return found
 
 
-def _decide(root: Root, sweep: str, found: Survey, most: int | None) -> Survey:
-    """Let follow what waited for trial jobs, and hold what would only fail as others have."""
+def _decide(
+    root: Root, sweep: str, jobs: Mapping[str, Due], found: Survey, limits: Limits
+) -> Survey:
+    """Let follow what waited for trial jobs; hold what would fail alike, or cost too much."""
     followed = passed(root, found)
     if followed:
         let_follow(root, followed)
-        found = survey(root, list(found.statuses))
-    stopped = stop_fan_out(root, sweep, found, most)
-    return survey(root, list(found.statuses)) if stopped else found
+        found = look(root, jobs.values())
+    stopped = stop_fan_out(root, sweep, found, limits)
+    return look(root, jobs.values()) if stopped else found
 
 
 def _jobs_of(revision: dict[str, Any]) -> dict[str, Due]:
@@ -110,11 +128,12 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
         try:
             found = tend(root, sweep)
             told += found.notes
+            notify(root, sweep, found, settled=is_settled(found))
         except (Unclear, BusyError) as error:
             notes.append(str(error))
     jobs = tuple(dict.fromkeys(job for sweep in sweeps for job in select(root, sweep)))
     if len(sweeps) != 1 or notes or any(job.id not in found.statuses for job in jobs):
-        found = survey(root, [job.id for job in jobs])
+        found = look(root, jobs)
     return Round(
         jobs=jobs,
         found=found,
@@ -136,7 +155,7 @@ def _held(found: Survey) -> list[str]:
 
 def patience(root: Root, found: Survey) -> float:
     """How many seconds to leave the places of these jobs in peace before the next look."""
-    names = {submission.executor for submission in found.submissions}
+    names = {submission.executor for submission in (*found.submissions, *found.beside)}
     return max((executor_named(name, root).interval_s for name in names), default=1.0)
 
 
@@ -159,7 +178,7 @@ def _is_settled(found: Survey, job: str) -> bool:
         silent = not any((m.token, m.index) in found.seen for m in left)
         settled = all(member.handle or member.refused for member in members)
         return settled and silent and not late and not found.troubles
-    return status.state in SETTLED or status.given_up
+    return status.state in SETTLED or status.given_up or status.in_vain
 
 
 def _has_work(root: Root, found: Survey) -> bool:

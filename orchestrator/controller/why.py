@@ -2,19 +2,21 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from orchestrator.controller.origin import read_origin
+from orchestrator.controller.limits import limit_in_words
+from orchestrator.controller.origin import origin_of
+from orchestrator.controller.parents import look, of_older_weights
 from orchestrator.controller.select import Named
-from orchestrator.controller.survey import Survey, survey
-from orchestrator.errors import RootError
+from orchestrator.controller.survey import Survey
+from orchestrator.documents.jobs import RetryRulesDocument, WhyDocument
 from orchestrator.executors import executor_named
 from orchestrator.jobs.clock import file_time
-from orchestrator.jobs.evidence import Sighting
+from orchestrator.jobs.evidence import Sight, Sighting
 from orchestrator.jobs.facts import Attempt, Member, read_journals
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.rules import ADVICE, RULES, rule_of
 from orchestrator.jobs.state import JobStatus, State
-from orchestrator.jobs.submissions import Submission
 from orchestrator.jobs.summary import summarise
 
 NEXT = {
@@ -29,22 +31,62 @@ NEXT = {
 }
 DAMAGED = "It is left alone until it is whole again, or launched with --fresh {id}"
 HELD = "To let it go: launch its sweep again"
+WAITS = "A watch submits it once that is done; see: orchestrate why {parent}"
+VAIN = "That will not change by itself; see: orchestrate why {parent}"
 GIVEN_UP = "A watch leaves it alone; when it is mended: orchestrate retry {id}"
 STUCK = ("held", "release", "cancel it")
 """In the reason of a job that will not start by itself."""
 
 
-def explain(root: Root, job: Named) -> list[str]:
-    """The sentences, the next step last."""
-    found = survey(root, [job.id])
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is said of a job, in sentences, and what to do ``next``."""
+
+    job: Named
+    status: JobStatus
+    told: Sequence[str]
+    next: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The sentences, the next step last."""
+        return [*self.told, self.next]
+
+
+def explain(root: Root, job: Named) -> Explanation:
+    """What the job waits for, or how it ended, by one look."""
+    found = look(root, [job])
     status = found.statuses[job.id]
     words = _WORDS.get(status.state, _plainly)(root, job, found).rstrip(".")
     told = [f"{job.name} ({job.id[:8]}) is {status.state}{f': {words}' if words else ''}."]
     notes = [f"note: {note}" for note in found.troubles]
     start = _last_start(root, found.facts[job.id].attempts)
     step = DAMAGED if _is_damaged(found, job) else _next(status)
-    told += [*rule_in_words(found, job.id), *start, *notes]
-    return [*told, step.format(id=job.id[:8])]
+    if status.waits and job.parent is not None:
+        step = (VAIN if status.in_vain else WAITS).format(parent=job.parent.id[:8])
+    anew = _trained_anew(job) if of_older_weights(root, [job], found) else []
+    told += [*_limit(found, job.id), *rule_in_words(found, job.id), *anew, *start, *notes]
+    return Explanation(job, status, told, step.format(id=job.id[:8]))
+
+
+def as_json(explained: Explanation) -> WhyDocument:
+    """The documented form of ``why --json``."""
+    return {
+        "schema": 1,
+        "id": explained.job.id,
+        "name": explained.job.name,
+        "state": explained.status.state,
+        "kind": explained.status.kind,
+        "told": explained.told,
+        "next": explained.next,
+    }
+
+
+def _trained_anew(job: Named) -> list[str]:
+    """That a result is of weights that are no more, and what brings the new ones."""
+    assert job.parent is not None
+    what = f"{job.parent.name} was trained anew since: this result is of its weights before."
+    return [f"{what} To have it of those it leaves now: launch its sweep with --fresh older."]
 
 
 def _is_damaged(found: Survey, job: Named) -> bool:
@@ -66,11 +108,7 @@ def _last_start(root: Root, attempts: Sequence[Attempt]) -> list[str]:
     if not attempts:
         return []
     last = attempts[-1]
-    try:
-        snapshot = Submission.read(root.submission(last.start.token)).snapshot
-        origin = read_origin(root, snapshot)
-    except (FileNotFoundError, RootError):
-        return []
+    origin = origin_of(root, last.start.token)
     return [f"Start {last.number}: on {last.start.host}, {origin}."] if origin else []
 
 
@@ -87,6 +125,34 @@ def rule_in_words(found: Survey, job: str) -> list[str]:
         told.append(tries if rule.retries else "a watch does not try such a job again")
     waits = f", after {rule.back_off_s:g} s, then twice as long" if rule.back_off_s else ""
     return [f"{'; '.join(told)}.", f"Action: {rule.action}{waits}; {ADVICE[status.kind]}."]
+
+
+@dataclass(frozen=True, slots=True)
+class JobsUnderRule:
+    """Jobs that failed alike, and what the rules say of them, in sentences."""
+
+    jobs: Sequence[Named]
+    told: Sequence[str]
+
+
+def rules_of(jobs: Sequence[Named], found: Survey) -> list[JobsUnderRule]:
+    """Of each kind of failure: the rule, how far it is spent, and what a person can do."""
+    alike: dict[tuple[str, ...], list[Named]] = {}
+    for job in jobs:
+        words = rule_in_words(found, job.id) or [found.statuses[job.id].reason]
+        alike.setdefault(tuple(words), []).append(job)
+    return [JobsUnderRule(members, told) for told, members in alike.items()]
+
+
+def rules_as_json(rules: Sequence[JobsUnderRule]) -> RetryRulesDocument:
+    """The documented form of ``retry --why --json``."""
+    return {
+        "schema": 1,
+        "rules": [
+            {"jobs": [{"id": job.id, "name": job.name} for job in one.jobs], "told": one.told}
+            for one in rules
+        ],
+    }
 
 
 def _plainly(root: Root, job: Named, found: Survey) -> str:
@@ -127,6 +193,18 @@ def _queued(root: Root, job: Named, found: Survey) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def _limit(found: Survey, job: str) -> list[str]:
+    """What a waiting job waits for, in numbers, where its place has a limit to name."""
+    if found.statuses[job].state is not State.QUEUED:
+        return []
+    submissions = {one.token: one for one in found.submissions}
+    for member in found.facts[job].members:
+        seen = found.seen.get((member.token, member.index))
+        if seen is not None and seen.sight is Sight.WAITING and member.end is None:
+            return limit_in_words(submissions[member.token], seen.detail)
+    return []
+
+
 def _life(attempt: Attempt, now: float) -> str:
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(attempt.start.time))
     silence = max(0.0, now - attempt.heartbeat)
@@ -144,7 +222,8 @@ def _expected(seen: Sighting) -> str:
 def _handle(root: Root, member: Member | None) -> str:
     if member is None or member.handle is None:
         return ""
-    handle = executor_named(member.executor, root).member_handle(member.handle, member.index)
+    place = executor_named(member.executor, root)
+    handle = place.member_handle(member.handle, member.token, member.index)
     return f"{member.executor} calls it {handle}"
 
 

@@ -93,6 +93,6 @@ class Executor(Protocol):
         """
         ...
 
-    def member_handle(self, handle: str, index: int) -> str:
-        """The place's own name for one member of the submission it calls ``handle``."""
+    def member_handle(self, handle: str, token: str, index: int) -> str:
+        """The place's own name for a member of submission ``token``, which it calls ``handle``."""
         ...

@@ -14,9 +14,10 @@ from signal import SIGTERM
 from orchestrator.errors import Refused, Unclear
 from orchestrator.executors.base import Admission, Observation
 from orchestrator.executors.last_words import last_line
-from orchestrator.executors.pool import visible_gpus
+from orchestrator.executors.pool_lines import visible_gpus
 from orchestrator.executors.pool_log import PoolLog, look_at_pool, read_pool_log
 from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.compilers import missing_compiler
 from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
@@ -52,6 +53,8 @@ class LocalExecutor:
                 f"placement.device is {placement.device} and placement.ranks {placement.ranks}, "
                 f"but this machine offers {gpus} GPU(s); use fewer ranks, or device: cpu"
             )
+        if placement.compile and (lack := missing_compiler("cuda" if on_gpus else "cpu")):
+            refusals.append(lack)
         if os.pathsep in str(self.root.path):
             refusals.append(
                 f"the run root {self.root.path} has a '{os.pathsep}' in its path, which Python "
@@ -142,7 +145,7 @@ class LocalExecutor:
                     os.killpg(orphan.pid, SIGTERM)
         return []
 
-    def member_handle(self, handle: str, index: int) -> str:  # noqa: ARG002
+    def member_handle(self, handle: str, token: str, index: int) -> str:  # noqa: ARG002
         """A pool's own: its members are found by their index in it."""
         return handle
 

@@ -1,8 +1,7 @@
-"""The pool: a detached program that runs the members of one submission, N at a time.
+"""The pool: a program that runs the members of one submission, N at a time.
 
-Pools of one root on one machine stand in line: a younger one starts nothing while an older one
-still has members waiting, and counts the older ones' running members as its own, those that
-outlived their pool included.
+On this machine it is detached and has a submission to itself; in a cluster's allocation it shares
+the submission with the pools of the other allocations. Who is next says its line.
 """
 
 import os
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +16,17 @@ from pathlib import Path
 
 from orchestrator.errors import RootError
 from orchestrator.executors.last_words import last_line
-from orchestrator.executors.pool_log import PoolLogWriter, look_at_pool
+from orchestrator.executors.pool_lines import (
+    AllocationLine,
+    Line,
+    MachineLine,
+    Seat,
+    visible_gpus,
+)
+from orchestrator.executors.pool_log import PoolLogWriter
+from orchestrator.executors.pool_member import Running
+from orchestrator.executors.slurm_limits import gpus_of_allocation
 from orchestrator.jobs.facts import STOP_CODES, End, read_attempts
-from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import process
@@ -29,160 +35,115 @@ from orchestrator.jobs.submissions import Submission
 TICK_S = 0.2
 ORDERS_S = 1.0
 BEAT_S = 30.0
-LEAVE_S = 20.0
-"""How long the other ranks may go on after one failed, and after they were asked to stop."""
-GRACE_S = 60.0
-"""How long a member may take to stop when it was asked to."""
-NEAT = (0, *STOP_CODES.values())
 WORKER = (sys.executable, "-P", "-m", "orchestrator.worker")
 CANNOT_START = 126
 """Exit code recorded for a member whose process could not be made, as a shell would."""
 
 
 @dataclass
-class Running:
-    """A member whose ranks were started."""
-
-    index: int
-    ranks: list[subprocess.Popen[bytes]]
-    gpus: tuple[str, ...]
-    first_exit: tuple[int, int] | None = None
-    """(rank, return code) of the first rank that failed."""
-    asked_at: float | None = None
-    leave_at: float | None = None
-
-    def reap(self, now: float) -> bool:
-        """Take note of ranks that ended; True when all have.
-
-        After rank 0 ended well nothing that befalls the others is a failure: those still there
-        wait for a claim that does not come, and are ended.
-        """
-        codes = {rank: ended.poll() for rank, ended in enumerate(self.ranks)}
-        if self.leave_at is None:
-            bad = [(r, code) for r, code in codes.items() if code is not None and code not in NEAT]
-            if bad:  # who was killed comes first: the others fell over its silence
-                self.first_exit = min(bad, key=lambda one: one[1] > 0)
-            if bad or codes[0] is not None:
-                self.leave_at = now + LEAVE_S
-        return None not in codes.values()
-
-    def ask(self, now: float) -> None:
-        """Ask every rank to stop; asking again is harmless."""
-        self.asked_at = self.asked_at or now
-        self._signal(signal.SIGTERM)
-
-    def hurry(self, now: float) -> None:
-        """End ranks that are left over, or did not stop when asked."""
-        if self.leave_at and now > self.leave_at:
-            self._signal(signal.SIGKILL if now > self.leave_at + LEAVE_S else signal.SIGTERM)
-        if self.asked_at and now > self.asked_at + GRACE_S:
-            self._signal(signal.SIGKILL)
-
-    def _signal(self, number: signal.Signals) -> None:
-        for rank in self.ranks:
-            if rank.poll() is None:
-                rank.send_signal(number)
-
-
-@dataclass
 class Pool:
-    """One submission's members: waiting, running, ended."""
+    """One submission's members: waiting in a line, running, ended."""
 
     root: Root
     submission: Submission
     log: PoolLogWriter
-    gpus: tuple[str, ...]
-    waiting: deque[int] = field(init=False)
+    line: Line
+    restart: int = 0
+    """How often its place has started it before."""
     running: list[Running] = field(default_factory=list)
-    older: list[Submission] = field(init=False)
-    """The pools before this one in the line; those that have ended are struck off."""
-    stopping: bool = False
-
-    def __post_init__(self) -> None:
-        self.waiting = deque(range(len(self.submission.jobs)))
-        every = read_submissions(self.root)
-        self.older = every[: [one.token for one in every].index(self.submission.token)]
+    asked: set[int] = field(default_factory=set)
+    """The signals by which it was asked to stop."""
+    unfinished: int = 0
+    """Members that stopped with it, for its next start to go on with."""
 
     @property
     def folder(self) -> SubmissionFolder:
         return self.root.submission(self.submission.token)
 
-    def run(self) -> None:
-        """Run every member to its end."""
+    def run(self) -> int:
+        """Run every member to its end; returns the exit code: a neat stop's if some are left."""
         next_orders = next_beat = 0.0
-        while self.waiting or self.running:
+        while self.running or (self.line.waiting and not (self.asked and self.line.resumes)):
             now = time.monotonic()
             self._reap(now)
-            with _bearing_with_the_file_server():
-                if now >= next_orders:
-                    next_orders = now + ORDERS_S
+            if now >= next_orders:
+                next_orders = now + ORDERS_S
+                with _bearing_with_the_file_server():
+                    self._stop_members(now)
                     self._obey(now)
-                if now >= next_beat:
-                    next_beat = now + BEAT_S
+            if now >= next_beat:
+                next_beat = now + BEAT_S
+                with _bearing_with_the_file_server():
                     self.log.beat()
-            while self.waiting and (place := self._free_place()) is not None:
-                self._start(self.waiting.popleft(), place)
+            self._fill()
             time.sleep(TICK_S)
+        left = self.line.resumes and (self.unfinished or self.line.waiting)
+        return STOP_CODES[self._stop_signal().name] if self.asked and left else 0
 
-    def stop(self, *_: object) -> None:
+    def stop(self, number: int, _: object) -> None:
         """Signal handler: start nothing more, ask what runs to stop."""
-        self.stopping = True
+        self.asked.add(number)
+
+    def _stop_signal(self) -> signal.Signals:
+        """What its members are told: USR2, that their time is about to end, only if it is alone."""
+        alone = self.asked == {signal.SIGUSR2}
+        return signal.SIGUSR2 if alone else signal.SIGTERM
+
+    def _fill(self) -> None:
+        """Start members as long as there are places."""
+        while not self.asked:
+            with _bearing_with_the_file_server():
+                found = self.line.next([member.seat for member in self.running])
+                if found is not None:
+                    self._start(*found)
+                    continue
+            return
 
     def _reap(self, now: float) -> None:
         for member in list(self.running):
-            if member.reap(now):
-                self.running.remove(member)
-                self.log.end(member.index, self._how_ended(member))
-            else:
+            if not member.reap(now):
                 member.hurry(now)
+                continue
+            self.running.remove(member)
+            how = self._how_ended(member)
+            if self.asked and self.line.resumes and not member.asked_at and how.exit_code != 0:
+                self.unfinished += 1
+            else:
+                self.log.end(member.index, how)
+
+    def _stop_members(self, now: float) -> None:
+        """Once it was asked to stop: end the line and what runs, or leave both to its next start.
+
+        Whoever starts it again also sees to it that it ends in time.
+        """
+        if not self.asked:
+            return
+        for member in self.running:
+            if self.line.resumes:
+                member.tell(self._stop_signal(), now)
+            else:
+                member.ask(now)
+        for index in [] if self.line.resumes else list(self.line.waiting):
+            self._withdraw(index, "the pool was stopped")
 
     def _obey(self, now: float) -> None:
         standing = standing_orders(read_orders(self.root))
         jobs = self.submission.jobs
-        for index in [i for i in self.waiting if self.stopping or standing.keeps(jobs[i])]:
-            self.waiting.remove(index)
-            detail = "the pool was stopped" if self.stopping else "withdrawn before it started"
-            self.log.end(index, End(time.time(), started=False, detail=detail))
+        for index in [index for index in self.line.waiting if standing.keeps(jobs[index])]:
+            self._withdraw(index, "withdrawn before it started")
         for member in self.running:
-            if self.stopping or jobs[member.index] in standing.cancels:
+            if jobs[member.index] in standing.cancels:
                 member.ask(now)
 
-    def _free_place(self) -> tuple[str, ...] | None:
-        """GPUs for one more member (none where there are none), or None when all is taken."""
-        if self.stopping:
-            return None
-        others = list(self._older_pools())
-        if any(waiting for waiting, _ in others):
-            return None
-        taken = [gpus for _, running in others for gpus in running] + [m.gpus for m in self.running]
-        if len(taken) >= (self.submission.max_parallel or 1):
-            return None
-        if not self.gpus:
-            return ()
-        free = [gpu for gpu in self.gpus if not any(gpu in gpus for gpus in taken)]
-        wanted = self.submission.placement.ranks
-        return tuple(free[:wanted]) if len(free) >= wanted else None
+    def _withdraw(self, index: int, why: str) -> None:
+        if self.line.withdraw(index):
+            self.log.end(index, End(time.time(), started=False, detail=why))
 
-    def _older_pools(self) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
-        """Of each older pool on this machine: members waiting, GPUs of members running."""
-        for other in list(self.older):
-            log, alive = look_at_pool(self.root.submission(other.token).pool)
-            if log is None:
-                continue
-            running = [log.started[i] for i in log.running()]
-            here = [one.gpus for one in running if alive or one.process.alive()]
-            if alive:
-                yield len(other.jobs) - len(set(log.started) | set(log.ended)), here
-            elif here:
-                yield 0, here
-            else:
-                self.older.remove(other)
-
-    def _start(self, index: int, gpus: tuple[str, ...]) -> None:
+    def _start(self, index: int, seat: Seat) -> None:
         ranks: list[subprocess.Popen[bytes]] = []
         try:
             for rank in range(self.submission.placement.ranks):
-                ranks.append(self._start_rank(index, rank, gpus))  # noqa: PERF401 - see except
+                ranks.append(self._start_rank(index, rank, seat))  # noqa: PERF401 - see except
         except OSError as error:
             for started in ranks:
                 started.kill()
@@ -191,17 +152,18 @@ class Pool:
             how = End(time.time(), started=True, exit_code=CANNOT_START, detail=detail)
             self.log.end(index, how)
         else:
-            self.log.start(index, process(ranks[0].pid), gpus)
-            self.running.append(Running(index, ranks, gpus))
+            self.running.append(Running(index, ranks, seat))
+            self.log.start(index, process(ranks[0].pid), seat.gpus)
 
-    def _start_rank(self, index: int, rank: int, gpus: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    def _start_rank(self, index: int, rank: int, seat: Seat) -> subprocess.Popen[bytes]:
         placement = self.submission.placement
         environment = rank_environment(rank, placement.ranks, placement.threads_per_rank)
-        if gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+        environment["ORCHESTRATE_RESTART"] = str(self.restart)
+        if seat.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(seat.gpus)
         with self.folder.member_log(index, rank).open("wb") as log:
             return subprocess.Popen(
-                [*WORKER, self.submission.token, str(index)],
+                [*self.line.before, *WORKER, self.submission.token, str(index)],
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -256,26 +218,35 @@ def rank_environment(rank: int, world: int, threads: int) -> dict[str, str]:
     }
 
 
-def visible_gpus() -> tuple[str, ...]:
-    """GPUs of this machine that this process may use, by number or by name (UUID)."""
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if allowed is None:
-        return tuple(map(str, range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))))
-    named = [part.strip() for part in allowed.split(",")]
-    return tuple(part for part in named if part.isdigit() or part.startswith(("GPU-", "MIG-")))
+def main(token: str, allocation: str = "") -> int:
+    """Run the submission named by ``token`` of the root in $ORCHESTRATE_ROOT.
 
-
-def main(token: str) -> None:
-    """Run the submission named by ``token`` of the root in $ORCHESTRATE_ROOT."""
+    ``allocation``: the number of the one that this is, where it is one of several of a cluster.
+    """
     root = Root(Path(os.environ["ORCHESTRATE_ROOT"]))
     submission = Submission.read(root.submission(token))
-    log = PoolLogWriter(root.submission(token).pool)
+    pool = (
+        _of_allocation(root, submission, int(allocation)) if allocation else _here(root, submission)
+    )
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        signal.signal(number, pool.stop)
+    return pool.run()
+
+
+def _here(root: Root, submission: Submission) -> Pool:
+    log = PoolLogWriter(root.submission(submission.token).pool)
     gpus = () if submission.placement.device == "cpu" else visible_gpus()
-    pool = Pool(root, submission, log, gpus)
-    signal.signal(signal.SIGTERM, pool.stop)
-    signal.signal(signal.SIGINT, pool.stop)
-    pool.run()
+    return Pool(root, submission, log, MachineLine(root, submission, gpus))
+
+
+def _of_allocation(root: Root, submission: Submission, allocation: int) -> Pool:
+    folder = root.submission(submission.token)
+    restart = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    gpus = visible_gpus() if gpus_of_allocation(submission) else ()
+    log = PoolLogWriter(folder.allocation_pool(allocation, restart))
+    line = AllocationLine.of(folder, submission, allocation, restart=restart, gpus=gpus)
+    return Pool(root, submission, log, line, restart)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(*sys.argv[1:]))

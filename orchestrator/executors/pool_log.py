@@ -1,4 +1,4 @@
-"""What a pool wrote down: its own process, and each member's start and end."""
+"""What pools wrote down: their own process, and each member's start and end."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.jobs.facts import End
+from orchestrator.jobs.layout import SubmissionFolder
 from orchestrator.jobs.processes import Process, this_process
 
 
@@ -61,6 +62,28 @@ def look_at_pool(path: Path) -> tuple[PoolLog | None, bool | None]:
     log = read_pool_log(path)
     alive = log.process.alive() if log else None
     return (read_pool_log(path), alive) if alive is False else (log, alive)
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """What the pools of a cluster's allocations wrote down, every start of each of them.
+
+    ``started``: by member the allocation that started it last, and in which of its starts.
+    """
+
+    started: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    ended: Mapping[int, End] = field(default_factory=dict)
+
+
+def read_pools(folder: SubmissionFolder) -> Pools:
+    """The records of all allocations of a submission as one."""
+    started: dict[int, tuple[int, int]] = {}
+    ended: dict[int, End] = {}
+    for start, path in folder.allocation_pools().items():
+        if (log := read_pool_log(path)) is not None:
+            started |= dict.fromkeys(log.started, start)
+            ended |= log.ended
+    return Pools(started, ended)
 
 
 class PoolLogWriter:

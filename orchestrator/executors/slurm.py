@@ -1,32 +1,34 @@
-"""A SLURM cluster as a place: a submission is an array, a member one of its tasks."""
+"""A SLURM cluster as a place: a submission is an array, a member one of its tasks, or in one."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
+from operator import attrgetter
 
 from orchestrator.config import refuse_on_cluster
 from orchestrator.errors import Refused, Unclear
 from orchestrator.executors import slurm_queries as slurm
 from orchestrator.executors.base import Admission, Observation
-from orchestrator.executors.last_words import last_line, last_lines
+from orchestrator.executors.pool_log import read_pools
+from orchestrator.executors.slurm_packed import Packed
 from orchestrator.executors.slurm_queries import NoAnswer, NotHere, Row, job_name
 from orchestrator.executors.slurm_room import admit, judged
-from orchestrator.executors.slurm_words import (
-    BY_SLURM,
-    FALLEN,
-    NOISE,
-    STATES,
-    Meaning,
-    limit_in,
-    reason_in_words,
-)
+from orchestrator.executors.slurm_rows import Asked, goes_on, sighting_of
+from orchestrator.executors.slurm_words import STATES, limit_in
 from orchestrator.jobs.clock import file_time
-from orchestrator.jobs.evidence import Sight, Sighting
-from orchestrator.jobs.facts import End
-from orchestrator.jobs.layout import Root
+from orchestrator.jobs.evidence import Sightings
+from orchestrator.jobs.layout import Root, SubmissionFolder
+from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import user_name
-from orchestrator.jobs.submissions import Submission, read_handle, read_outcomes
+from orchestrator.jobs.submissions import (
+    Submission,
+    read_handle,
+    read_outcomes,
+    read_taken,
+    taken_by,
+)
 
 EARLIER_S = 3600.0
 """Accounting is asked so long back before the oldest submission: clocks differ."""
@@ -58,7 +60,7 @@ class SlurmExecutor:
                 f"the run root {path!r} has a '{os.pathsep}', or what cannot be seen, in its path; "
                 "choose another one with --root"
             )
-        return refusals or self._ask_slurm(submission, profile.name)
+        return refusals or self._ask_slurm(_filled(submission), profile.name)
 
     def _ask_slurm(self, submission: Submission, name: str) -> list[str]:
         """Why SLURM itself would refuse it."""
@@ -137,7 +139,7 @@ class SlurmExecutor:
                 troubles.append(f"SLURM's accounting did not answer ({error})")
                 ours = [one for one in ours if one.place in rows]
             else:
-                if lost := [o for o in gone if o.place in recorded and _goes_on(recorded[o.place])]:
+                if lost := [o for o in gone if o.place in recorded and goes_on(recorded[o.place])]:
                     troubles.append(
                         f"SLURM's queue lacks {len(lost)} job(s), such as {lost[0].array}_"
                         f"{lost[0].index}, of which its accounting says that they have not ended"
@@ -145,23 +147,49 @@ class SlurmExecutor:
                     denied = set(lost)
                     ours = [one for one in ours if one not in denied]
                 rows = recorded | rows  # an older start's end says nothing of what is in the queue
-        seen = {}
-        for one in ours:
-            row = rows.get(one.place)
-            if row is None and one.owner != user_name():
-                continue  # SLURM may hide other people's jobs: their files speak for them
-            if row is not None and row.state not in STATES:
-                words = f"SLURM calls {one.array}_{one.index} {row.state}, which means nothing here"
-                troubles.append(words)
-                continue
-            seen[one.token, one.index] = self._sighting(one, row, asked)
+        # SLURM may hide other people's jobs: their files speak for them.
+        told = [(one, rows.get(one.place)) for one in ours]
+        told = [(one, row) for one, row in told if row is not None or one.owner == user_name()]
+        troubles += [
+            f"SLURM calls {row.array}_{row.index} {row.state}, which means nothing here"
+            for _, row in told
+            if row is not None and row.state not in STATES
+        ]
+        seen: Sightings = {
+            (one.token, one.index): sighting_of(self.root, one, row, asked)
+            for one, row in told
+            if row is None or row.state in STATES
+        }
+        for submission in filter(attrgetter("packed"), submissions):
+            seen = self._with_members(submission, seen)
         return Observation(seen, tuple(troubles))
+
+    def _with_members(self, submission: Submission, seen: Sightings) -> Sightings:
+        """What is seen, a submission's members in place of the allocations that they share.
+
+        SLURM was asked first: of an allocation that is over the records are complete then.
+        """
+        token, folder = submission.token, self.root.submission(submission.token)
+        others = {name: one for name, one in seen.items() if name[0] != token}
+        allocations = {index: one for (name, index), one in seen.items() if name == token}
+        pools = read_pools(folder)
+        started = {index: start[0] for index, start in pools.started.items()}
+        packed = Packed(
+            array=self._handle(token)[0],
+            taken=started | read_taken(folder, but=started.keys() | pools.ended.keys()),
+            pools=pools,
+            allocations=allocations,
+            count=submission.allocations,
+        )
+        known = {outcome["index"] for outcome in read_outcomes(folder)}
+        members = {n: packed.sighting(n) for n in range(len(submission.jobs)) if n not in known}
+        return others | {(token, index): one for index, one in members.items() if one is not None}
 
     def cancel(self, members: Collection[tuple[str, int]]) -> list[str]:
         handles = {token: self._handle(token) for token, _ in members}
         try:
             here = slurm.cluster().name
-            tasks = [f"{handles[t][0]}_{index}" for t, index in members if handles[t][1] == here]
+            tasks = [task for task, cluster in self._tasks(members, handles) if cluster == here]
             for some in slurm.portions(tasks):
                 slurm.ask("scancel", "--quiet", *some)
         except NotHere as error:
@@ -172,28 +200,60 @@ class SlurmExecutor:
             ) from None
         return _elsewhere([handles[token][1] for token, _ in members], here)
 
-    def member_handle(self, handle: str, index: int) -> str:
+    def member_handle(self, handle: str, token: str, index: int) -> str:
+        """A member that shares its allocation has that one's name, and none before it is taken."""
         array, _, name = handle.partition("@")
-        return f"{array}_{index}@{name}"
+        folder = self.root.submission(token)
+        number = taken_by(folder, index) if _shares_allocations(folder) else index
+        return handle if number is None else f"{array}_{number}@{name}"
+
+    def _tasks(
+        self, members: Collection[tuple[str, int]], handles: Mapping[str, tuple[str, str]]
+    ) -> Iterator[tuple[str, str]]:
+        """What scancel is told of these members, and on which cluster.
+
+        Jobs that share allocations are asked to stop by their pools, which read the orders; SLURM
+        ends their array only once none of it is wanted any more.
+        """
+        for token, index in members:
+            if not _shares_allocations(self.root.submission(token)):
+                array, cluster = handles[token]
+                yield f"{array}_{index}", cluster
+        for token in {token for token, _ in members}:
+            leaving = {index for one, index in members if one == token}
+            shared = _shares_allocations(self.root.submission(token))
+            if shared and not self._wanted(token) - leaving:
+                yield handles[token]
+
+    def _wanted(self, token: str) -> set[int]:
+        """Members of a submission that have not ended, and that nobody cancelled."""
+        folder = self.root.submission(token)
+        stored = {outcome["index"] for outcome in read_outcomes(folder)}
+        ended = stored | read_pools(folder).ended.keys()
+        cancels = standing_orders(read_orders(self.root)).cancels
+        jobs = Submission.read(folder).jobs
+        return {i for i, job in enumerate(jobs) if i not in ended and job not in cancels}
 
     def _handle(self, token: str) -> tuple[str, str]:
         """SLURM's number of a submission, and its cluster."""
         array, _, cluster = (read_handle(self.root.submission(token)) or "").partition("@")
         return array, cluster
 
-    def _open_members(self, submission: Submission) -> "Iterator[_Asked]":
+    def _open_members(self, submission: Submission) -> Iterator[Asked]:
+        """Those of an array; where jobs share allocations, all of these."""
         array, cluster = self._handle(submission.token)
         folder = self.root.submission(submission.token)
-        ended = {outcome["index"] for outcome in read_outcomes(folder)}
-        for index in range(len(submission.jobs)):
-            if index not in ended:
-                yield _Asked(
-                    *(submission.token, index, array, cluster),
-                    created=submission.created,
-                    owner=submission.owner,
-                )
+        stored = {outcome["index"] for outcome in read_outcomes(folder)}
+        over = set() if submission.packed else stored
+        for index in set(range(submission.allocations)) - over:
+            yield Asked(
+                *(submission.token, index, array, cluster),
+                created=submission.created,
+                owner=submission.owner,
+                packed=submission.packed,
+            )
 
-    def _recorded(self, gone: Sequence["_Asked"]) -> dict[tuple[str, int], Row]:
+    def _recorded(self, gone: Sequence[Asked]) -> dict[tuple[str, int], Row]:
         """What accounting says of members that the queue has no more.
 
         Raises:
@@ -205,79 +265,13 @@ class SlurmExecutor:
         whole = ((one.place, known.get((one.array, slurm.WHOLE))) for one in gone)
         return {place: row for place, row in whole if row is not None} | known
 
-    def _sighting(self, one: "_Asked", row: Row | None, asked: float) -> Sighting:
-        if row is None:
-            return Sighting(Sight.ABSENT, asked=asked)
-        meaning = STATES[row.state]
-        known = Sighting(meaning.sight, asked=asked, restart=row.restart, detail=meaning.text)
-        if meaning.sight is Sight.WAITING:
-            return replace(known, detail=_why_it_waits(row, meaning), expected=row.start)
-        if meaning.sight is Sight.ENDED:
-            return replace(known, end=self._end(one, row, meaning, asked))
-        return known
 
-    def _end(self, one: "_Asked", row: Row, meaning: Meaning, asked: float) -> End:
-        detail = meaning.text
-        if detail and row.nodes:
-            detail = f"{detail} ({row.state} on {row.nodes})"
-        if not detail and (row.exit_code or row.signal):
-            detail = self._last_words(one)
-        # The script has the highest of its ranks' codes: above 128 if a signal ended one.
-        signal = row.signal or max(0, row.exit_code - 128)
-        return End(
-            time=row.end or asked,
-            started=bool(row.nodes),
-            by_place=meaning.by_place or bool(BY_SLURM.search(detail)),
-            exit_code=None if signal else row.exit_code,
-            signal=signal or None,
-            rank=self._fallen(one) if signal else 0,
-            detail=detail,
-            node=row.nodes,
-            cancelled=meaning.cancelled,
-            kind=meaning.kind,
-        )
-
-    def _last_words(self, one: "_Asked") -> str:
-        """What a member printed last before it claimed its job."""
-        folder = self.root.submission(one.token)
-        logs = (folder.member_log(one.index, 0), folder.batch_log(one.index))
-        return next((words for log in logs if (words := last_line(log, noise=NOISE))), "")
-
-    def _fallen(self, one: "_Asked") -> int:
-        """The rank that a signal ended, as far as srun said so."""
-        log = self.root.submission(one.token).batch_log(one.index)
-        found = [match for line in last_lines(log) if (match := FALLEN.match(line))]
-        return int(found[-1].group(1)) if found else 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A member whose end is not known yet."""
-
-    token: str
-    index: int
-    array: str
-    cluster: str
-    created: float
-    owner: str
-
-    @property
-    def name(self) -> str:
-        return job_name(self.token)
-
-    @property
-    def place(self) -> tuple[str, int]:
-        return self.array, self.index
-
-
-def _goes_on(row: Row) -> bool:
-    """Whether it says of a member that it waits or runs."""
-    return row.state in STATES and STATES[row.state].sight is not Sight.ENDED
-
-
-def _why_it_waits(row: Row, meaning: Meaning) -> str:
-    words = meaning.text or reason_in_words(row.reason)
-    return f"start {row.restart + 1}: {words}" if row.restart else words
+def _filled(submission: Submission) -> Submission:
+    """The same with a job for each place of an allocation."""
+    parts = {name: getattr(submission, name) for name in ("jobs", "names", "forms")}
+    return submission.model_copy(
+        update={name: part[:1] * submission.jobs_each for name, part in parts.items()}
+    )
 
 
 def _elsewhere(clusters: Iterable[str], here: str) -> list[str]:
@@ -288,3 +282,9 @@ def _elsewhere(clusters: Iterable[str], here: str) -> list[str]:
         f"'{here}'; look from there"
         for name, group in groupby(others)
     ]
+
+
+@cache
+def _shares_allocations(submission: SubmissionFolder) -> bool:
+    """Whether members of a submission share allocations, as it says from the first: asked once."""
+    return submission.taken.is_dir()

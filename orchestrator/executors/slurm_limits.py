@@ -2,26 +2,29 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from orchestrator.config.cluster import gpus_per_node, partition_of
-from orchestrator.jobs.submissions import Submission
+from orchestrator.config.allotment import gpus_asked_per_node, partition_of
+from orchestrator.jobs.submissions import Submission, allocations_for
 
 
 def within_budget(submissions: Sequence[Submission], free: int) -> list[Submission]:
     """As many members, in this order, as ``free`` GPUs suffice for; those without any all pass."""
-    return _as_far_as(submissions, {"": free}, of=lambda _: "", each=gpus_of_member)
+    return _as_far_as(submissions, {"": free}, of=lambda _: "", each=gpus_of_allocation)
 
 
 def within_rooms(submissions: Sequence[Submission], rooms: Mapping[str, int]) -> list[Submission]:
-    """As many members as there is room for in their partitions; others are not limited."""
+    """As many members as there is room for in their partitions; others are not limited.
+
+    Rooms are counted as SLURM counts, in allocations.
+    """
     return _as_far_as(submissions, rooms, of=partition_name, each=lambda _: 1)
 
 
-def gpus_of_member(submission: Submission) -> int:
-    """What one member asks for on all its nodes; nothing where there is no cluster."""
+def gpus_of_allocation(submission: Submission) -> int:
+    """What one allocation asks for on all its nodes; nothing where there is no cluster."""
     if submission.cluster is None:
         return 0
     asked = submission.cluster, submission.resources, submission.placement
-    return submission.resources.nodes * gpus_per_node(*asked)
+    return submission.resources.nodes * gpus_asked_per_node(*asked, submission.places)
 
 
 def partition_name(submission: Submission) -> str:
@@ -41,8 +44,8 @@ def within_limits(
 
     Args:
         submissions: in the order in which they should run.
-        max_array: members of the largest array.
-        room: members that may join the queue; None: any number.
+        max_array: allocations of the largest array.
+        room: allocations that may join the queue; None: any number.
         parallel: members of all of them that may run at once, shared out among the arrays by their
             sizes; None: SLURM decides.
     """
@@ -78,15 +81,17 @@ def _as_far_as(
 ) -> list[Submission]:
     """The submissions, cut where a room is used up; who comes later does not overtake.
 
-    ``of`` names the room that a submission's members need, ``each`` how much of it one of them.
+    ``of`` names the room that a submission's allocations need, ``each`` how much of it one of them.
     """
     left, taken = dict(rooms), []
     for submission in submissions:
         room, need, members = of(submission), each(submission), len(submission.jobs)
         if room in left and need:
-            members = min(members, max(0, left[room]) // need)
+            fitting = max(0, left[room]) // need
+            members = min(members, fitting * submission.jobs_each)
             whole = members == len(submission.jobs)
-            left[room] = left[room] - members * need if whole else 0
+            asked = allocations_for(members, submission.jobs_each)
+            left[room] = left[room] - asked * need if whole else 0
         if members:
             taken.append(submission.part(0, members))
     return taken
@@ -96,8 +101,9 @@ def _arrays(
     submissions: Sequence[Submission], max_array: int, room: int | None
 ) -> Iterator[Submission]:
     for submission in submissions:
-        members = len(submission.jobs) if room is None else min(room, len(submission.jobs))
-        for first in range(0, members, max_array):
-            yield submission.part(first, min(members, first + max_array))
+        each, members = submission.jobs_each, len(submission.jobs)
         if room is not None:
-            room -= members
+            members = min(room * each, members)
+            room -= allocations_for(members, each)
+        for first in range(0, members, max_array * each):
+            yield submission.part(first, min(members, first + max_array * each))

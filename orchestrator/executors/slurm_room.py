@@ -101,10 +101,10 @@ def judged(root: Root, submission: Submission, refusal: Refused) -> SubmitError:
     except NoAnswer:
         return Full(full(words), slow=kind is Limit.BUSY)
     alone = all(name.startswith(TENDERS) for name in names)
-    if kind is Limit.OWN and alone and len(submission.jobs) == 1:
+    if kind is Limit.OWN and alone and submission.allocations == 1:
         return Refused(f"{refusal}, although {NEVER}")
     assert submission.cluster is not None
-    most = max(0, len(names) + len(submission.jobs) - 1)
+    most = max(0, len(names) + submission.allocations - 1)
     until = file_time(root.path) + HELD_S[kind]
     news = {partition_name(submission): Known(most, until, words)}
     cluster = submission.cluster.name

@@ -12,9 +12,11 @@ from submitit import SlurmExecutor as Submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from orchestrator.config import ClusterProfile
-from orchestrator.config.cluster import cpus_per_rank, gpus_per_node, partition_of, time_minutes
+from orchestrator.config.allotment import cpus_per_rank, partition_of, time_minutes
 from orchestrator.config.resources import ranks_per_node
 from orchestrator.errors import Refused, Unclear
+from orchestrator.executors.pool_lines import DEAF
+from orchestrator.executors.slurm_limits import gpus_of_allocation
 from orchestrator.executors.slurm_queries import foreign_variables, job_name
 from orchestrator.jobs.facts import STOP_CODES
 from orchestrator.jobs.files import naming
@@ -25,8 +27,6 @@ SBATCH_S = 300
 """After so long without an answer sbatch is given up; it may have been heard."""
 OTHERS_S = 60
 """How long a job's other ranks may go on after one has ended."""
-DEAF = ("sh", "-c", 'trap "" USR2; exec "$@"', "rank")
-"""Starts a rank that the word of a near time limit does not end if it comes too early for it."""
 NO_ANSWER = ("timed out", "unable to contact", "connect failure", "connection", "zero bytes")
 """Words of sbatch, in small letters, that leave open whether the job was taken."""
 
@@ -87,47 +87,45 @@ def hand_over(root: Root, submission: Submission) -> str:
 def _batch(root: Root, submission: Submission) -> _Batch:
     batch = _Batch(folder=root.submission(submission.token).logs)
     batch.update_parameters(**_parameters(root, submission))
-    batch.parameters["map_count"] = len(submission.jobs)
+    batch.parameters["map_count"] = submission.allocations
     return batch
 
 
 def _command(submission: Submission) -> str:
-    """What each rank runs; the shell fills in the member."""
+    """What each task of srun runs; the shell fills in which member, or allocation, it is."""
     cluster = _cluster(submission)
-    words = [*cluster.launch_prefix, submission.python, "-P", "-m", "orchestrator.worker"]
+    program = "orchestrator.executors.pool" if submission.packed else "orchestrator.worker"
+    words = [*cluster.launch_prefix, submission.python, "-P", "-m", program]
     return f'{shlex.join([*DEAF, *words, submission.token])} "$SLURM_ARRAY_TASK_ID"'
 
 
 def _parameters(root: Root, submission: Submission) -> Mapping[str, object]:
-    cluster, resources, placement = (
-        _cluster(submission),
-        submission.resources,
-        submission.placement,
-    )
+    cluster, resources = _cluster(submission), submission.resources
     logs = str(root.submission(submission.token).logs).replace("%", "%%")
-    per_rank = cpus_per_rank(cluster, resources, placement)
+    tasks, cpus, log = _tasks(submission)
+    members = submission.allocations
     known = {
         "job_name": job_name(submission.token),
         "partition": partition_of(cluster, resources)[0],
         "time": time_minutes(cluster, resources),
         "nodes": resources.nodes,
-        "ntasks_per_node": ranks_per_node(resources, placement),
-        "cpus_per_task": per_rank,
-        "mem": _memory(resources.mem_gb_per_node),
+        "ntasks_per_node": tasks,
+        "cpus_per_task": cpus,
+        "mem": _memory(resources.mem_gb_per_node, submission.places),
         "account": cluster.account,
         "qos": cluster.qos,
         "constraint": cluster.constraint,
-        "array_parallelism": submission.max_parallel or len(submission.jobs),
+        "array_parallelism": min(submission.max_parallel or members, members),
         "setup": list(_setup(root, submission)),
         "teardown": list(_teardown(cluster)),
         "srun_args": [
-            *("--output", f"{logs}/%a-rank%t.log", "--mpi=none", f"--cpus-per-task={per_rank}"),
+            *("--output", f"{logs}/{log}.log", "--mpi=none", f"--cpus-per-task={cpus}"),
             *("--kill-on-bad-exit=0", f"--wait={OTHERS_S}"),
         ],
         "stderr_to_stdout": True,
         "wckey": None,
         "additional_parameters": {
-            "output": f"{logs}/%a-batch.log",
+            "output": f"{logs}/{'allocation' if submission.packed else ''}%a-batch.log",
             "chdir": str(root.path),
             "requeue": True,
             "signal": f"USR2@{cluster.stop_before_end_s}",
@@ -140,9 +138,21 @@ def _parameters(root: Root, submission: Submission) -> Mapping[str, object]:
     return {name: value for name, value in known.items() if value is not None or name in by_itself}
 
 
+def _tasks(submission: Submission) -> tuple[int, int, str]:
+    """What srun starts on each node: how many, with how many CPUs each, and the name of its log.
+
+    Ranks; where jobs share an allocation, the pool, which has the CPUs of all ranks that it starts.
+    """
+    asked = submission.resources, submission.placement
+    ranks, cpus = ranks_per_node(*asked), cpus_per_rank(_cluster(submission), *asked)
+    if submission.packed:
+        return 1, submission.places * ranks * cpus, "allocation%a"
+    return ranks, cpus, "%a-rank%t"
+
+
 def _gpus(submission: Submission) -> dict[str, str]:
     cluster, resources = _cluster(submission), submission.resources
-    count = gpus_per_node(cluster, resources, submission.placement)
+    count = gpus_of_allocation(submission) // resources.nodes
     if not count:
         return {}
     kind = partition_of(cluster, resources)[1].gpu_type
@@ -152,8 +162,8 @@ def _gpus(submission: Submission) -> dict[str, str]:
     return {"gpus-per-node": typed}
 
 
-def _memory(gigabytes: float | None) -> str | None:
-    return None if gigabytes is None else f"{round(gigabytes * 1024)}M"
+def _memory(gigabytes: float | None, jobs: int) -> str | None:
+    return None if gigabytes is None else f"{round(gigabytes * jobs * 1024)}M"
 
 
 def _setup(root: Root, submission: Submission) -> Iterator[str]:

@@ -126,7 +126,7 @@ class Tender:
 
     def _options(self) -> list[str]:
         profile = self.profile
-        partition = profile.controller_partition or next(iter(profile.partitions))
+        partition = profile.controller_partition or profile.default_partition
         memory = f"{MEMORY_MB}M" if profile.ask_memory else None
         known = {
             "job-name": self.name,

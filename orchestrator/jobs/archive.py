@@ -23,7 +23,8 @@ from typing import IO, Any
 from orchestrator.errors import RootError
 from orchestrator.jobs.files import naming, sync_folder, to_json
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 had no ``usage.json``."""
 HEAD, MANIFEST = "archive.json", "manifest.json"
 LIMIT = 1 << 28
 """Bytes of a record: it is kept in memory."""
@@ -42,10 +43,10 @@ NAMES = tuple(
         rf"{_JOB}/job\.json",
         rf"{_JOB}/attempts/[0-9]+/(started|environment|exit)\.json",
         rf"{_JOB}/attempts/[0-9]+/journal\.jsonl",
-        rf"{_JOB}/attempts/[0-9]+/rank[0-9]+\.(error\.json|log)",
-        rf"{_JOB}/probes/[0-9]+-[0-9]+\.npz",
+        rf"{_JOB}/attempts/[0-9]+/rank[0-9]+\.(error\.json|usage\.json|log)",
+        rf"{_JOB}/(probes|predictions)/[0-9]+-[0-9]+\.npz",
         rf"{_JOB}/checkpoints/[0-9]+-[0-9]+/(state\.pt|meta\.json)",
-        rf"{_JOB}/weights/[0-9]+-[0-9]+/(weights\.pt|meta\.json)",
+        rf"{_JOB}/(weights|best)/[0-9]+-[0-9]+/(weights\.pt|meta\.json)",
     )
 )
 """All that may be in one: names of `layout`, so that nothing is ever written elsewhere."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -15,7 +15,9 @@ from orchestrator.jobs.files import is_temporary
 
 MANIFEST = "manifest.json"
 INDEX = "index.npz"
-MANIFEST_SCHEMA = 2
+FEW = 3
+"""So many classes are named in a message."""
+MANIFEST_SCHEMA = 3
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -38,7 +40,12 @@ class Members(BaseModel):
     that holds the label, as a number or a class's name; ``within`` the key of it in a JSON object.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        json_schema_serialization_defaults_required=True,
+    )
     image: list[str] = ["jpg", "jpeg", "png", "webp"]
     label: str = "cls"
     within: str | None = None
@@ -55,6 +62,9 @@ class Manifest(BaseModel):
     ``classes_sha256`` the hash of the classes, a line each; ``passed_over`` counts the images of
     classes of the source that are not among them. ``members`` is there if the shards are links to
     tars of another tool.
+
+    Since version 3: ``remote`` are the URLs of the training shards, in their order, where those are
+    not here but streamed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -75,6 +85,7 @@ class Manifest(BaseModel):
     classes_sha256: str | None = None
     passed_over: dict[str, int] = {}
     members: Members | None = None
+    remote: list[str] = []
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -87,6 +98,8 @@ class Manifest(BaseModel):
                     f"the shards of split {split} have {stored} samples, but counts.{split} "
                     f"adds up to {self.images(split)}"
                 )
+        if self.remote and len(self.remote) != len(self.shards_of("train")):
+            raise ValueError("remote does not have one URL per training shard")
         if self.classes_sha256 not in {None, lines_sha256(self.classes)}:
             raise ValueError("classes_sha256 is not the hash of its classes")
         return self
@@ -94,6 +107,14 @@ class Manifest(BaseModel):
     def images(self, split: Split) -> int:
         """Number of images of a split."""
         return sum(self.counts[split])
+
+    def shards_of(self, split: Split) -> list[Shard]:
+        """The shards of a split, in order."""
+        return [shard for shard in self.shards if shard.split == split]
+
+    def shards_here(self) -> list[Shard]:
+        """The shards that are files of the dataset's folder."""
+        return self.shards_of("val") if self.remote else self.shards
 
 
 def lines_sha256(lines: Iterable[str]) -> str:
@@ -150,7 +171,7 @@ def check_shards(data_root: Path, manifest: Manifest) -> None:
     """
     folder = data_root / manifest.name
     faults = []
-    for shard in manifest.shards:
+    for shard in manifest.shards_here():
         path = folder / shard.file
         try:
             size = path.stat().st_size
@@ -166,6 +187,25 @@ def check_shards(data_root: Path, manifest: Manifest) -> None:
             f"Dataset '{manifest.name}' is damaged: {'; '.join(faults)}. "
             f"Remove {folder} and prepare it again."
         )
+
+
+def misfit(images: Manifest, training: Manifest) -> str | None:
+    """Why a model that was trained on one dataset cannot be evaluated on another, or None."""
+    if images.channels != training.channels:
+        return (
+            f"Dataset '{images.name}' has images of {images.channels} channel(s), but "
+            f"'{training.name}', on which the model is trained, of {training.channels}."
+        )
+    if not {*images.classes} & {*training.classes}:
+        return (
+            f"Dataset '{images.name}' has no class in common with '{training.name}', on which the "
+            f"model is trained: {_few(images.classes)} against {_few(training.classes)}."
+        )
+    return None
+
+
+def _few(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:FEW]) + (", ..." if len(classes) > FEW else "")
 
 
 def known_datasets(data_root: Path) -> list[str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config import ClusterProfile, Resources
+from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.errors import RootError
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.journal import History, Journal, fold, read_journal, read_start
@@ -21,6 +21,7 @@ STOP_CODES = {"SIGTERM": 75, "SIGUSR2": 79}
 sysexits.h; 79, beyond its range, says that the time given to the worker was about to end."""
 
 NONE_ASKED = Resources()
+ANYHOW = Placement()
 _NEIGHBOUR = re.compile(
     r"connection (was |has been )?(closed|reset|refused|aborted)|by peer|peer closed|broken pipe"
     r"|gloo.*(timed out|timeout)|nccl (error|communicator)",
@@ -88,6 +89,17 @@ class Attempt:
     """The step of the newest checkpoint that it left and that is still kept; -1: none is."""
     discarded: bool = False
     """Whether the job was ordered to begin afresh since: only its life counts."""
+    ended: float | None = None
+    """When it said how it ended, UTC epoch seconds."""
+    signal: str = ""
+    """By which signal it was stopped, if it was."""
+    weights: str = ""
+    """Of an evaluation that ended well: SHA-256 of its parent's weights."""
+
+    @property
+    def member(self) -> tuple[str, int]:
+        """Token and index of the member that it is a start of."""
+        return self.start.token, self.start.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,7 @@ class Member:
     restarts: bool = False
     """Whether its place may start it again by itself (requeue)."""
     why_refused: str = ""
+    placement: Placement = ANYHOW
     resources: Resources = NONE_ASKED
     cluster: ClusterProfile | None = None
     full: bool = False
@@ -241,6 +254,9 @@ def _attempt(folder: AttemptFolder, saved: int, *, discarded: bool) -> Attempt |
         running=running,
         saved=saved,
         discarded=discarded,
+        ended=said.get("time"),
+        signal=said.get("signal", ""),
+        weights=said.get("weights_sha256", ""),
     )
 
 

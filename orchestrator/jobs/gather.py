@@ -96,6 +96,7 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             restarts=submission.cluster is not None,
             why_refused=answer.get("why", ""),
             full=answer.get("full", False),
+            placement=submission.placement,
             resources=submission.resources,
             cluster=submission.cluster,
             form=submission.form(index),

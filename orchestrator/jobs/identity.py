@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.config import RunConfig
+from orchestrator.config import JobConfig, config_from_plain
 
 IDENTITY_VERSION = 1
 
@@ -75,10 +75,21 @@ FROZEN_DEFAULTS: Mapping[str, Any] = {
     "train.ema_decay": None,
     "data.corrupt": "fail",
     "data.max_corrupt": 10,
+    "data.decoded_px": None,
 }
+FROZEN_OF_EVALUATIONS: Mapping[str, Any] = {
+    "checkpoint": "last",
+}
+"""As the table above, of jobs that evaluate; their task is always told."""
+_FROZEN = {"train": FROZEN_DEFAULTS, "evaluate": FROZEN_OF_EVALUATIONS}
 
 
-def job_id(config: RunConfig) -> str:
+def frozen_for(reduced_form: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table for a job's task; one of a task that is not known has the one of training."""
+    return _FROZEN.get(reduced_form.get("task", "train"), FROZEN_DEFAULTS)
+
+
+def job_id(config: JobConfig) -> str:
     """128 bits, as 32 hex digits, of the reduced configuration in canonical JSON."""
     return stands_for(reduced(config))
 
@@ -95,29 +106,23 @@ def stands_for(reduced_form: Mapping[str, Any], version: int = IDENTITY_VERSION)
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 
-def reduced(config: RunConfig) -> dict[str, Any]:
+def reduced(config: JobConfig) -> dict[str, Any]:
     """The configuration as dotted keys, without those at their frozen default."""
+    frozen = _FROZEN[config.task]
     return {
         key: value
         for key, value in flatten(config.to_plain())
-        if not (key in FROZEN_DEFAULTS and _same(value, FROZEN_DEFAULTS[key]))
+        if not (key in frozen and _same(value, frozen[key]))
     }
 
 
-def restored(reduced_form: Mapping[str, Any]) -> RunConfig:
+def restored(reduced_form: Mapping[str, Any]) -> JobConfig:
     """The configuration of a reduced form, filled from the frozen table, never from defaults.
 
     Raises:
         pydantic.ValidationError: the form holds a setting this program does not know.
     """
-    plain: dict[str, Any] = {}
-    for key, value in completed(reduced_form).items():
-        *parents, leaf = key.split(".")
-        section = plain
-        for parent in parents:
-            section = section.setdefault(parent, {})
-        section[leaf] = value
-    return RunConfig.from_plain(plain)
+    return config_from_plain(nested(completed(reduced_form)))
 
 
 def completed(reduced_form: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +130,7 @@ def completed(reduced_form: Mapping[str, Any]) -> dict[str, Any]:
     gated = "model.gate.position" in reduced_form
     return {
         key: value
-        for key, value in {**FROZEN_DEFAULTS, **reduced_form}.items()
+        for key, value in {**frozen_for(reduced_form), **reduced_form}.items()
         if not (key == "model.gate" if gated else key.startswith("model.gate."))
     }
 
@@ -137,6 +142,18 @@ def flatten(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of ``flatten``."""
+    plain: dict[str, Any] = {}
+    for key, value in flat.items():
+        *parents, leaf = key.split(".")
+        section = plain
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[leaf] = value
+    return plain
 
 
 def _same(value: Any, frozen: Any) -> bool:

@@ -40,6 +40,16 @@ class JobFolder:
         return self.path / "weights"
 
     @property
+    def best(self) -> Path:
+        """The model alone, after the epoch with the highest ``val/top1`` so far."""
+        return self.path / "best"
+
+    @property
+    def predictions(self) -> Path:
+        """What was predicted for each image, at the last epoch and at the best one."""
+        return self.path / "predictions"
+
+    @property
     def probes(self) -> Path:
         return self.path / "probes"
 
@@ -84,6 +94,12 @@ class AttemptFolder:
     def errors(self) -> list[Path]:
         return sorted(self.path.glob("rank*.error.json"))
 
+    def usage(self, rank: int) -> Path:
+        return self.path / f"rank{rank}.usage.json"
+
+    def usages(self) -> list[Path]:
+        return sorted(self.path.glob("rank*.usage.json"))
+
     def log(self, rank: int) -> Path:
         return self.path / f"rank{rank}.log"
 
@@ -119,6 +135,27 @@ class SubmissionFolder:
         return self.path / "pool.jsonl"
 
     @property
+    def pools(self) -> Path:
+        """The records of a cluster's allocations that run several jobs, one of each start."""
+        return self.path / "pools"
+
+    def allocation_pool(self, allocation: int, restart: int) -> Path:
+        return self.pools / f"{allocation}-{restart}.jsonl"
+
+    def allocation_pools(self) -> dict[tuple[int, int], Path]:
+        """By allocation and restart, in their order."""
+        found = [(path.stem.partition("-"), path) for path in self.pools.glob("*-*.jsonl")]
+        return dict(sorted(((int(a), int(restart)), path) for (a, _, restart), path in found))
+
+    @property
+    def taken(self) -> Path:
+        """Which allocation has which member; there where allocations run several jobs."""
+        return self.path / "taken"
+
+    def taken_mark(self, index: int) -> Path:
+        return self.taken / f"{index}.json"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 
@@ -138,6 +175,18 @@ class SubmissionFolder:
     def batch_log(self, index: int) -> Path:
         """What a cluster's script around a member's ranks says."""
         return self.logs / f"{index}-batch.log"
+
+    def allocation_log(self, allocation: int) -> Path:
+        """What the pool of an allocation says."""
+        return self.logs / f"allocation{allocation}.log"
+
+    def allocation_batch_log(self, allocation: int) -> Path:
+        """What a cluster's script around a pool says."""
+        return self.logs / f"allocation{allocation}-batch.log"
+
+    def allocation_logs(self) -> list[Path]:
+        """What the pools of all allocations, and the scripts around them, say."""
+        return sorted(self.logs.glob("allocation*.log"))
 
     def started(self, index: int) -> bool:
         """Whether a member has printed, or could have: its logs are there."""
@@ -211,6 +260,26 @@ class Root:
 
     def sweep(self, name: str) -> Path:
         return self.path / "sweeps" / name
+
+    def sweep_names(self) -> list[str]:
+        """Names of the sweeps that were launched here."""
+        return sorted({path.parent.name for path in self.path.glob("sweeps/*/[0-9]*.json")})
+
+    def revisions(self, sweep: str) -> list[Path]:
+        """The records of a sweep, oldest first."""
+        paths = (path for path in self.sweep(sweep).glob("[0-9]*.json") if path.stem.isdecimal())
+        return sorted(paths, key=lambda path: int(path.stem))
+
+    def events(self, sweep: str) -> Path:
+        """What happened to a sweep that its command is told of."""
+        return self.sweep(sweep) / "events"
+
+    def notify_log(self, sweep: str) -> Path:
+        """What that command printed."""
+        return self.sweep(sweep) / "notify.log"
+
+    def notify_lease(self, sweep: str) -> Path:
+        return self.sweep(sweep) / "notify.lease"
 
     def job(self, job_id: str) -> JobFolder:
         return JobFolder(self.path / f"jobs/{job_id[:2]}/{job_id}")

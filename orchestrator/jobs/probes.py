@@ -1,14 +1,13 @@
 """The files that probes leave: their names, their pictures, and what they tell of emergence."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from orchestrator.jobs.arrays import unpacked
 from orchestrator.jobs.facts import Attempt
-from orchestrator.jobs.files import damaged
-from orchestrator.jobs.saved import saved_in, still_count
+from orchestrator.jobs.saved import saved_in, saved_name, still_count
 
 if TYPE_CHECKING:
     from model.emergence import Look
@@ -16,11 +15,13 @@ if TYPE_CHECKING:
 
 PICTURE = "picture/"
 """Before a picture's name: an array of that name holds the bytes of a PNG, uint8."""
+THUMBNAILS = "images/thumbnails"
+"""The images whose maps are in the file, reduced: uint8 ``(n, C, h, w)``; older code left none."""
 
 
 def probe_file(folder: Path, attempt: int, step: int) -> Path:
     """Where an attempt publishes what its probe found at a step."""
-    return folder / f"{attempt:03d}-{step:09d}.npz"
+    return folder / f"{saved_name(attempt, step)}.npz"
 
 
 def probes_by_step(folder: Path, attempts: Sequence[Attempt] = ()) -> dict[int, Path]:
@@ -38,12 +39,23 @@ def read_pictures(path: Path) -> dict[str, bytes]:
         FileNotFoundError: there is no such file.
         RootError: it is damaged.
     """
-    with _arrays(path) as arrays:
+    with unpacked(path) as arrays:
         return {
             name.removeprefix(PICTURE): arrays[name].tobytes()
             for name in arrays.files
             if name.startswith(PICTURE)
         }
+
+
+def read_batch(path: Path) -> str:
+    """SHA-256 of the list of images that a probe was made on; empty where older code made it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RootError: it is damaged.
+    """
+    with unpacked(path) as arrays:
+        return str(arrays["images/sha256"]) if "images/sha256" in arrays.files else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +88,9 @@ def read_history(folder: Path, attempts: Sequence[Attempt]) -> ProbeHistory:
 
 
 def _read_look(path: Path) -> "tuple[Look, str] | None":
-    from model.emergence import Look  # noqa: PLC0415  # numpy, as below
+    from model.emergence import Look  # noqa: PLC0415  # of numpy, which a login node may lack
 
-    with _arrays(path) as arrays:
+    with unpacked(path) as arrays:
         if "probe/epoch" not in arrays.files:
             return None
         look = Look(
@@ -105,9 +117,9 @@ def read_norms(path: Path) -> Norms | None:
         FileNotFoundError: there is no such file.
         RootError: it is damaged.
     """
-    from model.figures import Histogram  # noqa: PLC0415  # numpy, as below
+    from model.figures import Histogram  # noqa: PLC0415  # as above
 
-    with _arrays(path) as arrays:
+    with unpacked(path) as arrays:
         if "norms/by_block/histogram" not in arrays.files:
             return None
         return Norms(
@@ -117,18 +129,3 @@ def read_norms(path: Path) -> Norms | None:
                 edges=arrays["norms/histogram_edges"],
             ),
         )
-
-
-@contextmanager
-def _arrays(path: Path) -> Iterator[Any]:
-    """The arrays in a probe's file; whatever is wrong with it is its damage, unless it is gone."""
-    import numpy as np  # noqa: PLC0415  # a login node may lack it
-
-    try:
-        # opened here: numpy leaves a damaged file open
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            yield arrays
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # noqa: BLE001  # zipfile and numpy meet damage with any of theirs
-        raise damaged(path, str(error)) from None

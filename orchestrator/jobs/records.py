@@ -8,12 +8,12 @@ number of jobs there are: no file of its own. The worker that starts the job fir
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from orchestrator.config import RunConfig
+from orchestrator.config import EvaluateConfig, JobConfig, RunConfig
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.files import publish, publish_once, read_record, refuse_newer, to_json
 from orchestrator.jobs.identity import (
-    FROZEN_DEFAULTS,
     IDENTITY_VERSION,
+    frozen_for,
     reduced,
     restored,
     stands_for,
@@ -28,7 +28,7 @@ SCHEMA = 1
 """Of ``job.json``."""
 
 
-def form_of(config: RunConfig) -> dict[str, Any]:
+def form_of(config: JobConfig) -> dict[str, Any]:
     """The form of a configuration."""
     return {"identity_version": IDENTITY_VERSION, "reduced": reduced(config)}
 
@@ -42,7 +42,7 @@ def id_of(form: Form) -> str:
     return stands_for(form["reduced"], form["identity_version"])
 
 
-def write_job(root: Root, job_id: str, config: RunConfig) -> None:
+def write_job(root: Root, job_id: str, config: JobConfig) -> None:
     """Write a job's record, or make sure that the one there is of the same configuration.
 
     Raises:
@@ -54,18 +54,18 @@ def write_job(root: Root, job_id: str, config: RunConfig) -> None:
         publish_once(root.job(job_id).record, to_json(record_of(job_id, config)))
 
 
-def replace_job(root: Root, job_id: str, config: RunConfig) -> None:
+def replace_job(root: Root, job_id: str, config: JobConfig) -> None:
     """Write the record of a job that begins afresh, whatever is there."""
     publish(root.job(job_id).record, to_json(record_of(job_id, config)))
 
 
-def record_of(job_id: str, config: RunConfig) -> dict[str, Any]:
+def record_of(job_id: str, config: JobConfig) -> dict[str, Any]:
     """The content of ``job.json``."""
     plain = {"task": config.task, "config": config.to_plain()}
     return {"schema": SCHEMA, "id": job_id, **form_of(config), **plain}
 
 
-def _compare(root: Root, job_id: str, config: RunConfig) -> None:
+def _compare(root: Root, job_id: str, config: JobConfig) -> None:
     form = reduced(config)
     if _read(root, job_id, None, dict) == form:
         return
@@ -77,7 +77,7 @@ def _compare(root: Root, job_id: str, config: RunConfig) -> None:
         )
 
 
-def read_job(root: Root, job_id: str, form: Form | None = None) -> RunConfig:
+def read_job(root: Root, job_id: str, form: Form | None = None) -> JobConfig:
     """The configuration of a job, filled from the frozen identity defaults.
 
     ``form`` is what launched it, of a job that has not started: it may have no record yet.
@@ -91,12 +91,34 @@ def read_job(root: Root, job_id: str, form: Form | None = None) -> RunConfig:
 def read_settings(root: Root, job_id: str, form: Form | None, *keys: str) -> tuple[Any, ...]:
     """Some settings of a job, by their dotted keys; the others are not looked at.
 
+    None stands for one that jobs of its task do not have.
+
     Raises:
         OrchestrateError: as ``read_job``.
     """
     return _read(
-        root, job_id, form, lambda plain: tuple(plain.get(k, FROZEN_DEFAULTS[k]) for k in keys)
+        *(root, job_id, form),
+        lambda plain: tuple(plain.get(k, frozen_for(plain).get(k)) for k in keys),
     )
+
+
+def read_trained(root: Root, job_id: str, form: Form | None = None) -> RunConfig:
+    """The configuration that a job's model was trained by: its own, or that of its parent.
+
+    Raises:
+        OrchestrateError: as ``read_job``, of the job or of its parent; or its parent is no job
+            that trains.
+    """
+    config = read_job(root, job_id, form)
+    if isinstance(config, EvaluateConfig):
+        parent = read_job(root, config.of)
+        if isinstance(parent, EvaluateConfig):
+            raise OrchestrateError(
+                f"Job {job_id} is to evaluate {config.of}, which trains nothing: that evaluates "
+                f"{parent.of}. Name a sweep of jobs that train under of."
+            )
+        return parent
+    return config
 
 
 def _read(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.config import ClusterProfile, Resources
-from orchestrator.config.cluster import partition_of
+from orchestrator.config.allotment import partition_of
 from orchestrator.config.resources import minutes
 from orchestrator.config.rules import Action
 
@@ -128,7 +128,8 @@ def _more(resources: Resources, action: Action, cluster: ClusterProfile | None) 
     if cluster is None or resources.partition not in (None, *cluster.partitions):
         return None
     partition = partition_of(cluster, resources)[1]
-    asked, most = resources.mem_gb_per_node, partition.mem_gb_per_node
+    asked, node = resources.mem_gb_per_node, partition.mem_gb_per_node
+    most = node and node / resources.jobs_per_allocation
     if action is MEMORY and asked is not None and most is not None and asked < most:
         return resources.model_copy(update={"mem_gb_per_node": min(most, asked * MORE_MEMORY)})
     if action is TIME and resources.time and partition.time:

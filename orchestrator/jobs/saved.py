@@ -12,15 +12,20 @@ _NAME = re.compile(r"(?P<attempt>\d+)-(?P<step>\d+)(\.npz)?")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Saved:
-    """A checkpoint, weights, or a probe: what an attempt published of a step."""
+    """A checkpoint, weights, a probe, predictions: what an attempt published of a step."""
 
     step: int
     attempt: int
     path: Path
 
 
+def saved_name(attempt: int, step: int) -> str:
+    """What an attempt calls what it saves of a step; a file's has an ending besides."""
+    return f"{attempt:03d}-{step:09d}"
+
+
 def saved_in(folder: Path) -> list[Saved]:
-    """What a folder of checkpoints, of weights or of probes holds, ascending by step."""
+    """What a folder of checkpoints, weights, probes or predictions holds, ascending by step."""
     found = ((_NAME.fullmatch(path.name), path) for path in folder.glob("*-*"))
     return sorted(Saved(int(name["step"]), int(name["attempt"]), p) for name, p in found if name)
 

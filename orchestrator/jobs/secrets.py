@@ -95,6 +95,16 @@ IN_CODE = (
         "a key of OpenAI's kind", re.compile(r"sk-(?=[\w-]{0,200}\d)(?=[\w-]{0,200}[A-Z])[\w-]{32}")
     ),
     Pattern("a token of Slack", re.compile(r"xox[abeoprs]-[0-9A-Za-z-]{10}")),
+    Pattern(
+        "a webhook of Slack",
+        re.compile(r"hooks\.slack\.com/[a-z]{1,16}/T\w{6,16}/\w{6,16}/(?P<value>\w{16,})"),
+        _is_no_stand_in,
+    ),
+    Pattern(
+        "a webhook of Discord",
+        re.compile(r"discord(?:app)?\.com/api/webhooks/\d{15,}/(?P<value>[\w-]{40,})"),
+        _is_no_stand_in,
+    ),
     Pattern("a key of Google", re.compile(r"AIza[0-9A-Za-z_-]{35}")),
     Pattern(
         "a key of W&B", re.compile(r"(?i:wandb)[\w .=:\"'\[\](),-]{0,40}\b[0-9a-f]{40}\b"), bool

@@ -48,7 +48,9 @@ class JobStatus:
     ``due_at``: when it will be due by itself, UTC epoch seconds, if that is not yet. ``kind``: the
     class of ``RULES`` that its last start fell under, and ``tries`` how many of that class's tries
     are spent, where they are counted. ``lacked``: what starts had too little of, and what they
-    had; ``avoid``: nodes that its next one should not get; ``held``: whether an order keeps it.
+    had; ``avoid``: nodes that its next one should not get; ``held``: whether an order keeps it;
+    ``waits``: whether it lacks what its parent is to leave, and ``in_vain`` whether that will not
+    come by itself.
     """
 
     id: str
@@ -62,11 +64,14 @@ class JobStatus:
     lacked: tuple[tuple[Action, Resources], ...] = ()
     avoid: tuple[str, ...] = ()
     held: bool = False
+    waits: bool = False
+    in_vain: bool = False
 
     @property
     def given_up(self) -> bool:
         """Whether ``watch`` leaves it to people to submit it again."""
-        return self.state in MAY_BE_DUE and not self.due and self.due_at is None
+        idle = self.state in MAY_BE_DUE and not self.due and self.due_at is None
+        return idle and not self.waits
 
 
 def status_of(job: JobFacts, standing: Standing, seen: Sightings, now: float) -> JobStatus:

@@ -23,28 +23,22 @@ from orchestrator.jobs.files import (
 from orchestrator.jobs.layout import Root
 
 SCHEMA = 1
-REVISION_SCHEMA = 3
+REVISION_SCHEMA = 4
 """Of a sweep's revision. 1 had no cluster and no resources, which are then read as none; 2 had a
-placement and resources with each job, and no form of it: such jobs have records of their own."""
+placement and resources with each job, and no form of it: such jobs have records of their own; 3
+had no jobs with parents."""
 
 IMPORTED = "imported.json"
 """Beside a sweep's revisions; not a number's name."""
 
 
-def locate_root(asked: str | None) -> Path:
-    """``asked``, else $ORCHESTRATE_ROOT, else the nearest runs/root.json upward, else ./runs."""
-    if asked or (asked := os.environ.get("ORCHESTRATE_ROOT")):
-        return Path(asked).absolute()
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "runs" / "root.json").is_file():
-            return folder / "runs"
-    return here / "runs"
+def root_there(path: Path) -> Root | None:
+    """The run root at ``path``; None: none was made there yet.
 
-
-def locate_data(asked: str | None, site: str | None = None) -> Path:
-    """The data root: ``asked``, else $ORCHESTRATE_DATA, else the site's, else ./data."""
-    return Path(asked or os.environ.get("ORCHESTRATE_DATA") or site or "data").absolute()
+    Raises:
+        RootError: as ``open_root``.
+    """
+    return open_root(path) if Root(path).record.is_file() else None
 
 
 def create_root(path: Path) -> Root:
@@ -56,8 +50,8 @@ def create_root(path: Path) -> Root:
     record = {"schema": SCHEMA, "root": uuid.uuid4().hex, "created": time.time()}
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if not (path / "root.json").is_file():
-            publish_once(path / "root.json", to_json(record))
+        if not Root(path).record.is_file():
+            publish_once(Root(path).record, to_json(record))
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
@@ -158,15 +152,13 @@ def write_revision(root: Root, name: str, content: Mapping[str, Any]) -> int:
 
 def newest_revision(root: Root, name: str) -> tuple[int, dict[str, Any]] | None:
     """Number and content of a sweep's newest revision, or None if it was never launched."""
-    paths = (path for path in root.sweep(name).glob("[0-9]*.json") if path.stem.isdecimal())
-    newest = max(paths, key=lambda path: int(path.stem), default=None)
-    return None if newest is None else (int(newest.stem), _revision(newest))
+    paths = root.revisions(name)
+    return (int(paths[-1].stem), _revision(paths[-1])) if paths else None
 
 
 def revisions_of(root: Root, name: str) -> list[tuple[int, dict[str, Any]]]:
     """Number and content of each of a sweep's revisions, oldest first."""
-    paths = [path for path in root.sweep(name).glob("[0-9]*.json") if path.stem.isdecimal()]
-    return [(int(p.stem), _revision(p)) for p in sorted(paths, key=lambda path: int(path.stem))]
+    return [(int(path.stem), _revision(path)) for path in root.revisions(name)]
 
 
 def _revision(path: Path) -> dict[str, Any]:
@@ -183,7 +175,7 @@ def launched_revision(root: Root, name: str) -> dict[str, Any]:
     """
     newest = newest_revision(root, name)
     if newest is None:
-        known = ", ".join(sweep_names(root)) or "none"
+        known = ", ".join(root.sweep_names()) or "none"
         raise SpecError(f"No sweep '{name}' was launched under {root.path}. Sweeps there: {known}")
     return newest[1]
 
@@ -192,11 +184,6 @@ def launched_ever(root: Root, names: Iterable[str]) -> set[str]:
     """The jobs of every revision of these sweeps."""
     told = (revision for name in names for _, revision in revisions_of(root, name))
     return {job["id"] for revision in told for job in revision["jobs"]}
-
-
-def sweep_names(root: Root) -> list[str]:
-    """Names of the sweeps that were launched under this root."""
-    return sorted({path.parent.name for path in root.path.glob("sweeps/*/[0-9]*.json")})
 
 
 def mark_imported(root: Root, name: str, revision: int, origin: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,8 +22,11 @@ from orchestrator.jobs.files import (
 )
 from orchestrator.jobs.layout import Root, SubmissionFolder
 
-SCHEMA = 2
-"""1 had no resources, no cluster and a number for max_parallel; it is read as what is missing."""
+SCHEMA = 3
+"""1 had no resources, no cluster and a number for max_parallel; it is read as what is missing.
+
+In 1 and 2 each job has an allocation to itself.
+"""
 
 
 TICK_S = 1e-3
@@ -57,6 +60,29 @@ class Submission(Section):
     python: str
     data_root: str
     owner: str
+
+    @property
+    def packed(self) -> bool:
+        """Whether several of its jobs run in one allocation of a cluster."""
+        return self.cluster is not None and self.resources.jobs_per_allocation > 1
+
+    @property
+    def jobs_each(self) -> int:
+        """The most jobs at a time in one of its allocations."""
+        return self.resources.jobs_per_allocation if self.packed else 1
+
+    @property
+    def places(self) -> int:
+        """Jobs at a time in one of its allocations: no more than there are, or may run."""
+        return min(self.jobs_each, len(self.jobs), self.max_parallel or len(self.jobs))
+
+    @property
+    def allocations(self) -> int:
+        """What a cluster counts: an allocation a job, or as many as its jobs need at a time."""
+        if not self.packed:
+            return len(self.jobs)
+        needed = allocations_for(len(self.jobs), self.places)
+        return min(needed, (self.max_parallel or len(self.jobs) * self.places) // self.places)
 
     def part(self, first: int, end: int) -> Self:
         """Members ``first`` to ``end`` - 1 as a submission of their own; all of them: itself."""
@@ -94,11 +120,19 @@ class Submission(Section):
         return checked(cls, plain, path)
 
 
+def allocations_for(jobs: int, each: int) -> int:
+    """Allocations that hold so many jobs, ``each`` at a time."""
+    return -(-jobs // each)
+
+
 def write_intent(root: Root, submission: Submission, script: str) -> SubmissionFolder:
     """Say what is about to be submitted, before it is."""
     folder = root.submission(submission.token)
     folder.logs.mkdir(parents=True)
     folder.claimed.mkdir()
+    if submission.packed:
+        folder.taken.mkdir()
+        folder.pools.mkdir()
     publish(folder.script, os.fsencode(script))
     publish(folder.intent, to_json(submission.to_plain()))
     return folder
@@ -136,6 +170,31 @@ def read_handle(folder: SubmissionFolder) -> str | None:
 def is_open(folder: SubmissionFolder) -> bool:
     """Whether it is not settled if the place took it: its launch was killed, or is still at it."""
     return not folder.submitted.exists() and not folder.refused.exists()
+
+
+def take(folder: SubmissionFolder, index: int, allocation: int) -> bool:
+    """Give a member to an allocation for good; False if another one has it."""
+    record = to_json({"schema": SCHEMA, "allocation": allocation})
+    return publish_once(folder.taken_mark(index), record)
+
+
+def taken_by(folder: SubmissionFolder, index: int) -> int | None:
+    """The allocation that has a member; None while none has."""
+    mark = folder.taken_mark(index)
+    try:
+        record = read_record(mark)
+    except FileNotFoundError:
+        return None
+    refuse_newer(mark, record.get("schema"), SCHEMA)
+    allocation: int = record["allocation"]
+    return allocation
+
+
+def read_taken(folder: SubmissionFolder, but: Collection[int] = ()) -> dict[int, int]:
+    """Which allocation has which member; those of which that is known are not read."""
+    marked = sorted({int(mark.stem) for mark in folder.taken.glob("[0-9]*.json")} - {*but})
+    found = {index: taken_by(folder, index) for index in marked}
+    return {index: owner for index, owner in found.items() if owner is not None}
 
 
 def write_outcomes(folder: SubmissionFolder, outcomes: list[dict[str, Any]]) -> Path:

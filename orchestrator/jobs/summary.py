@@ -1,7 +1,7 @@
 """What a job has measured and by which code, in the few values that ``status`` shows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from model.variants import package_of
 from orchestrator.errors import OrchestrateError
@@ -9,6 +9,8 @@ from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import Form, read_settings
+from orchestrator.jobs.spent import Spent, spent_on
+from orchestrator.jobs.weights import weights_left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,22 @@ class Summary:
     package: str
     """The user's package that the model is of; empty for one of ours."""
     executor: str | None
-    """Of the job's newest member, and so are its handle and its index."""
+    """Of the job's newest member, and so are its handle, its token and its index."""
     handle: str | None
+    token: str
     index: int
     fault: str = ""
+    weights: str = ""
+    """Of an evaluation that is done: SHA-256 of its parent's weights."""
+    left: Mapping[str, str] | None = None
+    """By checkpoint, SHA-256 of the weights that it left; None: it is not done."""
+    gpu_hours: float = 0.0
+    """Of all its starts, and so are the hours of cores."""
+    cpu_hours: float = 0.0
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(self.gpu_hours, self.cpu_hours)
 
 
 def summarise(
@@ -53,8 +67,12 @@ def summarise(
         package=package,
         executor=member.executor if member else None,
         handle=member.handle if member else None,
+        token=member.token if member else "",
         index=member.index if member else 0,
         fault=fault or lost_measurements(facts, history),
+        weights=weights_read(facts),
+        left=weights_left(root.job(facts.id), facts.attempts),
+        **asdict(spent_on(facts)),
     )
 
 
@@ -63,12 +81,25 @@ def codes_of_result(facts: JobFacts) -> tuple[str, ...]:
     return tuple(sorted({one.start.code_hash for one in contributors(facts.attempts)}))
 
 
+def weights_read(facts: JobFacts) -> str:
+    """SHA-256 of the parent's weights that a job's result is of; empty of a job without one."""
+    final = final_attempt(facts.attempts)
+    return final.weights if final else ""
+
+
 def _settings(root: Root, job: str, form: Form | None) -> tuple[int, str, str]:
     """Epochs and package of a job; or why its record cannot be read: one job hides no other."""
+    keys = ("train.epochs", "model.attention")
     try:
-        epochs, attention = read_settings(root, job, form, "train.epochs", "model.attention")
+        of, *settings = read_settings(root, job, form, "of", *keys)
     except OrchestrateError as error:
         return 0, "", str(error)
+    if of is not None:
+        try:
+            settings = [*read_settings(root, of, None, *keys)]
+        except OrchestrateError:  # its parent has not started yet
+            return 0, "", ""
+    epochs, attention = settings
     return epochs, package_of(attention), ""
 
 

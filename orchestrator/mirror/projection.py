@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from model.figures import COLOURS
-from orchestrator.config import RunConfig
+from orchestrator.config import JobConfig
 from orchestrator.jobs.facts import JobFacts
 from orchestrator.jobs.identity import flatten
 from orchestrator.jobs.journal import Point
@@ -166,7 +166,7 @@ def seen_of(subject: Subject, sizes: Sequence[int]) -> str:
     return hashlib.blake2b(json.dumps(known).encode(), digest_size=8).hexdigest()
 
 
-def project(subject: Subject, config: RunConfig, points: Sequence[Point]) -> Projection:
+def project(subject: Subject, config: JobConfig, points: Sequence[Point]) -> Projection:
     """The run that shows a job.
 
     Args:
@@ -196,7 +196,7 @@ def visible(points: Sequence[Point], *, saved: int, over: bool) -> list[Point]:
     return [point for point in points if over or point.step <= saved]
 
 
-def _dataset(subject: Subject, config: RunConfig) -> tuple[str, str] | None:
+def _dataset(subject: Subject, config: JobConfig) -> tuple[str, str] | None:
     for attempt in subject.facts.attempts:
         content_hash = attempt.start.facts.get("content_hash")
         if content_hash:
@@ -210,11 +210,11 @@ def _end(subject: Subject, points: Sequence[Point], begin: float) -> float:
     return max([begin, *beats, *(point.time for point in points[-1:])])
 
 
-def _params(config: RunConfig) -> dict[str, str]:
+def _params(config: JobConfig) -> dict[str, str]:
     return {key: plain(_text(value)) for key, value in flatten(config.to_plain())}
 
 
-def _tags(subject: Subject, config: RunConfig) -> dict[str, str]:
+def _tags(subject: Subject, config: JobConfig) -> dict[str, str]:
     status, attempts = subject.status, subject.facts.attempts
     told = {
         "state": status.state.value,

@@ -24,7 +24,8 @@ SECTIONS = {
 """Those that are open, and how their charts are laid out."""
 FAMILIES = (
     *("val", "train", "norms", "activations", "attention", "mlp", "redundancy", "gates"),
-    *("layer_scale", "gradients", "flops", "data"),
+    *("layer_scale", "gradients", "updates", "stability", "eval", "flops", "data"),
+    *("time", "memory"),
     "Model metrics",
 )
 """What metric names begin with: the page draws every other metric too, in sections so named; the

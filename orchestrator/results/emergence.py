@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from model.emergence import RULE, Emergence, emergence, over_seeds
+from orchestrator.documents.results import (
+    Emerged,
+    EmergenceDocument,
+    EmergenceJob,
+    EmergenceRow,
+    Rule,
+)
 from orchestrator.errors import RootError
 from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.probes import read_history
 from orchestrator.results.frame import Group, Result
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ def arms_of(root: Root, groups: Sequence[Group], results: Sequence[Result]) -> l
     return [
         Arm(
             axes=group.axes,
-            answers=[_answer(root, job, names[job], attempts[job]) for job in group.job_ids],
+            answers=[answer_of(root, job, names[job], attempts[job]) for job in group.job_ids],
         )
         for group in groups
     ]
@@ -80,7 +85,7 @@ def notes_of(arms: Sequence[Arm]) -> list[str]:
     return notes
 
 
-def as_json(by: Sequence[str], arms: Sequence[Arm]) -> dict[str, Any]:
+def as_json(by: Sequence[str], arms: Sequence[Arm]) -> EmergenceDocument:
     """The documented form of ``emergence --json``."""
     rows = [
         {
@@ -93,12 +98,17 @@ def as_json(by: Sequence[str], arms: Sequence[Arm]) -> dict[str, Any]:
         }
         for arm in arms
     ]
-    told = {"schema": SCHEMA, "by": list(by), "rule": asdict(RULE), "rows": rows}
-    return {**told, "notes": notes_of(arms)}
+    return {
+        "schema": 1,
+        "by": by,
+        "rule": cast("Rule", asdict(RULE)),
+        "rows": cast("list[EmergenceRow]", rows),
+        "notes": notes_of(arms),
+    }
 
 
-def _answer(root: Root, job: str, name: str, attempts: Sequence[Attempt]) -> Answer:
-    """One damaged file hides no other job."""
+def answer_of(root: Root, job: str, name: str, attempts: Sequence[Attempt]) -> Answer:
+    """The rule's answer for one job; one whose files are damaged hides no other."""
     try:
         history = read_history(root.job(job).probes, attempts)
     except RootError as error:
@@ -113,7 +123,11 @@ def _answer(root: Root, job: str, name: str, attempts: Sequence[Attempt]) -> Ans
     return Answer(id=job, name=name, text=str(found), found=told, batches=history.batches)
 
 
-def _plain(answer: Answer) -> dict[str, Any]:
-    found = None if answer.found is None else asdict(answer.found)
-    told = {"id": answer.id, "name": answer.name, "answer": answer.text, "found": found}
-    return {**told, "lists_of_images": len(answer.batches)}
+def _plain(answer: Answer) -> EmergenceJob:
+    return {
+        "id": answer.id,
+        "name": answer.name,
+        "answer": answer.text,
+        "found": cast("Emerged", asdict(answer.found)) if answer.found else None,
+        "lists_of_images": len(answer.batches),
+    }

@@ -3,21 +3,27 @@
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from model.flops import count_training_macs
+from orchestrator.config import JobConfig, RunConfig
 from orchestrator.errors import OrchestrateError, SpecError
-from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_history
+from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_journals
 from orchestrator.jobs.gather import Beside, gather, read_submissions
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
+from orchestrator.jobs.journal import fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
-from orchestrator.jobs.records import Form, read_job
+from orchestrator.jobs.records import Form, read_job, read_trained
 from orchestrator.jobs.summary import lost_measurements
+from orchestrator.results.course import Mark, course
+from orchestrator.results.provenance import OF_PROBES, UNKNOWN, Made, Maker, flags
 
-SCHEMA = 1
 SEED = "seed"
+APART = (SEED, "of")
+"""Settings that differ between seeds of one and the same method: a child's parent is one."""
 
 # Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
 T_95 = (
@@ -43,6 +49,17 @@ class Result:
     """The whole configuration, nested; empty where the job's record cannot be read."""
     name: str = ""
     fault: str = ""
+    course: tuple[Mark, ...] = ()
+    """Where the metrics that were asked for were measured; see ``read_results``."""
+    made: Made = UNKNOWN
+    passed: bool = False
+    """Whether its metrics are those of a moment that it has passed, so that they count before its
+    end; see `moments.placed`."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether its metrics are reported."""
+        return self.ending is Ending.FINISHED or (self.passed and self.ending is None)
 
     def at(self, axis: str) -> Any:
         """Its place on an axis: what its configuration has there, or the name of its case.
@@ -72,38 +89,85 @@ class Group:
     also: Mapping[str, float | None]
     """Means of further metrics."""
     mixes: tuple[str, ...]
-    """Axes other than the seed on which the points of the group differ."""
+    """Axes other than the seed on which the points of the group differ; where they agree on all of
+    them, settings on which they differ."""
+    values: tuple[float, ...] = ()
+    """What the mean is of."""
+    flags: tuple[str, ...] = ()
+    """What else its points have not in common, or are: see `provenance.flags`."""
 
 
-def read_results(root: Root, revision: Mapping[str, Any]) -> list[Result]:
-    """The results of the jobs of a sweep's revision, in its order; a damaged one hides no other."""
+def read_results(
+    root: Root, revision: Mapping[str, Any], metrics: Collection[str] = ()
+) -> list[Result]:
+    """The results of the jobs of a sweep's revision, in its order; a damaged one hides no other.
+
+    Args:
+        root: where they ran.
+        revision: of a sweep, or of several together (`controller.where.jobs_meant`).
+        metrics: those that are asked for: of them the course is kept, and where they are of probes
+            it is looked up on which images.
+    """
     ids, standing = [job["id"] for job in revision["jobs"]], standing_orders(read_orders(root))
     facts = gather(root, ids, read_submissions(root), Beside(standing=standing))
-    return [_result(root, job, facts[job["id"]]) for job in revision["jobs"]]
+    probed = any(metric.startswith(OF_PROBES) for metric in metrics)
+    maker = Maker(root, standing.discarded, probed=probed)
+    return [_result(maker, job, facts[job["id"]], metrics) for job in revision["jobs"]]
 
 
-def _result(root: Root, job: Mapping[str, Any], facts: JobFacts) -> Result:
-    final = final_attempt(facts.attempts)
-    history = read_history(root.job(facts.id), facts.discarded)
+def _result(
+    maker: Maker, job: Mapping[str, Any], facts: JobFacts, metrics: Collection[str]
+) -> Result:
+    root, final = maker.root, final_attempt(facts.attempts)
+    journals = read_journals(root.job(facts.id), facts.discarded)
+    history = fold(journals)
     form = None if facts.attempts else job.get("form")
     config, fault = _configuration(root, facts.id, form)
+    trained = _trained(root, facts.id, form, config)
+    began = {attempt.number: attempt.start.time for attempt in facts.attempts}
+    own = config if isinstance(config, RunConfig) else None
     return Result(
         facts.id,
         job["axes"],
         final.ending if final and not facts.fault else None,
         history.last(),
-        config,
+        config.to_plain() if config else {},
         name=job.get("name", facts.id[:8]),
         fault=facts.fault or lost_measurements(facts, history) or fault,
+        course=course(journals, began, _macs_per_step(own), metrics) if metrics else (),
+        made=maker.made(facts, trained.model.attention if trained else "", job),
     )
 
 
-def _configuration(root: Root, job: str, form: Form | None) -> tuple[Mapping[str, Any], str]:
-    """A job's; nothing and why, if its record cannot be read."""
+def _configuration(root: Root, job: str, form: Form | None) -> tuple[JobConfig | None, str]:
+    """A job's; None and why, if its record cannot be read."""
     try:
-        return read_job(root, job, form).to_plain(), ""
+        return read_job(root, job, form), ""
     except OrchestrateError as error:
-        return {}, str(error)
+        return None, str(error)
+
+
+def _trained(root: Root, job: str, form: Form | None, config: JobConfig | None) -> RunConfig | None:
+    """By what its model was trained; None if that cannot be read."""
+    if config is None or isinstance(config, RunConfig):
+        return config
+    try:
+        return read_trained(root, job, form)
+    except OrchestrateError:
+        return None
+
+
+def _macs_per_step(config: RunConfig | None) -> float | None:
+    """Multiply-accumulates of a training step; a shorter last one of an epoch counts as whole.
+
+    None: the job trains nothing, or its model is of a package that is not here.
+    """
+    if config is None:
+        return None
+    try:
+        return float(count_training_macs(config.model) * config.train.batch_size)
+    except ValueError:
+        return None
 
 
 def notes_of(results: Iterable[Result]) -> list[str]:
@@ -114,6 +178,28 @@ def notes_of(results: Iterable[Result]) -> list[str]:
 def axes_of(results: Iterable[Result]) -> list[str]:
     """Every axis of the results but the seed, in order of appearance."""
     return [axis for axis in dict.fromkeys(a for r in results for a in r.axes) if axis != SEED]
+
+
+def places(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """By id, where each result is on every axis that one of them stands on, the seed last."""
+    every = [*axes_of(results), *([SEED] if any(SEED in r.axes for r in results) else [])]
+    return {result.id: {axis: result.at(axis) for axis in every} for result in results}
+
+
+def that_measure(results: Sequence[Result], metric: str) -> list[Result]:
+    """Those whose task it is to measure a metric; the others are not missing, nobody asked them.
+
+    An evaluation measures ``eval/<its set>/...``, or on the set of its training what training
+    measures too; no training measures ``eval/...``.
+    """
+    return [one for one in results if metric in one.metrics or _may_measure(one.config, metric)]
+
+
+def _may_measure(config: Mapping[str, Any], metric: str) -> bool:
+    evaluated = config.get("task") == "evaluate"
+    if not config or not metric.startswith("eval/"):
+        return not evaluated
+    return evaluated and metric.startswith(f"eval/{config['data']['name']}/")
 
 
 def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequence[str]) -> None:
@@ -147,24 +233,10 @@ def grouped(
     return [_group(members, metric, by, also) for members in groups.values()]
 
 
-def as_json(
-    metric: str, by: Sequence[str], groups: Sequence[Group], notes: Sequence[str] = ()
-) -> dict[str, Any]:
-    """The documented form of ``results --json``; further metrics stand in a row by their names."""
-    names = [name for name in Group.__slots__ if name not in ("axes", "also")]
-    rows = [
-        {**group.axes, **{name: getattr(group, name) for name in names}, **group.also}
-        for group in groups
-    ]
-    told = {"schema": SCHEMA, "metric": metric, "by": list(by), "rows": rows}
-    return {**told, "notes": list(notes)}
-
-
 def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str]) -> Group:
-    finished = [r for r in members if r.ending is Ending.FINISHED]
+    finished = [r for r in members if r.counts]
     diverged = sum(r.ending is Ending.DIVERGED for r in members)
     values = [r.metrics[metric] for r in finished if metric in r.metrics]
-    others = [axis for axis in axes_of(members) if axis not in by]
     return Group(
         axes={axis: members[0].at(axis) for axis in by},
         n=len(values),
@@ -175,8 +247,20 @@ def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequ
         ci95=interval(values),
         job_ids=tuple(r.id for r in members),
         also={name: _mean(finished, name) for name in also},
-        mixes=tuple(a for a in others if len({json.dumps(r.at(a)) for r in members}) > 1),
+        mixes=_mixes(members, by),
+        values=tuple(values),
+        flags=flags([r.made for r in members]),
     )
+
+
+def _mixes(members: Sequence[Result], by: Sequence[str]) -> tuple[str, ...]:
+    others = [axis for axis in axes_of(members) if axis not in by]
+    differ = tuple(a for a in others if len({json.dumps(r.at(a)) for r in members}) > 1)
+    if differ or len(members) < 2:
+        return differ
+    settings = [dict(flatten(r.config)) for r in members if r.config]
+    keys = sorted({key for one in settings for key in one} - {*APART, *by})
+    return tuple(k for k in keys if len({json.dumps(one.get(k)) for one in settings}) > 1)
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -212,6 +296,11 @@ def t_95(freedom: int) -> float:
 
 def _mean(results: Sequence[Result], metric: str) -> float | None:
     return mean([r.metrics[metric] for r in results if metric in r.metrics])
+
+
+def cell(value: Any) -> Any:
+    """An axis value in a table for programs: a group of settings as JSON, to be read back."""
+    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def label(value: Any) -> str:

@@ -1,11 +1,12 @@
 """A probe's findings as one HTML file: no script, nothing outside of it, light and dark."""
 
 import base64
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
+
+from orchestrator.results.pages import breakable, document
 
 FAMILIES = {
     "norms": "Norms of tokens, before the final norm",
@@ -58,12 +59,7 @@ MEANINGS = {
     "redundancy/rest": "the same of patches that are no outliers",
 }
 """What a scalar is, in a few words; one that is not here appears without."""
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c1e21; --soft: #5d6470; --paper: #ffffff;
-  --line: #d9dce1; --card: #f6f7f9; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a3abb6; --paper: #16181b;
-  --line: #363b42; --card: #202328; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1.25rem 4rem; color: var(--ink);
   background: var(--paper); font: 16px/1.5 system-ui, sans-serif; }
@@ -115,16 +111,16 @@ class Shown:
 
 
 def page(
-    document: Mapping[str, Any],
+    findings: Mapping[str, Any],
     figures: Sequence[Shown],
     shapes: Mapping[str, Sequence[int]],
 ) -> str:
     """The whole page: the findings of ``findings.json``, figures, and which arrays there are."""
-    name, scalars = str(document["name"]), document["scalars"]
+    name, scalars = str(findings["name"]), findings["scalars"]
     parts = [
         f"<h1>{escape(name)}</h1>",
-        f'<p class="lead">{escape(_lead(document))}</p>',
-        *(f'<p class="lead">Warning: {escape(one)}</p>' for one in document.get("warnings", ())),
+        f'<p class="lead">{escape(_lead(findings))}</p>',
+        *(f'<p class="lead">Warning: {escape(one)}</p>' for one in findings.get("warnings", ())),
         '<dl class="key">',
         *(_headline(key, scalars[key]) for key in HEADLINES if key in scalars),
         "</dl>",
@@ -137,21 +133,14 @@ def page(
         *_tables(scalars),
         "</div>",
         "<h2>How it was measured</h2>",
-        *_facts(document),
+        *_facts(findings),
         _arrays(shapes),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f"<title>{escape(name)} - probe</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
-        + "\n</body>\n</html>\n"
-    )
+    return document(f"{name} - probe", STYLE, parts)
 
 
-def _lead(document: Mapping[str, Any]) -> str:
-    images, model = document["images"], document["model"]
+def _lead(findings: Mapping[str, Any]) -> str:
+    images, model = findings["images"], findings["model"]
     return (
         f"What the probes found inside this vision transformer ({model['parameters']:,} "
         f"parameters) on {images['count']:,} images of {images['source']}, in evaluation mode."
@@ -159,7 +148,7 @@ def _lead(document: Mapping[str, Any]) -> str:
 
 
 def _headline(key: str, value: Any) -> str:
-    return f"<div><dt>{_breakable(key)}</dt><dd>{_number(value)}</dd></div>"
+    return f"<div><dt>{breakable(key)}</dt><dd>{_number(value)}</dd></div>"
 
 
 def _figure(shown: Shown) -> str:
@@ -186,16 +175,16 @@ def _tables(scalars: Mapping[str, Any]) -> Iterator[str]:
 
 def _row(name: str, value: Any) -> str:
     meaning = f"<small>{escape(MEANINGS[name])}</small>" if name in MEANINGS else ""
-    shown = f"<code>{_breakable(name)}</code>{meaning}"
+    shown = f"<code>{breakable(name)}</code>{meaning}"
     return f'<tr><th scope="row">{shown}</th><td class="n">{_number(value)}</td></tr>'
 
 
-def _facts(document: Mapping[str, Any]) -> Iterator[str]:
-    """A table for every other part of the document, nested keys joined by dots."""
-    for part, facts in document.items():
+def _facts(findings: Mapping[str, Any]) -> Iterator[str]:
+    """A table for every other part of the findings, nested keys joined by dots."""
+    for part, facts in findings.items():
         if isinstance(facts, Mapping) and part != "scalars":
             rows = "".join(
-                f'<tr><th scope="row">{_breakable(key)}</th>'
+                f'<tr><th scope="row">{breakable(key)}</th>'
                 f"<td><code>{escape(str(value))}</code></td></tr>"
                 for key, value in _flat(facts)
             )
@@ -221,11 +210,6 @@ def _arrays(shapes: Mapping[str, Sequence[int]]) -> str:
         f"<details><summary>The {len(shapes)} arrays in <code>arrays.npz</code>, and their "
         f"shapes</summary><table><tbody>{rows}</tbody></table></details>"
     )
-
-
-def _breakable(name: str) -> str:
-    """A long name that may go on in the next line after its joints."""
-    return re.sub(r"([/._])", r"\1<wbr>", escape(name))
 
 
 def _number(value: Any) -> str:

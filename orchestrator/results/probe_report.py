@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from model.figures import (
     FIGURES,
@@ -15,6 +15,7 @@ from model.figures import (
     norms_over_epochs,
     png,
 )
+from orchestrator.documents.results import ProbeDocument
 from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.files import discard, publishing_folder, set_aside
@@ -26,7 +27,6 @@ from orchestrator.results.probe_page import Shown, page
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCHEMA = 1
 FINDINGS, ARRAYS, PAGE = "findings.json", "arrays.npz", "index.html"
 
 
@@ -52,11 +52,11 @@ class Report:
     history: Mapping[int, Histogram]
     warnings: Sequence[str] = ()
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ProbeDocument:
         """The content of ``findings.json``; scalars that are not finite are strings."""
         scalars = dict(sorted(plain_metrics(self.scalars).items()))
-        told = {"schema": SCHEMA, "name": self.name, **self.facts, "scalars": scalars}
-        return {**told, "warnings": list(self.warnings)}
+        told = {"schema": 1, "name": self.name, **self.facts, "scalars": scalars}
+        return cast("ProbeDocument", {**told, "warnings": list(self.warnings)})
 
 
 def check_target(target: Path, *, replace: bool) -> None:

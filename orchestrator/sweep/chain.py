@@ -1,6 +1,6 @@
 """A sweep file with the files it extends, read and checked one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from orchestrator.errors import SpecError
 from orchestrator.sweep.faults import Faults
 from orchestrator.sweep.settings import Layer, layer_of, overlaid, refuse_seed
 from orchestrator.sweep.spec import SweepSpec, read_spec
-from orchestrator.sweep.strict_yaml import Document, Place, read_document
+from orchestrator.sweep.strict_yaml import Document, KeyPath, Place, read_document
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The files of one sweep: itself, what it extends, what that extends."""
+    """The files of one sweep: itself, then what it extends, each before those it wins over."""
 
     files: tuple[tuple[SweepSpec, Document], ...]
 
@@ -28,27 +28,36 @@ class Chain:
 
 
 def read_documents(path: Path) -> tuple[Document, ...]:
-    """The file at ``path``, then every file it extends, the nearest first.
+    """The file at ``path``, then every file it extends: each before those over which it wins.
 
     Raises:
         SpecError: a file cannot be read or is not strict YAML, or the files form a circle.
     """
-    documents = [read_document(path)]
-    visited = [path.resolve()]
-    while (name := _extended(documents[-1])) is not None:
-        place = documents[-1].place(("extends",))
-        parent = Path(documents[-1].name).parent / name
-        try:
-            document = read_document(parent)
-        except SpecError as error:
-            raise SpecError(f"{error} (extended at {place})") from error
-        if parent.resolve() in visited:
-            circle = documents[visited.index(parent.resolve()) :]
+    found: dict[Path, Document] = {}
+    for document in _walk(read_document(path), ()):
+        place = Path(document.name).resolve()
+        found.pop(place, None)  # reached twice, it stands below all that extend it
+        found[place] = document
+    return tuple(found.values())
+
+
+def _walk(document: Document, children: tuple[Document, ...]) -> Iterator[Document]:
+    """A file, then what it extends, the last of a list first."""
+    yield document
+    line = (*children, document)
+    files = [Path(member.name).resolve() for member in line]
+    for key, name in reversed(_extended(document)):
+        place = document.place(key)
+        parent = Path(document.name).parent / name
+        if parent.resolve() in files:
+            circle = line[files.index(parent.resolve()) :]
             names = " -> ".join([*(member.name for member in circle), circle[0].name])
             raise SpecError(f"{place}: extends goes round in a circle: {names}")
-        documents.append(document)
-        visited.append(parent.resolve())
-    return tuple(documents)
+        try:
+            found = read_document(parent)
+        except SpecError as error:
+            raise SpecError(f"{error} (extended at {place})") from error
+        yield from _walk(found, line)
 
 
 def read_chain(documents: Sequence[Document], faults: Faults) -> Chain:
@@ -76,6 +85,11 @@ def read_base(documents: Sequence[Document], faults: Faults) -> Layer:
     return base
 
 
-def _extended(document: Document) -> str | None:
-    name = document.plain.get("extends") if isinstance(document.plain, dict) else None
-    return name if isinstance(name, str) and name else None
+def _extended(document: Document) -> list[tuple[KeyPath, str]]:
+    """The names of the files that a document extends, and where each stands in it."""
+    written = document.plain.get("extends") if isinstance(document.plain, dict) else None
+    if isinstance(written, list):
+        names: list[tuple[KeyPath, object]] = [(("extends", i), n) for i, n in enumerate(written)]
+    else:
+        names = [(("extends",), written)]
+    return [(key, name) for key, name in names if isinstance(name, str) and name]

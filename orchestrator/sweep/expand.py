@@ -1,7 +1,7 @@
 """From a checked sweep to its points: plain values in, jobs with ids and names out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -9,13 +9,24 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from orchestrator.config import Placement, Resources, RunConfig, refuse_placement, refuse_resources
+from orchestrator.config import (
+    JobConfig,
+    Placement,
+    Resources,
+    RunConfig,
+    refuse_placement,
+    refuse_resources,
+)
 from orchestrator.errors import SpecError
+from orchestrator.jobs.parents import Parent
 from orchestrator.jobs.records import Form, form_of, id_of
 from orchestrator.sweep import keys
+from orchestrator.sweep.axes import CASE, Choice
 from orchestrator.sweep.blame import add_config_faults
+from orchestrator.sweep.conditions import Condition, Derivation, NoValue, look_up_in
+from orchestrator.sweep.expressions import LookUp
 from orchestrator.sweep.faults import Faults
-from orchestrator.sweep.grid import CASE, Axis, Block, Choice
+from orchestrator.sweep.grid import Block
 from orchestrator.sweep.names import text_of, unique_names
 from orchestrator.sweep.packages import Packages
 from orchestrator.sweep.settings import Layer, Setting, nested, overlaid
@@ -47,15 +58,39 @@ class Point:
             that the axis writes. Cases are the axis ``case``.
         placement: where and how it runs.
         resources: what it asks of a cluster.
+        parent: the job that trains what it evaluates, and that one's configuration.
     """
 
     id: str
-    config: RunConfig
+    config: JobConfig
     form: Form
     name: str
     axes: Mapping[str, Plain]
     placement: Placement
     resources: Resources
+    parent: Parent | None = None
+    parent_config: RunConfig | None = None
+
+    @property
+    def trained(self) -> RunConfig:
+        """What its model is trained by: its own configuration, or its parent's."""
+        if self.parent_config is not None:
+            return self.parent_config
+        assert isinstance(self.config, RunConfig)  # no other is without a parent
+        return self.config
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A command that is told what happens to a sweep, and the folder in which it is run."""
+
+    words: tuple[str, ...]
+    folder: Path
+
+    @property
+    def program(self) -> Path | None:
+        """Where its program has to be; None: wherever the PATH has it."""
+        return self.folder / self.words[0] if "/" in self.words[0] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +114,34 @@ class Sweep:
     packages: Mapping[str, Path]
     sources: tuple[Source, ...]
     overrides: tuple[str, ...]
+    max_gpu_hours: float | None = None
+    notify: Notify | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What points are made of: a base, the blocks laid over it, the command line over all."""
+    """What points are made of.
+
+    A base, the blocks laid over it, the command line over them, and what is derived of all that;
+    ``where`` says which of the points are kept.
+    """
 
     base: Layer
     blocks: tuple[Block, ...]
     overrides: tuple[Layer, ...]
     file: Place
+    derivations: tuple[Derivation, ...] = ()
+    where: Condition | None = None
     packages: Packages = field(default_factory=Packages)
+
+
+def placed(sweep: Sweep, changes: Mapping[str, Plain]) -> Sweep:
+    """The sweep with these settings in the placement of every point."""
+    points = (
+        replace(point, placement=point.placement.model_copy(update=changes))
+        for point in sweep.points
+    )
+    return replace(sweep, points=tuple(points))
 
 
 def expand(blueprint: Blueprint) -> tuple[Point, ...]:
@@ -103,9 +155,14 @@ def expand(blueprint: Blueprint) -> tuple[Point, ...]:
     _refuse_size(blueprint)
     faults = Faults()
     drafts: dict[str, _Draft] = {}
-    for block in blueprint.blocks:
-        for draft in _drafts(blueprint, block, faults):
+    sieve = _Sieve(blueprint.where)
+    sieves = [(_Sieve(block.where), sieve) for block in blueprint.blocks]
+    for block, both in zip(blueprint.blocks, sieves, strict=True):
+        for draft in _drafts(blueprint, block, both, faults):
             drafts.setdefault(id_of(draft.form), draft)
+    faults.refuse()
+    for own, _ in [*sieves, (sieve, sieve)]:
+        own.refuse_nothing(faults)
     faults.refuse()
     names = unique_names([(id_, draft.axes) for id_, draft in drafts.items()])
     for name, draft in zip(names, drafts.values(), strict=True):
@@ -134,23 +191,72 @@ class _Draft:
     block: Block
 
 
-def _drafts(blueprint: Blueprint, block: Block, faults: Faults) -> Iterator[_Draft]:
+@dataclass(slots=True)
+class _Sieve:
+    """A condition, and how many points it was asked of and left."""
+
+    condition: Condition | None
+    asked: int = 0
+    left: int = 0
+
+    def keeps(self, look_up: LookUp) -> bool:
+        self.asked += 1
+        kept = self.condition is None or self.condition.holds(look_up)
+        self.left += kept
+        return kept
+
+    def refuse_nothing(self, faults: Faults) -> None:
+        if self.condition and self.asked and not self.left:
+            problem = (
+                f"{self.condition.key} left 0 of {self.asked} points; it holds at none of them"
+            )
+            faults.add(self.condition.place, problem)
+
+
+def _drafts(
+    blueprint: Blueprint, block: Block, sieves: tuple[_Sieve, ...], faults: Faults
+) -> Iterator[_Draft]:
     for choices in product(*(axis.choices for axis in block.axes)):
-        picked = list(zip(block.axes, choices, strict=True))
+        labels = {key: value for choice in choices for key, value in choice.labels.items()}
         for seed in block.seeds:
             layer = _layer(blueprint, choices, seed)
             try:
-                config = RunConfig.from_plain(nested(layer))
-            except ValidationError as error:
-                words = [f"{axis.key}={text_of(choice.value)}" for axis, choice in picked]
-                example = f"point {','.join(words)}" if words else ""
-                add_config_faults(faults, error, layer, file=blueprint.file, example=example)
+                for derivation in blueprint.derivations:
+                    layer = derivation.over(layer, labels)
+                look_up = look_up_in(layer, labels)
+                kept = all(sieve.keeps(look_up) for sieve in sieves)
+            except NoValue as error:
+                # A setting that cannot be is told first: it may be why.
+                if _checked(layer, blueprint.file, labels, faults):
+                    faults.add(error.place, error.problem, _example(labels))
+                break
+            if not kept:
+                continue
+            config = _checked(layer, blueprint.file, labels, faults)
+            if config is None:
                 break
             if problem := blueprint.packages.refuse(config.model):
                 faults.add(layer[ATTENTION].place, problem)
                 break
-            axes = {axis.key: _axis_value(config, axis, choice) for axis, choice in picked}
+            axes = {
+                key: _axis_value(config, key, choice) for choice in choices for key in choice.labels
+            }
             yield _Draft(config, form_of(config), {**axes, "seed": config.seed}, block)
+
+
+def _checked(
+    layer: Layer, file: Place, labels: Mapping[str, Plain], faults: Faults
+) -> RunConfig | None:
+    try:
+        return RunConfig.from_plain(nested(layer))
+    except ValidationError as error:
+        add_config_faults(faults, error, layer, file=file, example=_example(labels))
+        return None
+
+
+def _example(labels: Mapping[str, Plain]) -> str:
+    words = ",".join(f"{key}={text_of(value)}" for key, value in labels.items())
+    return f"point {words}" if words else ""
 
 
 def _misplaced(draft: _Draft) -> Iterator[tuple[Place, str]]:
@@ -171,15 +277,15 @@ def _layer(blueprint: Blueprint, choices: tuple[Choice, ...], seed: int) -> Laye
     return layer
 
 
-def _axis_value(config: RunConfig, axis: Axis, choice: Choice) -> Plain:
-    if axis.key == CASE:
-        return choice.value
-    value = _look_up(config, axis.key)
-    if value is None or axis.key not in keys.SECTIONS:
+def _axis_value(config: RunConfig, key: str, choice: Choice) -> Plain:
+    if key == CASE:
+        return choice.labels[key]
+    value = _look_up(config, key)
+    if value is None or key not in keys.SECTIONS:
         return value
-    prefix = f"{axis.key}."
-    written = (key for key in choice.layer if key.startswith(prefix))
-    return {key.removeprefix(prefix): _look_up(config, key) for key in written}
+    prefix = f"{key}."
+    written = (name for name in choice.layer if name.startswith(prefix))
+    return {name.removeprefix(prefix): _look_up(config, name) for name in written}
 
 
 def _look_up(config: RunConfig, key: str) -> Plain:

@@ -11,6 +11,7 @@ from orchestrator.sweep.strict_yaml import Place
 
 MOST_LINES = 20
 
+_LIST = "it must be a list"
 # By pydantic's type of error; braces take what pydantic knows about it.
 _NEEDS = {
     "int_type": "it must be a whole number",
@@ -18,8 +19,8 @@ _NEEDS = {
     "float_type": "it must be a number",
     "bool_type": "it must be true or false",
     "string_type": "it must be text; put it in quotes",
-    "list_type": "it must be a list",
-    "tuple_type": "it must be a list",
+    "list_type": _LIST,
+    "tuple_type": _LIST,
     "dict_type": "it must be a mapping",
     "model_type": "it must be a mapping",
     "dataclass_type": "it must be a mapping",
@@ -68,6 +69,10 @@ def explain(detail: ErrorDetails, key: str) -> str:
     if "expected" in context:
         context = {**context, "expected": re.sub(r"'|,? or ", _plainly, context["expected"])}
     need = _NEEDS.get(detail["type"])
+    if need == _LIST and isinstance(detail["input"], dict):
+        need = (
+            f"{_LIST}, {{{{range: [start, end, step]}}}} or {{{{logspace: [start, end, count]}}}}"
+        )
     return (
         f"{key} is {_shown(detail['input'])}; {need.format(**context) if need else detail['msg']}"
     )

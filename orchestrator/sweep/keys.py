@@ -2,50 +2,75 @@
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Iterator
-from typing import get_args, get_type_hints
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard, get_args, get_type_hints
 
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from orchestrator.config import RunConfig
 
-_NOT_YET = {
-    key: f"{key} is not supported by this version"
-    for key in ("zip", "where", "derive", "range", "logspace", "search", "of")
-}
+_NOT_YET = {key: f"{key} is not supported by this version" for key in ("search",)}
 
 
-def _walk(owner: type, prefix: str = "") -> Iterator[tuple[str, bool, bool]]:
-    """Key, whether it is a section, whether it may be null."""
-    for name, annotation in _fields(owner):
+@dataclass(frozen=True, slots=True)
+class _Key:
+    name: str
+    section: type | None
+    nullable: bool
+    choices: tuple[object, ...]
+    """The types that its value may have."""
+    default: Any
+    """As pydantic has it: undefined where it must be written."""
+
+
+def _walk(owner: type, prefix: str = "") -> Iterator[_Key]:
+    for name, annotation, default in _fields(owner):
         choices = get_args(annotation) or (annotation,)
         section = next((choice for choice in choices if _is_section(choice)), None)
-        yield f"{prefix}{name}", section is not None, type(None) in choices
+        yield _Key(f"{prefix}{name}", section, type(None) in choices, choices, default)
         if section is not None:
             yield from _walk(section, f"{prefix}{name}.")
 
 
-def _fields(owner: type) -> Iterator[tuple[str, object]]:
+def _fields(owner: type) -> Iterator[tuple[str, object, Any]]:
+    """Name, type and default of each field."""
     if issubclass(owner, BaseModel):
-        yield from ((name, field.annotation) for name, field in owner.model_fields.items())
-    else:
-        yield from get_type_hints(owner).items()
+        for name, field in owner.model_fields.items():
+            yield name, field.annotation, field.get_default(call_default_factory=True)
+    elif dataclasses.is_dataclass(owner):
+        types = get_type_hints(owner)
+        for one in dataclasses.fields(owner):
+            yield one.name, types[one.name], one.default
 
 
-def _is_section(choice: object) -> bool:
+def _is_section(choice: object) -> TypeGuard[type]:
     return isinstance(choice, type) and (
         issubclass(choice, BaseModel) or dataclasses.is_dataclass(choice)
     )
 
 
-LEAVES = tuple(key for key, is_section, _ in _walk(RunConfig) if not is_section)
-"""Keys of single values, such as ``optim.lr``."""
-SECTIONS = frozenset(key for key, is_section, _ in _walk(RunConfig) if is_section)
-"""Keys of groups, such as ``model`` and ``model.gate``."""
-NULLABLE_SECTIONS = frozenset(
-    key for key, is_section, null in _walk(RunConfig) if is_section and null
+_KEYS = (
+    *_walk(RunConfig),
+    _Key("checkpoint", None, nullable=False, choices=(int,), default="last"),
 )
+OF_EVALUATIONS = ("data.name", "checkpoint")
+"""The keys that a sweep of evaluations may set; the other ones are its parents'."""
+LEAVES = tuple(key.name for key in _KEYS if key.section is None)
+"""Keys of single values, such as ``optim.lr``."""
+SECTIONS = frozenset(key.name for key in _KEYS if key.section)
+"""Keys of groups, such as ``model`` and ``model.gate``."""
+NULLABLE_SECTIONS = frozenset(key.name for key in _KEYS if key.section and key.nullable)
 """Groups that may be absent: ``model.gate``."""
+DEFAULTS: Mapping[str, Any] = {
+    key.name: None if key.default is PydanticUndefined else key.default
+    for key in _KEYS
+    if key.section is None
+}
+"""What a key is where nobody writes it; None where it must be written."""
+FLOATS = frozenset(key.name for key in _KEYS if float in key.choices and int not in key.choices)
+"""Keys of numbers that need not be whole: a whole one that is written there becomes one."""
 
 
 def ancestors(key: str) -> Iterator[str]:
@@ -70,6 +95,18 @@ def unknown_setting(key: str, *also: str) -> str | None:
     return f"{key} is not a configuration key{_hint(key, (*also, *LEAVES, *groups))}"
 
 
+def foreign(key: str, task: str) -> str | None:
+    """Why a configuration key is none of a task's; None if it is one."""
+    if task == "evaluate" and key not in OF_EVALUATIONS:
+        return (
+            f"{key} is as the parent has it; a sweep with task: evaluate sets "
+            f"{' and '.join(OF_EVALUATIONS)} alone"
+        )
+    if task != "evaluate" and key == "checkpoint":
+        return f"{key} is a setting of a sweep with task: evaluate"
+    return None
+
+
 def unknown_key(key: str, known: Collection[str]) -> str:
     """Why ``key``, which is none of ``known``, is refused, and what to do instead."""
     if key in _NOT_YET:
@@ -87,8 +124,11 @@ def unlisted_key(key: str, known: Collection[str]) -> str:
 def _hint(key: str, known: Collection[str]) -> str:
     if near := _nearest(key, known):
         return f"; nearest: {near}"
-    beside = [name for name in known if name.startswith(f"{key.rpartition('.')[0]}.")]
-    return f"; known keys: {', '.join(beside or known)}"
+    for group in ancestors(key):
+        if beside := [name for name in known if name.startswith(f"{group}.")]:
+            return f"; known keys: {', '.join(beside)}"
+    groups = dict.fromkeys(name.partition(".")[0] + ".*" * ("." in name) for name in known)
+    return f"; known keys: {', '.join(key for key in groups if f'{key}.*' not in groups)}"
 
 
 def _nearest(key: str, known: Collection[str]) -> str | None:

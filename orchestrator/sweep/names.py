@@ -3,10 +3,10 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.sweep.grid import CASE
+from orchestrator.sweep.axes import CASE
 from orchestrator.sweep.strict_yaml import Plain
 
 LONGEST = 120
@@ -50,7 +50,7 @@ class _Speller:
     def of(cls, points: Sequence[Axes]) -> "_Speller":
         keys = {key for axes in points for key in axes}
         seeds = {axes["seed"] for axes in points if "seed" in axes}
-        return cls({key: _label(key, keys) for key in keys}, len(seeds) > 1)
+        return cls({key: label(key, keys) for key in keys}, len(seeds) > 1)
 
     def short(self, axes: Axes) -> str:
         parts = (
@@ -69,16 +69,17 @@ class _Speller:
         return {key: value for key, value in axes.items() if self.seeded or key != "seed"}
 
 
-def _label(key: str, keys: set[str]) -> str:
+def label(key: str, keys: Collection[str]) -> str:
+    """The shortest end of a setting's key that none of the other ``keys`` has."""
     parts = key.split(".")
     ends = (".".join(parts[n:]) for n in range(len(parts) - 1, 0, -1))
-    taken = keys - {key}
+    taken = {*keys} - {key}
     return next((end for end in ends if not any(f".{k}".endswith(f".{end}") for k in taken)), key)
 
 
 def _long_parts(axes: Axes) -> Iterator[str]:
     for key, value in axes.items():
         if isinstance(value, dict) and value:
-            yield from (f"{key}.{name}={text_of(part)}" for name, part in value.items())
+            yield from (f"{key}.{text_of(name)}={text_of(part)}" for name, part in value.items())
         else:
             yield text_of(value) if key == CASE else f"{key}={text_of(value)}"

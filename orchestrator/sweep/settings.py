@@ -61,6 +61,27 @@ def overlaid(base: Layer, layer: Layer) -> Layer:
     return merged
 
 
+def value_at(layer: Layer, key: str) -> Plain:
+    """What ``key`` is in the configuration of ``layer``, as ``RunConfig`` will have it.
+
+    A group that may be null is null or true; what belongs to one that is null is null.
+    """
+    if key in keys.SECTIONS:
+        return True if key not in keys.NULLABLE_SECTIONS or _has_group(layer, key) else None
+    if key in layer:
+        value = layer[key].value
+        return float(value) if type(value) is int and key in keys.FLOATS else value
+    groups = (group for group in keys.ancestors(key) if group in keys.NULLABLE_SECTIONS)
+    default: Plain = keys.DEFAULTS[key]
+    return default if all(_has_group(layer, group) for group in groups) else None
+
+
+def _has_group(layer: Layer, key: str) -> bool:
+    if key in layer:
+        return layer[key].value is not None
+    return any(written.startswith(f"{key}.") for written in layer)
+
+
 def nested(layer: Layer) -> dict[str, Any]:
     """The values as the mapping of mappings that ``RunConfig.from_plain`` takes."""
     plain: dict[str, Any] = {

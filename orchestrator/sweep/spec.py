@@ -1,12 +1,13 @@
 """What a sweep file may say, before its configuration keys are looked at."""
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from orchestrator.config import Placement, Resources
+from orchestrator.config.command import Command
 from orchestrator.config.section import Section
 from orchestrator.sweep.edge import owner_of, read_section
 from orchestrator.sweep.faults import Faults
@@ -26,7 +27,24 @@ def refuse_repeats(seeds: list[int]) -> list[int]:
 
 Name = Annotated[str, Field(pattern=SWEEP_NAME)]
 Seeds = Annotated[
-    list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(refuse_repeats)
+    list[Annotated[int, Field(ge=0)]],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(refuse_repeats),
+]
+
+
+Extended = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value or []),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}},
+                {"type": "null"},
+            ]
+        }
+    ),
 ]
 
 
@@ -40,12 +58,27 @@ class BlockSpec(Section):
         default_factory=dict, min_length=1, validate_default=False
     )
     """One axis whose values are named groups of settings."""
+    zip: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default_factory=dict, min_length=1, validate_default=False
+    )
+    """One axis along which several keys change together: lists of one length."""
+    where: str | None = Field(default=None, min_length=1)
+    """An expression that holds at the points to keep, as well as the sweep's own."""
     seeds: Seeds = Field(default_factory=list, validate_default=False)
     """In place of the sweep's; none written takes the sweep's."""
     placement: Placement = Field(default_factory=Placement)
     """Laid over the sweep's, key by key."""
     resources: Resources = Field(default_factory=Resources)
     """Laid over the sweep's, key by key."""
+
+
+class ParentsSpec(Section):
+    """The jobs whose models are evaluated."""
+
+    sweeps: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    """All jobs of these: a file, relative to this one, or the name of a sweep that was launched."""
+    where: str | None = Field(default=None, min_length=1)
+    """An expression over a job's settings; those jobs are evaluated for which it holds."""
 
 
 class SweepSpec(Section):
@@ -56,17 +89,29 @@ class SweepSpec(Section):
     study: Name = Field(default="", validate_default=False)
     """Sweeps that belong together; none written is the sweep's name."""
     question: str = ""
-    extends: str | None = Field(default=None, min_length=1)
-    """Another sweep or base file, relative to this one."""
+    """What it is to find out."""
+    task: Literal["train", "evaluate"] = "train"
+    """What its jobs do."""
+    of: ParentsSpec | None = None
+    """Of a sweep that evaluates, and of no other: what it evaluates."""
+    extends: Extended = Field(default_factory=list)
+    """Another sweep or base file, relative to this one, or a list of them: later ones win."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Configuration, dotted or nested; merged over that of what it extends."""
     grid: list[BlockSpec] = Field(default_factory=lambda: [BlockSpec()], min_length=1)
     """The union of these blocks."""
+    where: str | None = Field(default=None, min_length=1)
+    """An expression that holds at the points to keep."""
+    derive: dict[str, Any] = Field(default_factory=dict)
+    """Settings that expressions give, after all others; dotted or nested."""
     seeds: Seeds = Field(default_factory=lambda: [0])
+    """Every point is a job for each of these."""
     packages: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
     """Folders of packages with attention variants of the user's own, relative to this file."""
     executor: str = "local"
+    """Where jobs run."""
     placement: Placement = Field(default_factory=Placement)
+    """How they run there, without a change of what they are."""
     resources: Resources = Field(default_factory=Resources)
     """What a job asks of a cluster; executors that hand nothing out ignore it, so one file runs
     here and there."""
@@ -75,6 +120,13 @@ class SweepSpec(Section):
     max_failures: int | None = Field(default=5, ge=1)
     """Jobs that may be given up for one kind of failure, if they are more than are done, before a
     watch starts no further ones; null: any number."""
+    max_gpu_hours: float | None = Field(default=None, ge=0)
+    """GPU-hours that all starts of its jobs may take together: a launch that would go beyond is
+    refused, and a watch starts no further job once they are spent; null: any number."""
+    notify: Command | None = None
+    """A command that whoever watches runs, in this file's folder, when the sweep has ended, when
+    jobs fail alike, and when ``max_gpu_hours`` are spent: its words, or a text that is split into
+    them without a shell. It reads the event as JSON; null: the one of the cluster's profile."""
 
 
 def read_spec(document: Document, faults: Faults) -> SweepSpec | None:
@@ -86,7 +138,13 @@ def _unknown(detail: ErrorDetails, path: KeyPath) -> str | None:
     """That the fault is a key nobody knows, if it is."""
     key = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":
+        if key in BlockSpec.model_fields and len(path) == 1:
+            return f"{key} belongs in a block of grid"
         return unknown_key(key, owner_of(SweepSpec, path).model_fields)
     if path[:1] == ("grid",) and len(path) == 3:
+        if key in SweepSpec.model_fields and key not in BlockSpec.model_fields:
+            return f"{key} belongs beside grid, not in a block"
         return unknown_setting(key, *BlockSpec.model_fields)
+    if path[:1] == ("grid",) and path[2:3] == ("zip",) and len(path) == 4:
+        return unknown_setting(key)
     return None

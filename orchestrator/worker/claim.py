@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +11,7 @@ from platform import python_version
 from typing import Any
 
 from model.variants import package_of
-from orchestrator.config import RunConfig
+from orchestrator.config import JobConfig, RunConfig
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.code import code_here
@@ -22,7 +23,7 @@ from orchestrator.jobs.gather import recorded_ends
 from orchestrator.jobs.layout import AttemptFolder, JobFolder, Root
 from orchestrator.jobs.orders import Standing, read_orders, standing_orders
 from orchestrator.jobs.processes import this_process
-from orchestrator.jobs.records import read_job, write_job
+from orchestrator.jobs.records import read_job, read_trained, write_job
 from orchestrator.jobs.submissions import Submission
 from orchestrator.worker.environment import read_environment
 from orchestrator.worker.place import Place
@@ -78,7 +79,7 @@ class Claim:
 def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
     """Rank 0 takes the job; returns the attempt's folder, or why it leaves instead."""
     folder = me.root.job(me.job)
-    environment = to_json(read_environment())  # takes longest, so that it comes before the look
+    environment = read_environment()  # takes longest, so that it comes before the look
     while True:
         standing = standing_orders(read_orders(me.root))
         discarded = standing.discarded.get(me.job, 0)
@@ -93,8 +94,9 @@ def claim(me: Membership, place: Place, port: int) -> AttemptFolder | str:
         attempt = folder.attempt(max(discarded, attempts[-1].number if attempts else 0) + 1)
         try:
             with publishing_folder(attempt.path) as draft:
-                started = {**_started(me, place, port), DISCARDED: discarded}
-                (draft / attempt.environment.name).write_bytes(environment)
+                gpus = len(environment["gpus"] or ())
+                started = {**_started(me, place, port), DISCARDED: discarded, "gpus": gpus}
+                (draft / attempt.environment.name).write_bytes(to_json(environment))
                 (draft / attempt.started.name).write_bytes(to_json(started))
         except FileExistsError:  # somebody was first: look again
             continue
@@ -151,7 +153,7 @@ def wait_for_claim(me: Membership, place: Place) -> AttemptFolder | str:
 
 
 def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
-    config = _config(me)
+    config, trained = _config(me), _trained(me)
     return {
         "token": me.submission.token,
         "index": me.index,
@@ -159,7 +161,7 @@ def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
         "time": time.time(),
         "process": str(this_process()),
         "host": socket.gethostname(),
-        "code_hash": code_here(package_of(config.model.attention) if config else ""),
+        "code_hash": code_here(package_of(trained.model.attention) if trained else ""),
         **(_data_hashes(me, config.data.name) if config else {}),
         "address": place.address,
         "port": port,
@@ -171,12 +173,18 @@ def _started(me: Membership, place: Place, port: int) -> dict[str, Any]:
     }
 
 
-def _config(me: Membership) -> RunConfig | None:
+def _config(me: Membership) -> JobConfig | None:
     """The job's configuration; None where it cannot be read, which the task will tell."""
-    try:
+    with suppress(OrchestrateError):
         return read_job(me.root, me.job)
-    except OrchestrateError:
-        return None
+    return None
+
+
+def _trained(me: Membership) -> RunConfig | None:
+    """What its model was trained by; None as above."""
+    with suppress(OrchestrateError):
+        return read_trained(me.root, me.job)
+    return None
 
 
 def _data_hashes(me: Membership, name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Average:
-    """``average = decay * average + (1 - decay) * weights`` after every step that changed them."""
+    """``average = decay * average + (1 - decay) * weights`` after every step."""
 
     decay: float
     weights: dict[str, Tensor]

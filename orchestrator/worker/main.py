@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config import RunConfig
+from orchestrator.config import JobConfig
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import STOP_CODES, Ending, read_attempts, read_history
@@ -18,8 +18,10 @@ from orchestrator.jobs.records import read_job
 from orchestrator.jobs.store import compare_dataset
 from orchestrator.jobs.submissions import Submission
 from orchestrator.worker.claim import Claim, Membership, claim, wait_for_claim
+from orchestrator.worker.metering import metered
 from orchestrator.worker.place import Place
 from orchestrator.worker.records import (
+    Outcome,
     heartbeat,
     leave_if_superseded,
     redirect_output,
@@ -29,8 +31,11 @@ from orchestrator.worker.records import (
 from orchestrator.worker.stop import StopFlag, Stopped
 
 DONE, FAILED = 0, 1
-Task = Callable[[Claim, RunConfig, StopFlag], Ending]
-TASKS = {"train": "orchestrator.worker.engine:train"}
+Task = Callable[[Claim, Any, StopFlag], Ending | Outcome]
+TASKS = {
+    "train": "orchestrator.worker.engine:train",
+    "evaluate": "orchestrator.worker.evaluation:evaluate_parent",
+}
 """What a job may ask for -> what does it, imported after the claim: torch takes seconds."""
 
 
@@ -58,7 +63,8 @@ def main(token: str, index: int) -> int:
 def _run(share: Claim, stop: StopFlag) -> int:
     first, attempt = share.place.rank == 0, share.attempt
     try:
-        ending = _do_task(share, stop)
+        with metered(attempt, share.place):
+            done = _do_task(share, stop)
     except Stopped as stopped:
         if first:
             write_exit(attempt, Ending.STOPPED, signal=stopped.signal, **_measured(share))
@@ -70,11 +76,12 @@ def _run(share: Claim, stop: StopFlag) -> int:
         return FAILED
     if first:
         leave_if_superseded(share.folder, attempt)
-        write_exit(attempt, ending, **_measured(share))
+        outcome = done if isinstance(done, Outcome) else Outcome(done)
+        write_exit(attempt, outcome.ending, **outcome.facts, **_measured(share))
     return DONE
 
 
-def _do_task(share: Claim, stop: StopFlag) -> Ending:
+def _do_task(share: Claim, stop: StopFlag) -> Ending | Outcome:
     config = read_job(share.me.root, share.me.job)
     _check_data(share, config)
     module, _, name = TASKS[config.task].partition(":")
@@ -82,7 +89,7 @@ def _do_task(share: Claim, stop: StopFlag) -> Ending:
     return task(share, config, stop)
 
 
-def _check_data(share: Claim, config: RunConfig) -> None:
+def _check_data(share: Claim, config: JobConfig) -> None:
     """Hold the dataset against what the root knows of it, and what this job was trained on so far.
 
     Raises:

@@ -9,17 +9,18 @@ neither ranks nor micro-batches change what is mixed.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from orchestrator.config import RunConfig
 from orchestrator.config.train import TrainConfig
 from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.data.order import Piece
+from orchestrator.worker.device import brought
 from orchestrator.worker.draws import beta, uniforms
+from orchestrator.worker.losses import one_hot
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right
 NOWHERE = (0, 0, 0, 0)
@@ -38,6 +39,35 @@ class Draw:
     share: float
 
 
+class Mixed(NamedTuple):
+    """What images are mixed with, and how; everything per image."""
+
+    partners: Tensor  # uint8 (n, C, H, W)
+    partner_labels: Tensor  # int64 (n,)
+    blend: Tensor  # float32 (n,)
+    box: Tensor  # int64 (n, 4): top, bottom, left, right
+    share: Tensor  # float32 (n,)
+
+    def images(self, own: Tensor, partners: Tensor) -> Tensor:
+        """Mixed images ``(n, C, H, W)``."""
+        weight = self._weight(*own.shape[2:]).to(own.dtype)
+        return own * weight + partners * (1 - weight)
+
+    def targets(self, labels: Tensor, classes: int) -> Tensor:
+        """Mixed one-hot targets ``(n, classes)``, float32."""
+        share, own = self.share[:, None], one_hot(labels, classes)
+        return own * share + one_hot(self.partner_labels, classes) * (1 - share)
+
+    def _weight(self, height: int, width: int) -> Tensor:
+        """An image's weight in each of its pixels, ``(n, 1, H, W)``."""
+        top, bottom, left, right = self.box[:, :, None].unbind(1)  # each (n, 1)
+        row, column = (torch.arange(side, device=self.box.device) for side in (height, width))
+        inside = ((row >= top) & (row < bottom))[:, :, None] & (
+            (column >= left) & (column < right)
+        )[:, None, :]
+        return self.blend[:, None, None, None] * ~inside[:, None]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixing:
     """How a portion of images is mixed; everything per image, so that it can be cut anywhere."""
@@ -54,37 +84,21 @@ class Mixing:
         draws = [draw(config, portion.step, piece.chunk) for piece in portion.pieces]
 
         def spread(values: list[float] | list[Box]) -> Tensor:
-            return torch.tensor(values).repeat_interleave(sizes, dim=0).to(device)
+            return brought(torch.tensor(values).repeat_interleave(sizes, dim=0), device)
 
         return cls(
-            partner=torch.cat(list(_mirrored(portion.pieces))).to(device),
+            partner=brought(torch.cat(list(_mirrored(portion.pieces))), device),
             blend=spread([one.blend for one in draws]),
             box=spread([one.box for one in draws]),
             share=spread([one.share for one in draws]),
         )
 
-    def images(self, own: Tensor, partners: Tensor, part: slice) -> Tensor:
-        """Mixed images ``(n, C, H, W)`` of those in ``part`` of the portion and their partners."""
-        weight = self._weight(part, *own.shape[2:]).to(own.dtype)
-        return own * weight + partners * (1 - weight)
-
-    def targets(self, labels: Tensor, part: slice, classes: int) -> Tensor:
-        """The mixed one-hot targets ``(n, classes)`` of the images in ``part``, float32.
-
-        ``labels`` are those of all images of the portion.
-        """
-        share, own = self.share[part, None], F.one_hot(labels[part], classes)
-        partners = F.one_hot(labels[self.partner[part]], classes)
-        return own * share + partners * (1 - share)
-
-    def _weight(self, part: slice, height: int, width: int) -> Tensor:
-        """An image's weight in each of its pixels, ``(n, 1, H, W)``."""
-        top, bottom, left, right = self.box[part, :, None].unbind(1)  # each (n, 1)
-        row, column = (torch.arange(side, device=self.box.device) for side in (height, width))
-        inside = ((row >= top) & (row < bottom))[:, :, None] & (
-            (column >= left) & (column < right)
-        )[:, None, :]
-        return self.blend[part, None, None, None] * ~inside[:, None]
+    def of_part(self, images: Tensor, labels: Tensor, part: slice) -> Mixed:
+        """What the images in ``part`` are mixed with; ``images`` and ``labels`` are all of them."""
+        partner = self.partner[part]
+        return Mixed(
+            images[partner], labels[partner], self.blend[part], self.box[part], self.share[part]
+        )
 
 
 def is_mixed(train: TrainConfig) -> bool:

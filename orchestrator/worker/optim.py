@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from timm.optim.lamb import Lamb
+from torch import Tensor
 
 from model.vit import ViT
 from orchestrator.config.optim import OptimConfig
@@ -18,7 +19,8 @@ def build_optimizer(model: ViT, config: OptimConfig) -> torch.optim.Optimizer:
 
     LAMB is timm's, as DeiT III has it: the steps of decayed parameters alone are scaled by their
     trust ratio, ||p|| / ||step||, unbounded; vectors take Adam's. Unlike timm's default it does not
-    clip: the trainer does, and knows the norm.
+    clip: the trainer does, and knows the norm. Both work on all parameters at once (foreach, fused)
+    and take their rate as a tensor.
     """
     exempt = model.no_weight_decay()
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -34,8 +36,8 @@ def build_optimizer(model: ViT, config: OptimConfig) -> torch.optim.Optimizer:
         "eps": config.eps,
     }
     if config.name == "lamb":
-        return Lamb(groups, **shared, max_grad_norm=None)
-    return torch.optim.AdamW(groups, **shared)
+        return Lamb(groups, **shared, max_grad_norm=None, foreach=True)
+    return torch.optim.AdamW(groups, **shared, fused=True)
 
 
 def learning_rate(step: int, *, steps: int, steps_per_epoch: int, config: OptimConfig) -> float:
@@ -67,6 +69,7 @@ def _cooling(done: float, config: OptimConfig) -> float:
     return config.min_lr + 0.5 * (config.lr - config.min_lr) * (1 + math.cos(math.pi * done))
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: Tensor) -> None:
+    """The rate ``()`` of the next step, on the parameters' device: the host need not know it."""
     for group in optimizer.param_groups:
         group["lr"] = rate

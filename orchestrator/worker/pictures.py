@@ -1,5 +1,6 @@
 """Drawing what a probe found, beside training and never at its expense."""
 
+import math
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,13 @@ import numpy as np
 from model.figures import PICTURES, Probed, png
 from model.probes.base import MAP_IMAGES, Array, Findings
 from orchestrator.config import RunConfig
-from orchestrator.jobs.probes import PICTURE
+from orchestrator.jobs.probes import PICTURE, THUMBNAILS
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import probe_positions
 from orchestrator.worker.data.loader import evaluation_batches
+
+THUMBNAIL_PX = 96
+"""Longest side of the images that are kept beside their maps: six of them take about 100 kB."""
 
 
 def pictures(
@@ -20,11 +24,13 @@ def pictures(
 ) -> dict[str, Array]:
     """Every picture that applies, as ``picture/<name>``: the bytes of a PNG, uint8.
 
-    One that cannot be drawn is left out, and the log says why.
+    Beside them the images whose maps were kept, reduced, so that arms can be compared on them
+    later. What cannot be drawn is left out, and the log says why.
     """
     drawn = {}
     with _aloud("pictures"):
         shown = first_images(config, images)
+        drawn[THUMBNAILS] = reduced(shown)
         probed = Probed(arrays=findings.arrays, images=shown, epoch=epoch)
         for name, draw in PICTURES.items():
             with _aloud(name):
@@ -39,6 +45,16 @@ def first_images(config: RunConfig, images: SplitImages) -> Array:
     (batch,) = evaluation_batches(images, [positions], config.model.img_size)
     pixels: Array = batch.images.numpy()
     return pixels
+
+
+def reduced(images: Array, longest: int = THUMBNAIL_PX) -> Array:
+    """Images uint8 ``(n, C, H, W)`` of one size, averaged over squares until no side is longer."""
+    factor = math.ceil(max(images.shape[2:]) / longest)
+    height, width = (side // factor * factor for side in images.shape[2:])
+    cut = images[:, :, :height, :width]
+    squares = cut.reshape(*images.shape[:2], height // factor, factor, width // factor, factor)
+    small: Array = np.rint(squares.mean(axis=(3, 5))).astype(np.uint8)
+    return small
 
 
 @contextmanager

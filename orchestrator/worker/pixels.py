@@ -17,7 +17,11 @@ CONSTANTS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 def normalised(images: Tensor, by: Normalisation) -> Tensor:
     """Float32 from uint8 ``(B, C, H, W)``: v / 255, less the mean, over the deviation."""
-    mean, std = constants(by, images.device)
+    return scaled(images, *constants(by, images.device))
+
+
+def scaled(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """``normalised``, by the values of `constants` that somebody holds."""
     return (images.float() / 255 - mean) / std
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from orchestrator.config import Placement
 from orchestrator.worker.claim import Claim
+from orchestrator.worker.device import be_deterministic
 from orchestrator.worker.place import Place
 
 TIMEOUT = timedelta(minutes=10)
@@ -46,6 +46,14 @@ class Ranks:
         dist.all_reduce(raised, op=dist.ReduceOp.MAX)
         return [bool(flag) for flag in raised.tolist()]
 
+    def largest(self, value: float) -> float:
+        """The largest of the ranks' values, on every rank."""
+        if self.world == 1:
+            return value
+        found = torch.tensor(value, dtype=torch.float64)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return float(found)
+
     def agree(self, number: int) -> bool:
         """Whether every rank has the same number."""
         if self.world == 1:
@@ -62,19 +70,14 @@ class Ranks:
         dist.gather_object(value, gathered)
         return gathered
 
-    def parallel(self, model: nn.Module) -> nn.Module:
-        """The model as it is trained: itself, or averaging its gradients over the ranks."""
-        if self.world == 1:
-            return model
-        devices = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, gradient_as_bucket_view=True)
-
 
 @contextmanager
 def joined(claim: Claim) -> Iterator[Ranks]:
     """The group of this attempt's ranks; rank 0 hosts the meeting on the socket it listens on."""
     place, placement, meeting = claim.place, claim.me.submission.placement, claim.meeting
     torch.set_num_threads(placement.threads_per_rank)
+    if placement.deterministic:
+        be_deterministic()
     device = _device(place, placement)
     if place.world == 1:
         yield Ranks(0, 1, device)

@@ -5,8 +5,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ MESSAGE = 400
 """Characters of an error's message that are kept; all of it is in the log."""
 SUPERSEDED = 76
 """Exit code of a rank 0 that found a later attempt on its job (sysexits.h: EX_PROTOCOL)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended, and what else its exit is to say."""
+
+    ending: Ending
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from support.photos import imagenet_folder, photo
 
-from orchestrator.cli.data import data
+from orchestrator.cli.main import cli
 from orchestrator.errors import DataError, SpecError
 from orchestrator.jobs.datasets import lines_sha256
 from orchestrator.worker.data.label_spaces import IMAGENET100_KAGGLE, IMAGENET_A, IMAGENET_R
@@ -27,7 +27,7 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     monkeypatch.setenv("ORCHESTRATE_DATA", str(tmp_path / "data"))
 
     def run(*words: object) -> Result:
-        result = CliRunner().invoke(data, [str(word) for word in words])
+        result = CliRunner().invoke(cli, ["data", *map(str, words)])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
@@ -85,7 +85,7 @@ def test_a_folder_is_prepared_under_its_own_name_once(invoke: Invoke, pets: Path
     assert "6 train, 2 val images" in made.stdout
     with pytest.raises(DataError, match="another --name"):
         invoke("prepare", "folder", "--source", pets)
-    with pytest.raises(DataError, match="it is not the digits"):
+    with pytest.raises(DataError, match="it is not these digits"):
         invoke("prepare", "digits", "--name", "pets")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.pool_bench import Bench
 
-from orchestrator.cli.main import EXTRAS
+from orchestrator.extras import EXTRAS
 from orchestrator.jobs.store import create_root
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "quickstart.yaml"

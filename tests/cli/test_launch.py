@@ -6,9 +6,10 @@ from support.finished import run_to_its_end
 from support.pool_bench import Bench, until
 from support.terminal import Terminal
 
-from orchestrator.cli.report import LEFT_ALONE
+from orchestrator.cli.launched import LEFT_ALONE
 from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH
 from orchestrator.jobs.state import State
+from orchestrator.jobs.submissions import Submission
 
 
 def test_every_state_is_either_submitted_by_launch_or_told_as_left_alone() -> None:
@@ -122,3 +123,11 @@ def test_many_jobs_that_are_not_done_for_one_reason_are_one_line(bench: Bench) -
         "2 jobs are FAILED: ValueError: image N is none",
         "5 of 5 jobs are not done. See: orchestrate why JOB",
     ]
+
+
+@pytest.mark.slow
+def test_a_launch_can_ask_for_determinism(bench: Bench) -> None:
+    bench.orchestrate("launch", str(bench.sweep("a")), "--deterministic", "--wait")
+
+    (folder,) = bench.root.submissions()
+    assert Submission.read(folder).placement.deterministic

@@ -3,13 +3,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from support.pool_bench import Bench
+from support.verbs import examples, verbs
 
-from orchestrator.cli.main import SHORT_HELP, VERBS
+from orchestrator.cli.main import SHORT_HELP, VERBS, cli
 
-DATA_VERBS = ("data prepare digits", "data prepare folder", "data inspect", "data verify")
 HEAVY = ("torch", "ray", "mlflow", "submitit", "numpy", "matplotlib", "timm", "sklearn")
+HEAVY_FOR_HELP = (*HEAVY, "pydantic", "yaml", "rich", "pandas", "PIL", "webdataset", "requests")
 PROBE = """
 import sys
 try:
@@ -23,21 +26,54 @@ finally:
 """
 
 
-@pytest.mark.parametrize("verb", [*VERBS, *DATA_VERBS])
-def test_every_verb_has_help_with_an_example(verb: str, bench: Bench) -> None:
-    assert verb.split(maxsplit=1)[0] in SHORT_HELP
+HELP = """
+import sys
+from support.verbs import verbs
+from orchestrator.cli.main import cli
+for verb, _ in [("", None), *verbs()]:
+    cli.main([*verb.split(), "--help"], prog_name="orchestrate", standalone_mode=False)
+    assert not (loaded := [name for name in {heavy!r} if name in sys.modules]), (verb, loaded)
+"""
 
-    shown = bench.orchestrate(*verb.split(), "--help")
 
-    assert shown.returncode == 0
-    assert f"orchestrate {verb}" in shown.stdout.partition("\n")[2]
-    assert all(len(line) <= 80 for line in shown.stdout.splitlines())
+@pytest.mark.parametrize(("verb", "command"), [*verbs()], ids=str)
+def test_every_verb_has_help_with_examples_that_click_takes(
+    verb: str, command: click.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, *_: value)  # none need be there
+    shown = CliRunner().invoke(cli, [*verb.split(), "--help"]).output
+    words = examples(command)
+
+    assert verb.partition(" ")[0] in SHORT_HELP
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert any(f"{' '.join(example)} ".startswith(f"{verb} ") for example in words)
+    for example in words:
+        assert_taken(example)
 
 
-def test_help_names_every_verb(bench: Bench) -> None:
-    shown = bench.orchestrate("--help")
+def assert_taken(words: list[str]) -> None:
+    """Parse a command to its end, as click does before it calls the verb."""
+    known = dict(verbs())
+    name = max((one for one in known if [*words[: len(one.split())]] == one.split()), key=len)
 
-    assert all(f"  {verb} " in shown.stdout for verb in VERBS)
+    # a command keeps the help option of the context that asks first
+    known[name].make_context(name, words[len(name.split()) :], **cli.context_settings)
+
+
+def test_help_names_every_verb() -> None:
+    shown = CliRunner().invoke(cli, ["--help"]).output
+
+    assert all(f"  {verb} " in shown for verb in VERBS)
+    assert SHORT_HELP.keys() == VERBS.keys()
+
+
+def test_no_help_loads_anything_that_takes_time() -> None:
+    subprocess.run(
+        [sys.executable, "-c", HELP.format(heavy=HEAVY_FOR_HELP)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 @pytest.mark.slow
@@ -45,7 +81,7 @@ def test_help_names_every_verb(bench: Bench) -> None:
     "words",
     [
         "",
-        "--help",
+        "plan {sweep}",
         "launch {other}",
         "status",
         "status --json",
@@ -58,7 +94,6 @@ def test_help_names_every_verb(bench: Bench) -> None:
         "results s",
         "results s --csv",
         "flops {sweep}",
-        "data --help",
     ],
 )
 def test_the_control_plane_loads_nothing_heavy(done: Bench, words: str) -> None:

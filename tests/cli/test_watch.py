@@ -12,13 +12,13 @@ def test_one_round_tells_by_its_exit_code_whether_more_is_to_come(bench: Bench) 
     bench.orchestrate("launch", str(bench.sweep("b", name="bad")))
     runs = bench.orchestrate("watch", "good", "--once")
     bench.go("a", "b")
-    until(lambda: "1 FAILED, 1 DONE" in bench.orchestrate("status").stdout)
+    until(lambda: "1 DONE, 1 FAILED" in bench.orchestrate("status").stdout)
     good, both = (bench.orchestrate("watch", *names, "--once") for names in (["good"], []))
 
     assert (runs.returncode, good.returncode, both.returncode) == (NOT_OVER, 0, 3)
     assert runs.stdout.endswith((" good: 1 RUNNING\n", " good: 1 QUEUED\n"))
     assert good.stdout.endswith(" good: 1 DONE\n")
-    assert "bad, good: 1 FAILED, 1 DONE" in both.stdout
+    assert "bad, good: 1 DONE, 1 FAILED" in both.stdout
 
 
 @pytest.mark.slow

@@ -99,6 +99,24 @@ def test_resources_that_fit_the_placement_are_taken(
             "gpus_per_node is 4, but placement.ranks 4 on resources.nodes 2 are 2 rank(s) per node",
             "use gpus_per_node: 2, or ranks: 8",
         ),
+        (
+            {"jobs_per_allocation": 4, "nodes": 2},
+            {"ranks": 2},
+            "jobs_per_allocation is 4, but resources.nodes is 2",
+            "use nodes: 1, or jobs_per_allocation: 1",
+        ),
+        (
+            {"jobs_per_allocation": 2, "jobs_per_gpu": 3},
+            {},
+            "jobs_per_gpu is 3, but resources.jobs_per_allocation is 2",
+            "use jobs_per_allocation: 3 or more",
+        ),
+        (
+            {"jobs_per_allocation": 2, "jobs_per_gpu": 2},
+            {"device": "cpu"},
+            "jobs_per_gpu is 2, but placement.device is cpu",
+            "use device: auto",
+        ),
     ],
 )
 def test_resources_that_do_not_fit_are_refused_with_numbers_and_advice(

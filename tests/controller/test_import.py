@@ -79,6 +79,7 @@ class Lab:
         number = len(self.root.job(IDS[name]).attempt_numbers()) + 1
         folder = attempt(self.root, IDS[name], one, number, ending)
         folder.environment.write_text("{}")
+        folder.usage(0).write_text("{}")
         with JournalWriter(folder.journal, Header(IDS[name], number, None, 10)) as journal:
             journal.point(10, 1, {"val/top1": float(number)})
         for path in folder.path.iterdir():
@@ -140,6 +141,7 @@ def test_what_had_ended_is_as_it_was_and_of_what_had_not_nobody_knows(
     assert there.states()["b"] == "FAILED"
     assert here.states() == {"a": "DONE", "b": "FAILED", "c": "UNKNOWN", "d": "UNKNOWN"}
     assert here.root.job(IDS["a"]).attempt(1).environment.read_text() == "{}"
+    assert here.root.job(IDS["a"]).attempt(1).usage(0).read_text() == "{}"
     assert plan.open == {IDS["c"]: "UNKNOWN", IDS["d"]: "UNKNOWN"}
     assert read_attempts(here.root.job(IDS["c"]))[0].heartbeat == pytest.approx(LONG_AGO, abs=1)
     assert plan.counts == {Fate.NEW: 4}

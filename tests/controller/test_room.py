@@ -213,6 +213,17 @@ def test_jobs_of_a_sweep_that_nobody_watches_any_more_give_their_gpus_back(fruga
     assert frugal.open() == ["d"]
 
 
+def test_an_allocation_that_jobs_share_costs_what_it_asks_for(frugal: Rounds) -> None:
+    shared = {"partition": "gpu", "gpus_per_node": 2, "jobs_per_allocation": 4, "jobs_per_gpu": 2}
+    frugal.launched("s", *"abcdef", resources=shared)
+    frugal.launched("t", *"gh", **TWO_GPUS)
+    frugal.round("s", "t")
+
+    taken = [sorted(one.names) for one in read_submissions(frugal.root)]
+    assert taken == [[*"abcd"], ["g"]]
+    assert len(list(frugal.site.tasks())) == 2
+
+
 def test_a_submission_of_which_it_is_not_known_whether_it_was_taken_counts(frugal: Rounds) -> None:
     frugal.launched("s", *"abc", **TWO_GPUS)
     frugal.site.errs("sbatch", "unheard")

@@ -51,6 +51,14 @@ def test_a_sweep_with_a_secret_is_refused_by_file_and_line(fresh: Bench) -> None
     assert f"\n  {path}:{path.read_text().count(chr(10))}: a password\n" in refused(fresh)
 
 
+def test_a_secret_among_the_words_of_a_command_is_refused(fresh: Bench) -> None:
+    path = fresh.sweep("a", text=f'notify: [tell, "--password", "{DRAWN}"]\n')
+
+    assert "\n  notify:1: a password\n" in refused(fresh)
+    path.write_text(path.read_text().replace("notify:", "notify: [tell]\n#"))
+    assert load_sweep(path, executors=EXECUTORS).notify is not None
+
+
 def test_a_setting_of_the_command_line_with_a_secret_is_refused_by_its_key(fresh: Bench) -> None:
     sweep = load_sweep(fresh.sweep("a"), executors=EXECUTORS)
 
@@ -132,8 +140,9 @@ def test_code_that_was_copied_before_is_not_searched_again(
             {"extra": {"export": f"ALL,DB_PASSWORD={DRAWN}"}},
             "extra.export:1: a password",
         ),
+        ({"notify": ["tell", "--password", DRAWN]}, "notify:1: a password"),
     ],
-    ids=["setup", "launch_prefix", "extra"],
+    ids=["setup", "launch_prefix", "extra", "notify"],
 )
 def test_a_profile_with_a_secret_is_refused_by_its_key(
     fresh: Bench, settings: dict[str, Any], place: str

@@ -1,4 +1,4 @@
-import shutil
+import resource
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -83,14 +83,24 @@ def test_a_file_that_is_a_link_is_copied_as_what_it_leads_to_and_a_broken_one_do
 def test_code_edited_while_it_is_copied_is_no_snapshot(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def edited(source: Path, copy: Path) -> None:
-        copy.write_bytes(source.read_bytes() + b"#")
-
-    monkeypatch.setattr(shutil, "copyfile", edited)
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda copy, content: write(copy, content + b"#"))
 
     with pytest.raises(BusyError, match="edited while it was copied"):
         take_snapshot(root)
     assert list(root.snapshots.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_copy_is_told_by_the_copy_and_not_by_the_source(root: Root) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            take_snapshot(root)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert str(caught.value.filename).startswith(str(root.snapshots))
 
 
 def test_what_was_checked_a_moment_ago_is_believed_of_the_same_sources_alone(

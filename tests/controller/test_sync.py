@@ -73,7 +73,7 @@ def test_the_store_is_the_named_one_or_a_file_of_the_root(
 def test_on_a_network_file_system_the_file_is_on_this_machines_own_disk(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(sync, "file_system", lambda path: "nfs4")
     assert locate_store(root).startswith(
         f"sqlite:////var/tmp/orchestrate-{os.getuid()}/{root.id()}-"
     )

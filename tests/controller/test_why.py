@@ -105,10 +105,10 @@ def test_a_job_that_a_watch_leaves_alone_is_not_sent_to_a_watch(
     for _ in range(5):
         one = submission(JOB, executor="fake")
         write_refused(write_intent(root, one, ""), "no such account")
-    given_up = explain(root, NAME)[-1]
+    given_up = explain(root, NAME).lines[-1]
     write_order(root, Order(what="hold", jobs=[JOB], why="trial jobs come first"))
 
-    told = explain(root, NAME)
+    told = explain(root, NAME).lines
 
     assert given_up == GIVEN_UP.format(id="aaaaaaaa")
     assert told == ["registers-8 (aaaaaaaa) is PLANNED: held: trial jobs come first.", HELD]
@@ -137,7 +137,7 @@ def test_a_job_of_each_state_is_explained_in_a_sentence_and_a_next_step(
     if case.cancelled:
         write_order(root, Order(what="cancel", jobs=[JOB], who="ann"))
 
-    said, *notes, step = explain(root, NAME)
+    said, *notes, step = explain(root, NAME).lines
 
     assert re.fullmatch(rf"registers-8 \(aaaaaaaa\) is {state}: {case.sentence}\.", said)
     assert notes == case.notes
@@ -156,7 +156,7 @@ def test_a_failure_that_is_tried_again_tells_its_rule_and_when(
         Sight.ENDED, End(time.time() - seconds, started=True, signal=9)
     )
 
-    said, rule, action, _ = explain(root, NAME)
+    said, rule, action, _ = explain(root, NAME).lines
 
     meaning = RULES["killed"].meaning
     pattern = rf"registers-8 .* is FAILED: {meaning}; a watch tries it again by itself{when}\."
@@ -182,17 +182,17 @@ def test_where_the_last_start_was_and_what_code_it_ran_is_told_where_it_is_known
     submitted(root, one, "h")
     attempt(root, JOB, one, 1, Ending.STOPPED)
     attempt(root, JOB, one, 2, Ending.FINISHED)
-    without = explain(root, NAME)
+    without = explain(root, NAME).lines
     publish(root.origin(one.snapshot), to_json(origin.to_plain()))
 
-    said, start, step = explain(root, NAME)
+    said, start, step = explain(root, NAME).lines
 
     assert start == f"Start 2: on node7, {words}."
     assert [said, step] == without
 
 
 def test_a_new_job_is_planned_without_a_reason(root: Root) -> None:
-    assert explain(root, NAME)[0] == "registers-8 (aaaaaaaa) is PLANNED."
+    assert explain(root, NAME).lines[0] == "registers-8 (aaaaaaaa) is PLANNED."
 
 
 def test_slurms_reason_and_expected_start_are_told_in_words(
@@ -204,7 +204,7 @@ def test_slurms_reason_and_expected_start_are_told_in_words(
     slurm.answer("squeue", queue_line(one, 0, "RUNNING"), queue_line(one, 1, "PENDING", **told))
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(1795175731))
 
-    assert explain(root, NAME)[0] == (
+    assert explain(root, NAME).lines[0] == (
         "registers-8 (aaaaaaaa) is QUEUED: start 2: BeginTime: SLURM lets it begin again a little "
         f"later; it is expected to start by {when}; slurm calls it 7_1@alpha."
     )
@@ -217,7 +217,7 @@ def test_a_job_that_waits_for_no_known_time_is_named_all_the_same(
     one = submitted(root, submission(JOB))
     slurm.answer("squeue", queue_line(one, 0, "PENDING", Reason="JobArrayTaskLimit"))
 
-    assert explain(root, NAME)[0] == (
+    assert explain(root, NAME).lines[0] == (
         "registers-8 (aaaaaaaa) is QUEUED: JobArrayTaskLimit: the sweep's max_parallel is "
         "reached; slurm calls it 7_0@alpha."
     )

@@ -37,7 +37,10 @@ def ended_jobs(folder: Path, count: int) -> Root:
     with patch("os.fsync"):
         for job in ids:
             write_job(root, job, CONFIG)
-        write_revision(root, "s", {"study": "s", "jobs": [{"id": i, "name": i} for i in ids]})
+        terms = {"executor": "slurm", "max_parallel": None, "data_root": "/data", "question": ""}
+        jobs = [{"id": job, "name": job, "axes": {}, "shape": 0} for job in ids]
+        shapes = [{"placement": {}, "resources": {}}]
+        write_revision(root, "s", {"study": "s", **terms, "shapes": shapes, "jobs": jobs})
         one = submitted(root, submission(*ids))
         for job in ids:
             ran = attempt(root, job, one)

@@ -52,6 +52,10 @@ def test_an_imported_study_shows_the_same_and_goes_on_but_for_what_still_runs_el
             "log": said("logs", "s/a", root=root),
         }
 
+    done, kept = bench.id_of("a"), ("probes/001-000000010.npz", "predictions/001-000000010.npz")
+    for name in kept:
+        (bench.root.job(done).path / name).parent.mkdir(exist_ok=True)
+        (bench.root.job(done).path / name).write_bytes(name.encode())
     exported = said("export", "s", file, root=bench.root)
     assert "2 DONE" in exported
     assert "3 of these still run or wait" in exported
@@ -61,6 +65,7 @@ def test_an_imported_study_shows_the_same_and_goes_on_but_for_what_still_runs_el
     assert "7 of 7 jobs were written" in imported
     assert "not over when it was exported, UNKNOWN here" in imported
     assert shown(new) == shown(bench.root)
+    assert [(new.job(done).path / name).read_bytes().decode() for name in kept] == list(kept)
     assert "0 of 7 jobs were written" in said("import", file)
 
     states = {row["name"]: row["state"] for row in json.loads(said("status", "--json"))["jobs"]}

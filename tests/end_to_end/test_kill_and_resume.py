@@ -7,28 +7,31 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from support.lasting import lasting
 
-from orchestrator.config import RunConfig
+from orchestrator.config import Placement, RunConfig
 from orchestrator.controller.survey import survey
+from orchestrator.controller.usage import attempts_of
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.predictions import predictions_by_step
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.saved import saved_in, still_count
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
+from orchestrator.worker.data.helpers import Helpers
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
-from orchestrator.worker.data.loader import Helpers
 from orchestrator.worker.measure import evaluate, probe
 from orchestrator.worker.ranks import Ranks
 from orchestrator.worker.trainer import Trainer
@@ -36,7 +39,6 @@ from orchestrator.worker.trainer import Trainer
 pytestmark = pytest.mark.slow
 
 FAULTS = Path(__file__).parents[1] / "support" / "faults"
-CHANGES_BY_NATURE = {"train/images_per_s"}
 CONFIG = {
     "data": {"name": "digits"},
     "model": {
@@ -65,12 +67,14 @@ class Bench:
     data: Path
     ranks: int
     workers: int = 0
+    parallel: str = "ddp"
 
     def launch(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         self.folder.mkdir(exist_ok=True)
         sweep = self.folder / "tiny.yaml"
         placement = {
             "ranks": self.ranks,
+            "parallel": self.parallel,
             "loader_workers": self.workers,
             "checkpoint_minutes": 0.003,
             "log_every_steps": 4,
@@ -117,18 +121,24 @@ class Bench:
         history = read_history(self.job)
         newest = max(self.job.checkpoints.iterdir(), key=lambda p: p.name.split("-")[::-1])
         state = torch.load(newest / "state.pt", weights_only=True)
-        kept = still_count(saved_in(self.job.weights), read_attempts(self.job))
+        attempts = read_attempts(self.job)
+        kept, best = (
+            [
+                (one.step, _plain(torch.load(one.path / "weights.pt", weights_only=True)))
+                for one in still_count(saved_in(folder), attempts)
+            ]
+            for folder in (self.job.weights, self.job.best)
+        )
+        answers = predictions_by_step(self.job.predictions, attempts)
         probes = max(self.job.probes.iterdir(), key=lambda p: p.stem.split("-")[::-1])
         return {
-            "points": [(p.step, p.epoch, _lasting(p.metrics)) for p in history.points],
+            "points": [(p.step, p.epoch, lasting(p.metrics)) for p in history.points],
             "state": _plain(state),
             "probes": _plain(dict(np.load(probes))),
-            "weights": [(one.step, _plain(torch.load(one.path / "weights.pt"))) for one in kept],
+            "weights": kept,
+            "best": best,
+            "predictions": {step: _plain(dict(np.load(path))) for step, path in answers.items()},
         }
-
-
-def _lasting(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {key: value for key, value in metrics.items() if key not in CHANGES_BY_NATURE}
 
 
 def _plain(value: Any) -> Any:
@@ -147,17 +157,19 @@ def _plain(value: Any) -> Any:
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Any:
     """Results of uninterrupted runs, by number of ranks, each trained once."""
-    results: dict[int, dict[str, Any]] = {}
 
-    def run(ranks: int) -> dict[str, Any]:
-        if ranks not in results:
-            bench = Bench(tmp_path_factory.mktemp(f"calm{ranks}") / "bench", digits, ranks)
-            bench.launch()
-            bench.wait()
-            assert [a.ending for a in read_attempts(bench.job)] == [Ending.FINISHED]
-            results[ranks] = bench.result()
-            assert [step for step, _ in results[ranks]["weights"]] == [15, 30, 45]
-        return results[ranks]
+    @lru_cache
+    def run(ranks: int, parallel: str = "ddp") -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp(f"calm{ranks}") / "bench"
+        bench = Bench(folder, digits, ranks, parallel=parallel)
+        bench.launch()
+        bench.wait()
+        assert [a.ending for a in read_attempts(bench.job)] == [Ending.FINISHED]
+        result = bench.result()
+        assert [step for step, _ in result["weights"]] == [15, 30, 45]
+        ((best, _),) = result["best"]
+        assert result["predictions"].keys() == {best, 45}
+        return result
 
     return run
 
@@ -203,6 +215,41 @@ def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
 
     assert read_attempts(bench.job)[-1].ending is Ending.FINISHED
     assert bench.result() == calm(ranks)
+    first, second = attempts_of(bench.root, [bench.job.path.name])
+    assert 0 < first.lost_s < first.seconds
+    assert second.lost_s == 0
+    assert second.complete
+
+
+def test_a_rank_killed_that_has_a_part_of_the_model_ends_with_the_same_bits(
+    tmp_path: Path, digits: Path, calm: Any
+) -> None:
+    bench = Bench(tmp_path / "bench", digits, 2, parallel="fsdp2")
+    bench.launch()
+    _wait_for_step(bench, 20)
+    os.kill(_rank_process(bench, 1), signal.SIGKILL)
+    bench.wait()
+
+    bench.launch()
+    bench.wait()
+
+    _, second = read_attempts(bench.job)
+    assert second.ending is Ending.FINISHED
+    assert bench.result() == calm(2, "fsdp2")
+
+
+def test_ranks_that_share_a_model_find_what_those_find_that_have_all_of_it(calm: Any) -> None:
+    whole, shared = calm(2), calm(2, "fsdp2")
+
+    for name, weight in _weights(whole).items():
+        np.testing.assert_allclose(_weights(shared)[name], weight, atol=2e-3, err_msg=name)
+    steps, others = ([point[:2] for point in one["points"]] for one in (whole, shared))
+    assert steps == others
+    (_, _, first), (_, _, found) = (one["points"][1] for one in (whole, shared))
+    assert found == pytest.approx(first, rel=1e-5)
+    (_, _, first), (_, _, found) = (one["points"][-1] for one in (whole, shared))
+    assert found.keys() == first.keys() >= {"val/top1", "norms/median", "updates/median"}
+    assert found["val/loss"] == pytest.approx(first["val/loss"], rel=1e-2)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -312,12 +359,14 @@ def test_ranks_together_measure_what_one_process_measures(
         name: torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(shape)
         for name, (_, shape, content) in result["state"]["model"].items()
     }
-    trainer = Trainer.fresh(RunConfig.from_plain(CONFIG), Ranks(0, 1, torch.device("cpu")), None)
+    trainer = Trainer.fresh(
+        RunConfig.from_plain(CONFIG), Ranks(0, 1, torch.device("cpu")), Placement()
+    )
     trainer.model.load_state_dict(model)
     trainer.model.eval()
     images = SplitImages(load_index(digits, load_manifest(digits, "digits"), "val"))
 
-    measured = evaluate(trainer, images, Helpers())
+    measured = evaluate(trainer, images, Helpers()).metrics
     found = probe(trainer, images, Helpers(), 1)
 
     last = result["points"][-1][2]

@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md is trained: from a user's folder, and as one of ours."""
+"""The worked example of docs/variants.md is trained: from a user's folder, and as one of ours."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.lasting import lasting
 from support.pool_bench import Bench
 
 from orchestrator.controller.select import select
@@ -19,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def blocks() -> dict[str, str]:
     """Code of the guide by the file that its first line names."""
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    text = (REPOSITORY / "docs/variants.md").read_text()
     found = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", text, flags=re.DOTALL)
     return dict(found)
 
@@ -63,6 +64,23 @@ def test_the_example_of_a_users_own_variant_trains_and_is_measured(desk: Bench) 
     assert my_arm["params"] - plain_arm["params"] == 2 * 2  # a scale for each head of each block
 
 
+def test_the_example_is_evaluated_with_the_package_that_it_is_of(desk: Bench) -> None:
+    """Its sweep is named as it was launched, and lists the package."""
+    before = trained(desk)
+    text = "name: again\ntask: evaluate\nof: {sweeps: [cosine]}\nset: {data.name: digits}\n"
+    (desk.folder / "sweeps/again.yaml").write_text(text)
+
+    done = desk.orchestrate("launch", "sweeps/again.yaml", "--wait")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for job in select(desk.root, "again"):
+        measured = read_history(desk.root.job(job.id)).last()
+        trained_as = before[job.name.removesuffix(",digits")][-1]
+        assert measured["val/loss"] == pytest.approx(trained_as["val/loss"], rel=1e-6)
+    rows = json.loads(desk.orchestrate("status", "again", "--json").stdout)["jobs"]
+    assert [row["older_code"] for row in rows] == [False, False]
+
+
 def test_the_example_as_one_of_ours_trains_to_the_very_same_numbers(desk: Bench) -> None:
     mine = trained(desk)
     code = desk.folder / "code"
@@ -88,4 +106,4 @@ def test_the_example_as_one_of_ours_trains_to_the_very_same_numbers(desk: Bench)
 def of_cosine(measured: dict[str, list[dict[str, float]]]) -> list[dict[str, float]]:
     """What the same weights and images give again; speed is none of it."""
     (told,) = (points for name, points in measured.items() if "cosine" in name)
-    return [{k: v for k, v in one.items() if k != "train/images_per_s"} for one in told]
+    return [lasting(one) for one in told]

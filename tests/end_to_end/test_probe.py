@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "quickstart.yaml"
-CHROMIUM = "/usr/bin/chromium"
 SHORT = ("--set", "train.epochs=2", "--set", "probe.every_epochs=1", "--set", "probe.images=60")
 WIDTHS = (1280, 420)
 pytestmark = pytest.mark.slow
@@ -60,16 +58,6 @@ def test_the_verb_finds_what_the_last_probe_of_training_found(
 def test_the_epochs_of_training_are_drawn(report: Path) -> None:
     assert (report / "norms_over_epochs.png").is_file()
     assert (report / "gate_histograms.png").is_file()
-
-
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.mark.browser

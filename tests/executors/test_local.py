@@ -69,6 +69,7 @@ def test_a_pool_outlives_the_terminal_it_was_started_in(bench: Bench) -> None:
     bench.script("a", "claim", "wait", "finish")
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
         os.execv(sys.executable, submitting(bench, then=60))  # noqa: S606 - a list, no shell
     until(lambda: bench.root.submissions() and read_handle(bench.root.submission(only(bench))))
     os.close(terminal)  # the kernel sends SIGHUP to the session's foreground
@@ -183,6 +184,17 @@ def test_more_ranks_than_gpus_are_refused_instead_of_waiting_for_ever(
     submission = draft.model_copy(update={"placement": placement})
 
     assert len(bench.executor.check(submission)) == refusals
+
+
+def test_a_job_that_is_to_be_compiled_is_refused_where_nothing_compiles(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    plain, compiled = (bench.draft("a", placement={"compile": on}) for on in (False, True))
+
+    assert bench.executor.check(plain) == []
+    (refusal,) = bench.executor.check(compiled)
+    assert "/no/such/compiler" in refusal
 
 
 def test_a_root_that_cannot_stand_on_the_module_path_is_refused(tmp_path: Path) -> None:

@@ -593,4 +593,4 @@ def test_what_cannot_be_asked_is_not_guessed(slurm: FakeSlurm, place: SlurmExecu
 
 
 def test_a_member_is_called_as_slurm_calls_it(place: SlurmExecutor) -> None:
-    assert place.member_handle("7@alpha", 3) == "7_3@alpha"
+    assert place.member_handle("7@alpha", "0123456789ab", 3) == "7_3@alpha"

@@ -3,7 +3,12 @@ from fakes.slurm import submission
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.executors.slurm_limits import shared_out, within_limits
+from orchestrator.executors.slurm_limits import (
+    shared_out,
+    within_budget,
+    within_limits,
+    within_rooms,
+)
 from orchestrator.jobs.submissions import Submission
 
 sizes = st.lists(st.integers(1, 40), min_size=1, max_size=6)
@@ -72,3 +77,39 @@ def test_a_submission_that_fits_stays_what_it_is() -> None:
         ["0-2"],
         ["1-0"],
     ]
+
+
+def packed(count: int, places: int, **changes: object) -> Submission:
+    resources = {"partition": "gpu", "jobs_per_allocation": places, "jobs_per_gpu": 2}
+    names = [str(number) for number in range(count)]
+    return submission(*names, placement={}, resources=resources, **changes)
+
+
+@given(st.integers(1, 40), st.integers(2, 8), st.none() | st.integers(1, 50))
+def test_allocations_have_places_for_all_jobs_that_may_run_at_once_and_for_no_more(
+    count: int, places: int, most: int | None
+) -> None:
+    one = packed(count, places, max_parallel=most)
+    held = one.places * one.allocations
+
+    assert 1 <= one.places <= min(places, count)
+    if most is not None:
+        assert held <= max(most, one.places)
+        assert one.places <= most
+    else:
+        assert count <= held < count + one.places
+
+
+def test_slurm_counts_allocations_and_a_sweep_counts_jobs() -> None:
+    one = packed(10, 4)  # 4 + 4 + 2 jobs; an allocation of 4 has 2 GPUs
+
+    def sizes(taken: list[Submission]) -> list[int]:
+        return [len(part.jobs) for part in taken]
+
+    assert sizes(within_limits([one], max_array=99, room=2, parallel=None)) == [8]
+    assert sizes(within_limits([one], max_array=2, room=None, parallel=None)) == [8, 2]
+    assert sizes(within_limits([one, one], max_array=99, room=4, parallel=None)) == [10, 4]
+    assert sizes(within_rooms([one], {"gpu": 1})) == [4]
+    assert sizes(within_budget([one], 5)) == [8]
+    (part,) = within_limits([one], max_array=99, room=None, parallel=3)
+    assert (part.places, part.allocations) == (3, 1)

@@ -44,6 +44,11 @@ CASES: dict[str, dict[str, Any]] = {
         "placement": {"ranks": 4},
         "resources": {"cpus_per_gpu": 12},
     },
+    "packed": {
+        "profile": {"partitions": A100},
+        "placement": {"ranks": 2, "loader_workers": 3},
+        "resources": {"jobs_per_allocation": 2, "jobs_per_gpu": 2, "mem_gb_per_node": 30},
+    },
     "odd_root": {"root": '/my runs/it\'s 100% "new"'},
 }
 ODD = (
@@ -142,10 +147,10 @@ def test_the_script_says_what_its_partition_and_placement_come_to(name: str) -> 
     )
 
     assert options["job-name"] == job_name(TOKEN)
-    assert options["array"] == f"0-2%{one.max_parallel or 3}"
+    assert options["array"] == f"0-{one.allocations - 1}%{one.max_parallel or one.allocations}"
     assert options["output"].replace("%%", "%").startswith(str(root.path))
     ranks = int(options["nodes"]) * int(options["ntasks-per-node"])
-    assert ranks == one.placement.ranks
+    assert ranks == (1 if one.packed else one.placement.ranks)
     assert {"requeue", "signal", "open-mode"} < options.keys()
 
 

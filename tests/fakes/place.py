@@ -77,7 +77,7 @@ class FakePlace:
         self.submissions.append(submission)
         return f"h-{submission.token}"
 
-    def member_handle(self, handle: str, index: int) -> str:
+    def member_handle(self, handle: str, token: str, index: int) -> str:  # noqa: ARG002
         return f"{handle}/{index}"
 
 

@@ -13,7 +13,10 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import user_name
 from orchestrator.jobs.submissions import Submission, write_intent, write_submitted
 
-COMMANDS = ("scontrol", "squeue", "sacct", "scancel", "sbatch", "srun", "python", "sleep")
+COMMANDS = (
+    *("scontrol", "squeue", "sacct", "sacctmgr", "sinfo", "scancel", "sbatch", "srun"),
+    *("python", "sleep"),
+)
 CONFIG = """Configuration data as of 2026-11-21T10:12:51
 AccountingStorageHost   = localhost
 AccountingStorageType   = {accounting}

@@ -21,6 +21,7 @@ FILES = {
     f"{JOB}/job.json": b'{"id": "ab"}',
     f"{JOB}/attempts/001/journal.jsonl": b"x" * 100_000,
     f"{JOB}/attempts/001/rank0.log": b"",
+    f"{JOB}/attempts/001/rank0.usage.json": b"{}",
 }
 
 

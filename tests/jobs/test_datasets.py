@@ -39,7 +39,17 @@ def data_root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_whole_dataset_is_read(data_root: Path) -> None:
+@pytest.mark.parametrize(
+    "further",
+    [
+        {"schema_version": 1},
+        {"schema_version": 2, "label_space": None, "passed_over": {}, "members": None},
+        {"schema_version": 3, "remote": []},
+    ],
+)
+def test_a_whole_dataset_of_any_version_is_read(data_root: Path, further: dict[str, Any]) -> None:
+    (data_root / "pets" / MANIFEST).write_text(json.dumps(RECORD | further))
+
     manifest = load_manifest(data_root, "pets")
 
     check_shards(data_root, manifest)
@@ -78,6 +88,7 @@ def test_a_name_that_is_a_path_is_refused(data_root: Path, name: str) -> None:
         (json.dumps(RECORD | {"shards": SHARDS[:1]}), "split val have 0 samples"),
         (json.dumps(RECORD | {"surprise": 1}), "surprise: Extra"),
         (json.dumps(RECORD | {"classes_sha256": "0"}), "not the hash of its classes"),
+        (json.dumps(RECORD | {"remote": ["http://a", "http://b"]}), "one URL per training shard"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_refused_in_words(
@@ -91,10 +102,18 @@ def test_a_manifest_that_cannot_be_read_is_refused_in_words(
 
 
 def test_a_manifest_of_a_newer_program_is_refused_with_both_numbers(data_root: Path) -> None:
-    (data_root / "pets" / MANIFEST).write_text(json.dumps(RECORD | {"schema_version": 3}))
+    (data_root / "pets" / MANIFEST).write_text(json.dumps(RECORD | {"schema_version": 4}))
 
-    with pytest.raises(DataError, match="version 3; this program reads up to 2"):
+    with pytest.raises(DataError, match="version 4; this program reads up to 3"):
         load_manifest(data_root, "pets")
+
+
+def test_training_shards_that_are_elsewhere_are_not_looked_for(data_root: Path) -> None:
+    record = RECORD | {"schema_version": 3, "remote": ["https://host/t.tar"]}
+    (data_root / "pets" / MANIFEST).write_text(json.dumps(record))
+    (data_root / "pets" / SHARDS[0]["file"]).unlink()
+
+    check_shards(data_root, load_manifest(data_root, "pets"))
 
 
 def test_a_renamed_folder_is_noticed(data_root: Path) -> None:

@@ -1,6 +1,6 @@
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.config import RunConfig
-from orchestrator.jobs.identity import FROZEN_DEFAULTS, job_id, reduced, restored
+from orchestrator.config import EvaluateConfig, JobConfig, RunConfig, config_from_plain
+from orchestrator.jobs.identity import (
+    FROZEN_DEFAULTS,
+    FROZEN_OF_EVALUATIONS,
+    job_id,
+    reduced,
+    restored,
+)
 
-GOLDEN = Path(__file__).with_name("frozen_defaults.json")
+PARENT = "0123456789abcdef0123456789abcdef"
+TABLES = [
+    (FROZEN_DEFAULTS, Path(__file__).with_name("frozen_defaults.json")),
+    (FROZEN_OF_EVALUATIONS, Path(__file__).with_name("frozen_of_evaluations.json")),
+]
+each_table = pytest.mark.parametrize(("table", "file"), TABLES, ids=["train", "evaluate"])
 WITHOUT_DEFAULT = {"data.name", "model.gate.position"}
 
 # Ids of the first version. None may ever change: jobs that were run are found by them.
@@ -34,6 +45,11 @@ GOLDEN_IDS: list[tuple[dict[str, Any], str]] = [
         },
         "05ead1a1358c1778708e225a84e8f42c",
     ),
+    ({"task": "evaluate", "of": PARENT, "data": {"name": "d"}}, "20bce6bcd7a3634b95eaa17587f583b9"),
+    (
+        {"task": "evaluate", "of": PARENT, "checkpoint": 300, "data": {"name": "d"}},
+        "bd4096dc8aaa4278a6b588da7e2e8803",
+    ),
 ]
 
 rates = st.floats(1e-6, 0.9)
@@ -52,7 +68,13 @@ GATES = some(
     activation=st.sampled_from(["sigmoid", "silu", "ns_sigmoid"]),
     mode=st.sampled_from(["multiply", "add"]),
 )
-CONFIGS = st.builds(
+EVALUATIONS = st.builds(
+    EvaluateConfig,
+    of=st.sampled_from([PARENT, PARENT[::-1]]),
+    checkpoint=st.sampled_from(["last", "best", 1, 300]),
+    data=st.sampled_from([{"name": "d"}, {"name": "e"}]),
+)
+CONFIGS = EVALUATIONS | st.builds(
     RunConfig.from_plain,
     st.fixed_dictionaries(
         {
@@ -83,13 +105,13 @@ CONFIGS = st.builds(
 
 
 @given(CONFIGS)
-def test_a_reduced_configuration_is_restored_whole(config: RunConfig) -> None:
+def test_a_reduced_configuration_is_restored_whole(config: JobConfig) -> None:
     assert restored(reduced(config)) == config
 
 
 @given(CONFIGS, CONFIGS)
 def test_two_configurations_are_equal_where_their_reduced_forms_are(
-    one: RunConfig, other: RunConfig
+    one: JobConfig, other: JobConfig
 ) -> None:
     assert (one == other) == (reduced(one) == reduced(other))
     assert (one == other) == (job_id(one) == job_id(other))
@@ -112,27 +134,36 @@ def test_a_reduced_form_of_a_newer_program_is_refused() -> None:
 
 @pytest.mark.parametrize(("plain", "golden"), GOLDEN_IDS)
 def test_an_id_never_changes(plain: dict[str, Any], golden: str) -> None:
-    assert job_id(RunConfig.from_plain(plain)) == golden
+    assert job_id(config_from_plain(plain)) == golden
 
 
-def test_the_frozen_defaults_only_ever_grow() -> None:
-    golden = json.loads(GOLDEN.read_text())
+@each_table
+def test_the_frozen_defaults_only_ever_grow(table: Mapping[str, Any], file: Path) -> None:
+    golden = json.loads(file.read_text())
 
     edited = {
         key: value
         for key, value in golden.items()
-        if key not in FROZEN_DEFAULTS or json.dumps(FROZEN_DEFAULTS[key]) != json.dumps(value)
+        if key not in table or json.dumps(table[key]) != json.dumps(value)
     }
     assert not edited, (
-        "FROZEN_DEFAULTS is append only: an edited line gives finished jobs other ids, or other "
-        "behaviour to old ones. Put these lines back; a changed default needs no change here."
+        "A table of frozen defaults is append only: an edited line gives finished jobs other ids, "
+        "or other behaviour to old ones. Put these lines back; a changed default needs no change."
     )
 
 
-def test_every_frozen_default_is_in_the_golden_file() -> None:
-    missing = [key for key in FROZEN_DEFAULTS if key not in json.loads(GOLDEN.read_text())]
+@each_table
+def test_every_frozen_default_is_in_the_golden_file(table: Mapping[str, Any], file: Path) -> None:
+    missing = [key for key in table if key not in json.loads(file.read_text())]
 
-    assert not missing, f"append these lines of FROZEN_DEFAULTS to {GOLDEN.name}; append only"
+    assert not missing, f"append these lines of the table to {file.name}; append only"
+
+
+def test_an_evaluation_says_its_task_its_parent_and_its_images() -> None:
+    config = config_from_plain({"task": "evaluate", "of": PARENT, "data": {"name": "d"}})
+
+    assert reduced(config) == {"task": "evaluate", "of": PARENT, "data.name": "d"}
+    assert set(leaves(config)) == {*reduced(config), *FROZEN_OF_EVALUATIONS}
 
 
 def test_every_setting_has_a_frozen_default() -> None:

@@ -38,12 +38,14 @@ def test_outcomes_come_in_the_order_written_beyond_999(root: Root) -> None:
 def test_unpublished_files_are_no_jobs_submissions_or_errors(root: Root) -> None:
     job, submission = root.job("ab" * 16), root.submission("t")
     attempt = job.attempt(1)
-    for path in (job.record, submission.intent, attempt.error(0)):
+    for path in (job.record, submission.intent, attempt.error(0), attempt.usage(0)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(f".tmp-{path.name}-0123").touch()
 
-    assert (root.submissions(), attempt.errors()) == ([], [])
+    assert (root.submissions(), attempt.errors(), attempt.usages()) == ([], [], [])
     for path in (job.record, submission.intent, attempt.error(0), attempt.error(12)):
         path.touch()
+    attempt.usage(3).touch()
     assert [found.token for found in root.submissions()] == ["t"]
     assert attempt.errors() == [attempt.error(0), attempt.error(12)]
+    assert attempt.usages() == [attempt.usage(3)]

@@ -26,7 +26,7 @@ from orchestrator.worker import checkpoint
 
 ROOTS = Path(__file__).with_name("roots")
 RECORDED = sorted(path.name for path in ROOTS.glob("schema-*"))
-EXPORTED = "exported-1.tar.gz"
+EXPORTED = sorted(path.name for path in ROOTS.glob("exported-*.tar.gz"))
 STATES = {
     "done": ("DONE", "finished", 2, 6, ""),
     "preempted": ("PREEMPTED", None, 73, 220, "stopped by a signal"),
@@ -57,9 +57,9 @@ def copied(name: str, tmp_path: Path) -> Root:
     return root
 
 
-def imported(tmp_path: Path) -> Root:
+def imported(name: str, tmp_path: Path) -> Root:
     root = Root(tmp_path / "runs")
-    said(root, "import", str(ROOTS / EXPORTED))
+    said(root, "import", str(ROOTS / name))
     return root
 
 
@@ -75,11 +75,11 @@ def said(root: Root, *words: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(params=[*RECORDED, EXPORTED])
+@pytest.fixture(params=[*RECORDED, *EXPORTED])
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Root:
     """A root as it was left years ago, or came from one."""
-    if request.param == EXPORTED:
-        return imported(tmp_path)
+    if request.param in EXPORTED:
+        return imported(request.param, tmp_path)
     return copied(request.param, tmp_path)
 
 
@@ -105,6 +105,20 @@ def test_every_reading_verb_reads_what_every_older_version_wrote(old: Root) -> N
         assert f"is {state}" in said(old, "why", f"s/{name}")
         assert reason in said(old, "why", f"s/{name}")
         assert said(old, "logs", f"s/{name}") == ""
+
+
+def test_evaluations_of_an_older_version_are_read(tmp_path: Path) -> None:
+    root = copied("schema-4", tmp_path)
+    rows = json.loads(said(root, "status", "e", "--json"))["jobs"]
+    (row,) = json.loads(said(root, "results", "e", "--by", "case", "--json"))["rows"][:1]
+
+    assert {row["name"]: (row["state"], row["reason"]) for row in rows} == {
+        "done,digits": ("DONE", ""),
+        "preempted,digits": ("PLANNED", "waits for parent s/preempted (PREEMPTED)"),
+        "killed,digits": ("PLANNED", "waits for parent s/killed (FAILED)"),
+        "cancelled,digits": ("PLANNED", "waits for parent s/cancelled (CANCELLED)"),
+    }
+    assert (row["case"], row["mean"]) == ("done", TOP1)
 
 
 def test_what_was_saved_by_an_older_version_is_gone_on_from() -> None:
@@ -133,7 +147,7 @@ def test_every_version_that_this_program_reads_is_among_the_recorded_roots(kind:
 
 
 def test_an_archive_of_every_version_is_kept() -> None:
-    found = {int(re.findall(r"\d+", path.name)[0]) for path in ROOTS.glob("exported-*.tar.gz")}
+    found = {int(re.findall(r"\d+", name)[0]) for name in EXPORTED}
 
     assert found == set(range(1, archive.SCHEMA + 1))
 

@@ -66,6 +66,8 @@ def test_more_memory_is_half_as_much_again_up_to_what_a_node_has() -> None:
         had.append(with_more(had[0], [(MEMORY, one) for one in had], site()))
 
     assert [one.mem_gb_per_node for one in had] == [16, 24, 36, 54, 64, 64]
+    shared = Resources(mem_gb_per_node=12, jobs_per_allocation=4)
+    assert with_more(shared, [(MEMORY, shared)], site()).mem_gb_per_node == 64 / 4
 
 
 def test_more_time_is_twice_as_much_up_to_what_the_partition_grants() -> None:

@@ -29,6 +29,14 @@ ANYWHERE = {
     "hugging face": (f"\\nh{'f_'}{LETTERS}", "a token of Hugging Face"),
     "openai": (f"call('s{'k-'}proj-{DRAWN}{DRAWN}')", "a key of OpenAI's kind"),
     "slack": (f"xo{'xb-'}123456789012-{DRAWN}", "a token of Slack"),
+    "slack's webhook": (
+        f"curl https://hooks.{'slack'}.com/services/T0AB12CD3/B0AB12CD3/{DRAWN}",
+        "a webhook of Slack",
+    ),
+    "discord's webhook": (
+        f"'https://{'discord'}.com/api/webhooks/123456789012345678/{HEX}{DRAWN}'",
+        "a webhook of Discord",
+    ),
     "google": (f"AI{'za'}{LETTERS[:35]}", "a key of Google"),
     "w&b": (f"os.environ['WANDB_API_KEY'] = '{HEX}'", "a key of W&B"),
     "w&b login": (f"MY_WANDB login {HEX}", "a key of W&B"),
@@ -69,6 +77,7 @@ HARMLESS = (
     "tokens = secrets.token_hex(16)",
     "task-register-estimators-with-2-Layers-and-more-words",
     f"code_hash: {HEX}",
+    f"https://hooks.{'slack'}.com/services/T00000000/B00000000/{'X' * 24}",
     "-----BEGIN CERTIFICATE-----",
     f"hf_hub_download('{LETTERS[:20]}')",
 )

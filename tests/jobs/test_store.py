@@ -22,11 +22,8 @@ from orchestrator.jobs.store import (
     compare_dataset,
     create_root,
     launched_revision,
-    locate_data,
-    locate_root,
     newest_revision,
     open_root,
-    sweep_names,
     write_revision,
 )
 
@@ -116,32 +113,6 @@ def test_a_root_that_cannot_be_written_is_an_error_that_says_what_to_do(
 
     with pytest.raises(RootError, match=f"{where} cannot be written: .* Choose another .*--root"):
         create_root(tmp_path / where)
-
-
-def test_a_root_is_the_one_asked_for_else_the_variables_else_the_nearest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    below = tmp_path / "a" / "b"
-    below.mkdir(parents=True)
-    monkeypatch.chdir(below)
-    assert locate_root(None) == below / "runs"
-
-    create_root(tmp_path / "runs")
-    assert locate_root(None) == tmp_path / "runs"
-    monkeypatch.setenv("ORCHESTRATE_ROOT", "/else")
-    assert locate_root(None) == Path("/else")
-    assert locate_root("here") == below / "here"
-
-
-def test_the_data_root_is_the_one_asked_for_else_the_variables_else_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    assert locate_data(None) == tmp_path / "data"
-    monkeypatch.setenv("ORCHESTRATE_DATA", "/else")
-    assert locate_data(None) == Path("/else")
-    assert locate_data("here") == tmp_path / "here"
 
 
 def test_a_job_is_written_once_and_read_back(root: Root) -> None:
@@ -271,7 +242,7 @@ def test_launched_sweeps_are_known_by_name_and_an_unknown_one_is_answered_with_t
     for name in ("gates", "depth"):
         write_revision(root, name, revision(name))
 
-    assert sweep_names(root) == ["depth", "gates"]
+    assert root.sweep_names() == ["depth", "gates"]
     assert launched_revision(root, "gates") == revision("gates")
     with pytest.raises(SpecError, match=r"No sweep 'gate' .* Sweeps there: depth, gates"):
         launched_revision(root, "gate")

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.jobs.facts import Attempt, Ending, Start
 from orchestrator.jobs.files import to_json
 from orchestrator.jobs.layout import JobFolder
-from orchestrator.jobs.weights import final_weights, is_sound
+from orchestrator.jobs.weights import final_weights, is_sound, kept_checkpoints, weights_at
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -68,3 +68,27 @@ def test_weights_are_sound_if_they_are_what_was_published(
     (tmp_path / "meta.json").write_bytes(b"{" if meta is None else to_json(meta))
 
     assert is_sound(tmp_path) == sound
+
+
+def test_weights_are_found_by_what_they_are_of_as_far_as_they_count(job: JobFolder) -> None:
+    """The second attempt went on from step 150, and is over at 300."""
+    of = {
+        "001-000000100": {"epoch": 1},
+        "001-000000200": {"epoch": 2},
+        "002-000000150": {"epoch": 1},
+        "002-000000300": {"epoch": 3},
+        "002-000000250": None,
+    }
+    leave(job.weights, *of)
+    leave(job.best, "001-000000200", "001-000000150", "001-000000100")
+    for name, meta in of.items():
+        (job.weights / name / "meta.json").write_bytes(b"{" if meta is None else to_json(meta))
+    attempts = [attempt(1, -1, None, -1), attempt(2, 150, Ending.FINISHED, 300)]
+
+    newest, resumed = "002-000000300", "002-000000150"
+    wanted = {"last": newest, 1: resumed, 2: None, 3: newest}
+    found = {what: weights_at(job, attempts, what) for what in wanted}
+
+    assert found == {what: name and job.weights / name for what, name in wanted.items()}
+    assert weights_at(job, attempts, "best") == job.best / "001-000000150"
+    assert kept_checkpoints(job, attempts) == [1, 3, "best", "last"]

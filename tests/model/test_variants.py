@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from support.arms import TINY
 
 from model.attention import attention_layer
@@ -62,6 +63,8 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
                 def __init__(self, config):
                     super().__init__(config)
                     self.shift = torch.nn.Parameter(torch.zeros(config.heads, config.head_dim))
+                    self.register_buffer("order", torch.arange(config.tokens), persistent=False)
+                    self.register_buffer("drawn", torch.rand(config.heads))
                 def mix(self, q, k, v):
                     return super().mix(q, k, v + self.shift[:, None])
         """)
@@ -81,6 +84,20 @@ def test_a_variant_of_ones_own_is_built_initialised_and_counted() -> None:
     assert "blocks.1.attn.shift" in model.no_weight_decay()
     assert count_params(config) == sum(p.numel() for p in model.parameters())
     assert count_macs(config) == count_macs(TINY)
+
+
+@pytest.mark.usefixtures("mine")
+def test_buffers_of_ones_own_variant_are_what_its_constructor_makes_of_the_seed() -> None:
+    config = replace(TINY, attention="mine.shifted")
+    state = torch.random.get_rng_state()
+    first = build_vit(config, seed=3)
+
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.rand(1)
+    again = build_vit(config, seed=3)
+    assert torch.equal(first.blocks[1].attn.order, torch.arange(config.tokens))
+    assert torch.equal(first.blocks[1].attn.drawn, again.blocks[1].attn.drawn)
+    assert not torch.equal(first.blocks[1].attn.drawn, first.blocks[0].attn.drawn)
 
 
 @pytest.mark.usefixtures("mine")

@@ -7,13 +7,13 @@ from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending
 from orchestrator.results.frame import (
     Result,
-    as_json,
     axes_of,
     check_question,
     grouped,
     interval,
     label,
     t_95,
+    that_measure,
 )
 
 DONE, DIVERGED = Ending.FINISHED, Ending.DIVERGED
@@ -34,6 +34,24 @@ def test_mean_spread_and_interval_are_those_computed_by_hand() -> None:
     half = 4.303 * math.sqrt(13) / math.sqrt(3)
     assert row.ci95 == pytest.approx((83 - half, 83 + half))
     assert row.mixes == ()
+
+
+def test_a_metric_is_missing_only_of_jobs_whose_task_it_is_to_measure_it() -> None:
+    train, on_a, on_r = (
+        Result(name, {}, DONE, {}, config)
+        for name, config in (
+            ("trained", {"task": "train", "data": {"name": "d"}}),
+            ("a", {"task": "evaluate", "data": {"name": "a"}}),
+            ("r", {"task": "evaluate", "data": {"name": "r"}}),
+        )
+    )
+    again = Result("again", {}, DONE, {"val/top1": 90.0}, on_a.config)
+    unreadable = Result("unreadable", {}, None, {})
+    every = [train, on_a, on_r, again, unreadable]
+
+    assert that_measure(every, "val/top1") == [train, again, unreadable]
+    assert that_measure(every, "eval/a/top1") == [on_a, again, unreadable]
+    assert that_measure(every, "eval/r/gap") == [on_r, unreadable]
 
 
 def test_what_is_missing_or_diverged_is_counted_and_not_averaged() -> None:
@@ -109,30 +127,6 @@ def test_a_point_without_an_axis_of_another_block_stands_apart() -> None:
     assert [dict(row.axes) for row in rows] == [{"k": 4, "lr": None}, {"k": None, "lr": 1e-3}]
 
 
-def test_the_json_form_is_the_documented_one() -> None:
-    (row,) = grouped([result("a", 1.0, k=4, seed=0)], "top1", ["k"])
-
-    assert as_json("top1", ["k"], [row]) == {
-        "schema": 1,
-        "metric": "top1",
-        "by": ["k"],
-        "rows": [
-            {
-                "k": 4,
-                "n": 1,
-                "missing": 0,
-                "diverged": 0,
-                "mean": 1.0,
-                "std": None,
-                "ci95": None,
-                "job_ids": ("a",),
-                "mixes": (),
-            }
-        ],
-        "notes": [],
-    }
-
-
 @pytest.mark.parametrize(
     ("freedom", "quantile"),
     [(1, 12.706), (2, 4.303), (30, 2.042), (31, 2.0395), (60, 2.0003), (120, 1.9799)],
@@ -159,6 +153,18 @@ def test_points_of_a_block_without_an_axis_stand_where_their_configuration_puts_
 
     assert (group.axes, group.mean) == ({"model.registers": 4}, 2.0)
     assert gates.axes == {"model.gate": None, "model.gate.bias": None}
+
+
+def test_jobs_that_agree_on_all_axes_and_differ_in_a_setting_are_told() -> None:
+    config = {"optim": {"lr": 0.1, "decay": 0.0}, "seed": 0, "of": "a"}
+    other = {"optim": {"lr": 0.2, "decay": 0.0}, "seed": 1, "of": "b"}
+    results = [
+        Result(name, {"case": "x"}, DONE, {"top1": 1.0}, settings)
+        for name, settings in (("a", config), ("b", other))
+    ]
+
+    assert [row.mixes for row in grouped(results, "top1", ["case"])] == [("optim.lr",)]
+    assert [row.mixes for row in grouped(results, "top1", ["case", "optim.lr"])] == [(), ()]
 
 
 def test_one_value_has_no_interval() -> None:

@@ -58,7 +58,7 @@ def test_without_accounting_an_end_that_slurm_remembers_is_told(bare: Site) -> N
     assert bare.cluster is not None
     bare.cluster.run("scancel", bare.handle())
 
-    cancelled = bare.await_state("CANCELLED", seconds=60)
+    cancelled = bare.await_state("CANCELLED", seconds=120)
 
     assert "scancel" in cancelled["reason"]
 
@@ -115,6 +115,7 @@ def test_why_puts_slurms_reason_into_words(site: Site, dev_cluster: DevCluster) 
     cancelled = site.orchestrate("why", "s/two")
 
     assert "is QUEUED: JobArrayTaskLimit: the sweep's max_parallel is reached" in limited
+    assert "Limit: 1 of the 2 jobs of its submission run at once (max_parallel in" in limited
     assert f"slurm calls it {waiting}@dev" in limited
     assert "is RUNNING: start 1 on" in running
     assert "is QUEUED: JobHeldUser: it is held by its owner; to let it go: scontrol" in held

@@ -21,7 +21,7 @@ from support.strikes import KILL, Strikes
 
 NEEDED = (
     *("orchestrator.cli.launch", "orchestrator.cli.watch", "orchestrator.cli.status"),
-    *("orchestrator.cli.cancel", "orchestrator.cli.report", "orchestrator.cli.wait"),
+    *("orchestrator.cli.cancel", "orchestrator.cli.launched", "orchestrator.cli.wait"),
     *("orchestrator.cli.jobs_table", "orchestrator.controller.launch", "submitit"),
     *("orchestrator.controller.cancel", "orchestrator.executors.local", "submitit.slurm.slurm"),
     *("orchestrator.executors.slurm_script", "orchestrator.sweep.profile", "getpass", "pwd"),

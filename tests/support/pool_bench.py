@@ -82,7 +82,7 @@ class Bench:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
         shutil.copyfile(STAND_IN, target / "orchestrator/worker/__main__.py")
-        pool = target / "orchestrator/executors/pool.py"
+        pool = target / "orchestrator/executors/pool_member.py"
         text = pool.read_text()
         for slow, quick in QUICKLY.items():
             assert slow in text
@@ -144,7 +144,9 @@ class Bench:
         path = self.sweep(*cases, name=name, text=text)
         return load_sweep(path, seeds=seeds, executors=EXECUTORS)
 
-    def orchestrate(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def orchestrate(
+        self, *words: str, patience: float = 60, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """The command line as its own process, on this root."""
         return subprocess.run(
             [sys.executable, "-m", "orchestrator.cli", *words],
@@ -152,7 +154,7 @@ class Bench:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience,
             check=False,
         )
 

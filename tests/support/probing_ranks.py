@@ -1,29 +1,30 @@
-"""Ranks of a group that probe a model together, each a process of its own."""
+"""Ranks of a group that evaluate and probe a model together, each a process of its own."""
 
 import pickle
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch.distributed.fsdp import fully_shard
 
 from model.probes.base import Array, Findings
 from model.probes.weights import gradients_by_block
-from model.vit import build_vit
-from orchestrator.config import RunConfig
+from orchestrator.config import Placement, RunConfig
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.worker import measure
+from orchestrator.worker.data.helpers import Helpers
 from orchestrator.worker.data.images import SplitImages
-from orchestrator.worker.data.index import load_index
-from orchestrator.worker.data.loader import Helpers
-from orchestrator.worker.optim import build_optimizer
+from orchestrator.worker.data.index import COLUMNS, load_index
+from orchestrator.worker.data.loader import Portion
+from orchestrator.worker.data.order import Piece
 from orchestrator.worker.ranks import Ranks
 from orchestrator.worker.trainer import Trainer
 
 PROBE_BATCH = 4
+IMAGES = 33
+"""Of two ranks the first has 17, in five passes, the second 16, in four."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,12 @@ class Probing:
 
 def distributed(config: RunConfig, ranks: Ranks) -> Trainer:
     """As the worker has it: alone, or averaging gradients over the ranks."""
-    return Trainer.fresh(config, ranks, None)
+    return Trainer.fresh(config, ranks, Placement())
 
 
 def sharded(config: RunConfig, ranks: Ranks) -> Trainer:
-    """Every rank holds a part of each parameter."""
-    model = build_vit(config.model, config.seed)
-    for block in model.blocks:
-        fully_shard(block)
-    fully_shard(model)
-    return Trainer(config, model, model, build_optimizer(model, config.optim), ranks, None)
+    """As the worker has it where every rank holds a part of each parameter."""
+    return Trainer.fresh(config, ranks, Placement(parallel="fsdp2"))
 
 
 def probe_as_rank(rank: int, world: int, probing: Probing) -> None:
@@ -65,13 +62,19 @@ def probe_as_rank(rank: int, world: int, probing: Probing) -> None:
     (probing.folder / f"{rank}.pickle").write_bytes(pickle.dumps(found))
 
 
-def _probed(probing: Probing, ranks: Ranks) -> tuple[Findings | None, Array]:
+def _probed(probing: Probing, ranks: Ranks) -> tuple[Findings | None, Array, measure.Evaluation]:
     measure.PROBE_BATCH = PROBE_BATCH
     manifest = load_manifest(probing.data_root, probing.config.data.name)
     trainer = probing.build(probing.config, ranks)
     trainer.model.eval()
-    with closing(SplitImages(load_index(probing.data_root, manifest, "val"))) as images:
+    index = load_index(probing.data_root, manifest, "val")
+    with closing(SplitImages(index)) as images:
         found = measure.probe(trainer, images, Helpers(), 3)
+    few = replace(index, **{name: getattr(index, name)[:IMAGES] for name in COLUMNS})
+    with closing(SplitImages(few)) as images:
+        evaluation = measure.evaluate(trainer, images, Helpers(), PROBE_BATCH)
     generator = torch.Generator().manual_seed(0)
-    trainer.net(torch.randn(2, 1, 8, 8, generator=generator)).square().sum().backward()
-    return found, gradients_by_block(trainer.model).arrays["gradients/by_block"]
+    images = torch.randint(256, (2, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = torch.zeros(2, dtype=torch.int64)
+    trainer.backward(Portion(0, 0, images, labels, (Piece(0, 2),), 2 * ranks.world, stand_in=False))
+    return found, gradients_by_block(trainer.model).arrays["gradients/by_block"], evaluation

@@ -1,4 +1,4 @@
-"""Records a root of the formats of its time, with jobs done, preempted, killed and cancelled.
+"""Records a root of the formats of its time: jobs done, preempted, killed, cancelled; evaluations.
 
     PYTHONPATH=. python tests/support/record_root.py NAME
 
@@ -27,6 +27,7 @@ question: Is what was written then still read?
 set:
   data: {name: digits}
   model: {img_size: 8, patch_size: 4, in_chans: 1, num_classes: 10, dim: 8, depth: 1, heads: 2}
+  optim: {warmup_epochs: 50}
   train: {epochs: 2000, batch_size: 512, chunk: 256}
   evaluation: {every_epochs: 500}
   probe: {every_epochs: 2000, images: 10}
@@ -39,10 +40,17 @@ grid:
 placement: {device: cpu, checkpoint_minutes: 0.01}
 max_parallel: 4
 """
-AT_LEAST = 20
-"""Steps that a job measures before it is ended."""
-KEPT_POINTS = 12
-"""Of each journal: the first ones."""
+EVALUATIONS = """
+name: e
+study: years
+task: evaluate
+of: {sweeps: [s]}
+set: {data.name: digits}
+placement: {device: cpu}
+"""
+"""Of the jobs of sweep s, of which one is done."""
+KEPT_STEPS = range(0, 221, 20)
+"""Of each journal that goes beyond them: the points of these steps, first ones of training."""
 LEFT_OUT = ("snapshots", "cache", "lease", "mirror", "mlflow", "environment.json")
 
 
@@ -60,6 +68,9 @@ def main(name: str) -> None:
         orchestrate(here, "cancel", "s/cancelled", "--yes")
         states = ("DONE", "PREEMPTED", "FAILED", "CANCELLED")
         until(lambda: sorted(row["state"] for row in rows(here)) == sorted(states))
+        (here / "evaluations.yaml").write_text(EVALUATIONS)
+        orchestrate(here, "launch", "evaluations.yaml")
+        until(lambda: any(row["state"] == "DONE" for row in rows(here, "e")))
         keep(here, ROOTS / name, going_on=jobs["preempted"].name)
         sys.stdout.write(f"{ROOTS / name}\n")
 
@@ -71,8 +82,9 @@ def orchestrate(here: Path, *words: str) -> str:
     return done.stdout
 
 
-def rows(here: Path) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(orchestrate(here, "status", "s", "--json"))["jobs"]
+def rows(here: Path, sweep: str = "s") -> list[dict[str, str]]:
+    told = orchestrate(here, "status", sweep, "--json")
+    found: list[dict[str, str]] = json.loads(told)["jobs"]
     return found
 
 
@@ -85,7 +97,8 @@ def until(look: Callable[[], bool]) -> None:
 
 def has_saved(job: Path) -> bool:
     journals = list(job.glob("attempts/001/journal.jsonl"))
-    measured = bool(journals) and len(journals[0].read_bytes().splitlines()) > AT_LEAST
+    lines = journals[0].read_text().splitlines()[1:-1] if journals else []
+    measured = any(json.loads(line)["step"] > KEPT_STEPS[-1] for line in lines)
     return measured and any(job.glob("checkpoints/0*"))
 
 
@@ -111,8 +124,19 @@ def keep(here: Path, target: Path, *, going_on: str) -> None:
                 text = text.replace(word, other)
             text = re.sub(r'"(owner|who)": "[^"]*"', r'"\1": "ann"', text)
             if path.suffix == ".jsonl" and path.name == "journal.jsonl":
-                text = "".join(text.splitlines(keepends=True)[: KEPT_POINTS + 1])
+                text = shortened(text)
             path.write_text(text)
+
+
+def shortened(journal: str) -> str:
+    """Of each step that is kept the first point."""
+    header, *points = journal.splitlines(keepends=True)
+    first: dict[int, str] = {}
+    for line in points:
+        first.setdefault(json.loads(line)["step"], line)
+    if max(first) <= KEPT_STEPS[-1]:
+        return journal
+    return header + "".join(first[step] for step in KEPT_STEPS)
 
 
 if __name__ == "__main__":

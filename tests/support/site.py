@@ -16,10 +16,10 @@ from orchestrator.jobs.facts import Attempt, Ending, read_attempts, read_history
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.store import launched_revision
 from support.dev_cluster import DevCluster
+from support.lasting import lasting
 from support.pool_bench import until
 
 ORCHESTRATE = (sys.executable, "-P", "-m", "orchestrator.cli")
-CHANGES_BY_NATURE = {"train/images_per_s"}
 SWEEP: dict[str, Any] = {
     "name": "s",
     "set": {
@@ -202,8 +202,7 @@ def metrics_of(job: JobFolder) -> dict[str, object]:
     return {
         f"{point.step} {name}": value
         for point in read_history(job).points
-        for name, value in point.metrics.items()
-        if name not in CHANGES_BY_NATURE
+        for name, value in lasting(point.metrics).items()
     }
 
 

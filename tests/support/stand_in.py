@@ -27,8 +27,9 @@ class Worker:
     def __init__(self) -> None:
         self.attempt = FOLDER / "attempts" / "none"
         signal.signal(signal.SIGTERM, lambda *_: self.end("stopped", 75))
+        signal.signal(signal.SIGUSR2, lambda *_: self.end("stopped", 79))
 
-    def claim(self) -> None:
+    def claim(self, gpus: str = "0") -> None:
         (ROOT / "submissions" / TOKEN / "claimed" / str(INDEX)).touch()
         number = len(list(FOLDER.glob("attempts/[0-9]*"))) + 1
         if number == 1 and not (FOLDER / "job.json").exists():
@@ -38,9 +39,10 @@ class Worker:
         self.attempt = FOLDER / "attempts" / f"{number:03d}"
         draft = self.attempt.with_name(f".tmp-{TOKEN}-{INDEX}")
         draft.mkdir(parents=True)
-        start = {"token": TOKEN, "index": INDEX, "restart": 0, "time": time.time()}
+        restart = int(os.environ.get("ORCHESTRATE_RESTART", "0"))
+        start = {"token": TOKEN, "index": INDEX, "restart": restart, "time": time.time()}
         where = {"process": str(this_process()), "host": "here", "code_hash": INTENT["snapshot"]}
-        (draft / "started.json").write_text(json.dumps({**start, **where}))
+        (draft / "started.json").write_text(json.dumps({**start, **where, "gpus": int(gpus)}))
         draft.rename(self.attempt)
         header = {"schema": 1, "job": JOB, "attempt": number, "from_step": None, "steps": 100}
         self.write(header)

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from orchestrator.config import RunConfig
+from orchestrator.config import Placement, RunConfig
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import Feed, training_portions
 from orchestrator.worker.data.order import steps_per_epoch
-from orchestrator.worker.optim import learning_rate, set_learning_rate
+from orchestrator.worker.optim import learning_rate
 from orchestrator.worker.ranks import Ranks
 from orchestrator.worker.trainer import Trainer
 
@@ -21,22 +21,23 @@ from orchestrator.worker.trainer import Trainer
 def train_as_rank(rank: int, world: int, steps: range, data: Path, folder: Path) -> None:
     """Train these steps, from the state in ``folder`` if there is one; rank 0 leaves its own there.
 
-    ``folder`` holds the configuration; ``losses.txt`` gets the mean loss of every step.
+    ``folder`` holds configuration and placement; ``losses.txt`` gets the mean loss of every step.
     """
     torch.set_num_threads(1)
     config = RunConfig.model_validate_json((folder / "config.json").read_text())
+    placement = Placement.model_validate_json((folder / "placement.json").read_text())
     if world > 1:
         store = dist.FileStore(str(folder / f"store-{steps.start}"), world)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=world)
-    trainer = Trainer.fresh(config, Ranks(rank, world, torch.device("cpu")), micro_batch=7 * world)
+    trainer = Trainer.fresh(config, Ranks(rank, world, torch.device("cpu")), placement)
     if (folder / "state.pt").exists():
         trainer.resume(torch.load(folder / "state.pt", weights_only=True))
-    losses = train(trainer, steps, data)
+    losses, state = train(trainer, steps, data), trainer.state()
     if world > 1:
         dist.barrier()  # no rank may still have to read the state that is now replaced
         dist.destroy_process_group()
     if rank == 0:
-        torch.save(trainer.state(), folder / "state.pt")
+        torch.save(state, folder / "state.pt")
         with (folder / "losses.txt").open("a") as file:
             file.writelines(f"{loss!r}\n" for loss in losses)
 
@@ -54,10 +55,9 @@ def train(trainer: Trainer, steps: range, data: Path) -> list[float]:
                 steps_per_epoch=per_epoch,
                 config=config.optim,
             )
-            set_learning_rate(trainer.optimizer, rate)
-            before = trainer.window.loss
-            trainer.take(portion)
-            losses.append((trainer.window.loss - before) / portion.total)
+            trainer.take(portion, rate)
+            trainer.read()
+            losses.append(trainer.course.end_window()["train/loss"])
     return losses
 
 

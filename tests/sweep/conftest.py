@@ -2,10 +2,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from orchestrator.errors import SpecError
 from orchestrator.sweep.expand import Sweep
 from orchestrator.sweep.load import load_sweep
+from orchestrator.sweep.schema import sweep_schema
+from orchestrator.sweep.strict_yaml import parse_document
 
 EXECUTORS = ("local", "slurm")
 
@@ -19,14 +22,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def editor() -> Draft202012Validator:
+    """What an editor knows of sweep files."""
+    return Draft202012Validator(sweep_schema(EXECUTORS))
+
+
 @pytest.fixture
-def load(folder: Path) -> Load:
-    """Load a text as a.yaml, beside files already written."""
+def load(folder: Path, editor: Draft202012Validator) -> Load:
+    """Load a text as a.yaml, beside files already written; an editor takes whatever loads."""
 
     def load_text(text: str | bytes, *overrides: str, seeds: Sequence[int] | None = None) -> Sweep:
         path = folder / "a.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load_sweep(Path("a.yaml"), overrides=overrides, seeds=seeds, executors=EXECUTORS)
+        sweep = load_sweep(Path("a.yaml"), overrides=overrides, seeds=seeds, executors=EXECUTORS)
+        editor.validate(parse_document(path.read_text("utf-8-sig"), "a.yaml").plain)
+        return sweep
 
     return load_text
 

@@ -18,7 +18,7 @@ def bytes_of(state: object) -> int:
 
 
 def after_a_step(config: RunConfig) -> Trainer:
-    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), None)
+    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), Placement())
     for parameter in trainer.model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     trainer.optimizer.step()
@@ -38,10 +38,13 @@ def test_what_a_checkpoint_and_weights_take_is_known_from_a_configuration(
     assert known.weights == pytest.approx(bytes_of(trainer.model.state_dict()), rel=0.02)
 
 
-def test_a_job_needs_three_checkpoints_at_most_and_in_the_end_its_weights() -> None:
+def test_a_job_needs_three_checkpoints_and_three_best_at_most_and_in_the_end_two_weights() -> None:
     config = RunConfig.from_plain({"data": {"name": "d"}, "train": {"epochs": 10}})
 
     plain, keeping = disk_of(config, Placement()), disk_of(config, Placement(keep_epochs=(5, 10)))
 
-    assert (plain.peak, plain.after_gc) == (3 * plain.state + plain.weights, plain.weights)
+    assert (plain.peak, plain.after_gc) == (
+        3 * plain.state + 4 * plain.weights,
+        2 * plain.weights,
+    )
     assert keeping.peak - plain.peak == keeping.after_gc - plain.after_gc == plain.weights

@@ -111,45 +111,6 @@ def test_a_point_keeps_its_id_in_another_file(load: Load, folder: Path) -> None:
     assert there == here[1:]
 
 
-@pytest.mark.parametrize(
-    ("block", "message"),
-    [
-        ("optim.lr: []", "a.yaml:4: grid[0].optim.lr is []; it must not be empty"),
-        ("optim.lr: 3", "a.yaml:4: grid[0].optim.lr is 3; it must be a list"),
-        ("model: {dim: [3]}", 'a.yaml:4: grid[0].model is {"dim": [3]}; it must be a list'),
-        ("optim.lrr: [1]", "a.yaml:4: optim.lrr is not a configuration key; nearest: optim.lr"),
-        ("sedes: [1]", "a.yaml:4: sedes is not a configuration key; nearest: seeds"),
-        ("seed: [1, 2]", "a.yaml:4: seed is not set here; list the seeds under seeds, as in"),
-        ("cases: {x: {seed: 1}}", "a.yaml:4: seed is not set here; list the seeds under seeds"),
-        ("cases: {}", "a.yaml:4: grid[0].cases is {}; it must not be empty"),
-        ("cases: {a/b: {}}", 'a.yaml:4: grid[0].cases.a/b is "a/b"; it must be at most 64'),
-        ("cases: {x: {lr: 1}}", "a.yaml:4: lr is not a configuration key; nearest: optim.lr"),
-        ("optim.lr:\n    - 1\n    - x", 'a.yaml:6: optim.lr is "x"; it must be a number'),
-        (
-            "model.gate: [{position: head}]",
-            'a.yaml:4: model.gate.position is "head"; allowed: sdpa',
-        ),
-        ("model.gate: [{head: 1}]", "a.yaml:4: model.gate.head is not a configuration key"),
-        ("seeds: []", "a.yaml:4: grid[0].seeds is []; it must not be empty"),
-        ("placement: {rank: 1}", "a.yaml:4: rank is not a key here; nearest: ranks"),
-        (
-            "model.gate: [null]\n    model.gate.bias: [true]",
-            "a.yaml:5: model.gate and model.gate.bias of one block decide the same key",
-        ),
-        (
-            "cases: {x: {model.dim: 6}}\n    model.dim: [6]",
-            "a.yaml:5: cases and model.dim of one block decide the same key; use two blocks",
-        ),
-    ],
-)
-def test_a_mistake_in_a_block_is_one_line_with_its_place(
-    refused: Refused, block: str, message: str
-) -> None:
-    (line,) = refused(f"{HEAD}grid:\n  - {block}")
-
-    assert line.startswith(message)
-
-
 def test_a_wrong_value_is_told_once_and_not_for_every_point(refused: Refused) -> None:
     text = f"{HEAD}grid: [{{model.depth: [1, 2, 3], optim.lr: [1, -1]}}]"
 

@@ -58,6 +58,7 @@ def test_the_example_shows_no_default_as_if_it_were_a_choice() -> None:
         ("name: alpha", "cluster.yaml:1: partitions is missing; give it a value"),
         ("name: a\npartitions: {}", "cluster.yaml:2: partitions is {}; it must not be empty"),
         (f"{HEAD}acount: x", "cluster.yaml:4: acount is not a key here; nearest: account"),
+        (f"{HEAD}notify: ./tell me", "cluster.yaml:4: notify: ./tell depends on where a program"),
         (f"{HEAD}seed: 3", "cluster.yaml:4: seed is not a key here; known keys: name, partitions"),
         (f"{HEAD}  cpu:\n    tme: 2d", "cluster.yaml:5: tme is not a key here; nearest: time"),
         (f"{HEAD}  cpu:\n    time: 2880", "cluster.yaml:5: partitions.cpu.time: 2880 has no unit"),

@@ -1,3 +1,8 @@
+import errno
+import hashlib
+import io
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +11,7 @@ import torch
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import JobFolder
 from orchestrator.worker import checkpoint
+from orchestrator.worker.stability import Course, Step
 
 
 @pytest.fixture
@@ -80,6 +86,19 @@ def test_what_a_discarded_attempt_saved_is_not_resumed_and_goes_with_the_first_s
     assert [p.name for p in job.checkpoints.iterdir()] == ["003-000000010"]
 
 
+def test_a_damaged_checkpoint_that_was_passed_over_is_not_one_of_the_two_that_are_kept(
+    job: JobFolder,
+) -> None:
+    for step in (50, 60):
+        save(job, 1, step)
+    job.attempt(2).path.mkdir(parents=True)
+    JournalWriter(job.attempt(2).journal, Header("job", 2, from_step=50, steps=200)).close()
+
+    save(job, 2, 70)
+
+    assert sorted(p.name for p in job.checkpoints.iterdir()) == ["001-000000050", "002-000000070"]
+
+
 def test_only_the_newest_two_are_kept(job: JobFolder) -> None:
     for step in (5, 10, 15, 20):
         save(job, 1, step)
@@ -131,3 +150,46 @@ def test_a_checkpoint_that_holds_code_is_not_executed(job: JobFolder) -> None:
 
     with pytest.raises(Exception, match=r"weights_only|Weights only"):
         checkpoint.load_newest(job)
+
+
+def test_a_state_of_version_1_goes_on_with_what_it_knew_of_its_course(job: JobFolder) -> None:
+    """It held a window of sums since the training point before, and the bad steps in a row."""
+    folder = save(job, 1, 7)
+    old = {"step": 7, "window": (6.0, 4, 3.0, 2), "nonfinite": 9, "w": torch.ones(2)}
+    torch.save(old, folder / "state.pt")
+    digest = hashlib.sha256((folder / "state.pt").read_bytes()).hexdigest()
+    for meta in ({"schema": 1, "sha256": digest}, {"sha256": digest}):
+        (folder / "meta.json").write_text(json.dumps({**meta, "step": 7}))
+
+        state = checkpoint.load_newest(job)
+
+        assert state is not None
+        course = Course.from_plain(state["course"])
+        assert state.keys() == {"step", "w", "course", "best"}
+        assert course.end_window() == {"train/loss": 1.5, "train/grad_norm": 1.5}
+        assert course.divergence is None
+        course.take(Step(1.0, float("inf"), 2))
+        assert course.divergence
+
+
+def test_a_disk_that_takes_no_more_is_told_as_such_and_leaves_nothing(
+    job: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch has a RuntimeError about positions for whatever a write raises."""
+    save(job, 1, 7)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise full
+
+    opened = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", *_: Full() if mode == "xb" else opened(path, mode)
+    )
+
+    with pytest.raises(OSError, match="No space left") as told:
+        save(job, 1, 8)
+
+    assert str(told.value.filename).endswith("state.pt")
+    assert [path.name for path in job.checkpoints.iterdir()] == ["001-000000007"]

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from model.pretrained import load_pretrained
 from model.vit import build_vit
-from orchestrator.config import RunConfig
+from orchestrator.config import Placement, RunConfig
 from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.losses import summed_loss
 from orchestrator.worker.optim import build_optimizer
 from orchestrator.worker.ranks import Ranks
-from orchestrator.worker.trainer import Trainer, Window
+from orchestrator.worker.trainer import Trainer
 
 Trace = Mapping[str, NDArray[Any]]
 
@@ -69,18 +69,20 @@ def config_of(meta: Mapping[str, Any], **optim: Any) -> RunConfig:
 
 def taken(trace: Trace, config: RunConfig) -> tuple[Trainer, NDArray[Any]]:
     """The trainer after the trace's steps; their losses and gradient norms, ``(steps, 2)``."""
-    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), None)
+    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), Placement())
     trainer.model.load_state_dict(weights(trace, "init"))
     found = []
     for images, targets in zip(trace["images"], trace["targets"], strict=True):
         count = len(images)
-        logits = trainer.net(torch.from_numpy(images))
+        logits = trainer.model(torch.from_numpy(images))
         loss = summed_loss(logits, torch.from_numpy(targets), config.train)
         torch.autograd.backward(loss / count)
         nothing = torch.zeros(count, dtype=torch.int64)
-        trainer.descend(Portion(0, 0, nothing, nothing, (), count, stand_in=False), loss.detach())
-        found.append((trainer.window.loss / count, trainer.window.grad_norm))
-        trainer.window = Window()
+        step = Portion(0, 0, nothing, nothing, (), count, stand_in=False)
+        trainer.descend(step, loss.detach().double(), config.optim.lr)
+        trainer.read()
+        told = trainer.course.end_window()
+        found.append((told["train/loss"], told["train/grad_norm"]))
     return trainer, np.array(found)
 
 

@@ -21,8 +21,10 @@ from orchestrator.worker import engine
 from orchestrator.worker.data.images import CorruptImage, SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.order import steps_per_epoch
-from orchestrator.worker.engine import NONFINITE_LIMIT, Run
+from orchestrator.worker.engine import Run
+from orchestrator.worker.measure import Evaluation
 from orchestrator.worker.ranks import Ranks
+from orchestrator.worker.stability import NONFINITE_LIMIT
 from orchestrator.worker.stop import StopFlag, Stopped
 from orchestrator.worker.trainer import Trainer
 
@@ -38,6 +40,9 @@ class Notes:
     probed: list[tuple[int, bytes]] = field(default_factory=list)
     kept: list[tuple[int, int, int]] = field(default_factory=list)
     """Step and epoch of weights that were kept, and how many checkpoints were there by then."""
+    answered: list[tuple[int, bytes]] = field(default_factory=list)
+    bests: list[tuple[int, int]] = field(default_factory=list)
+    waited: int = 0
 
     def point(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
         self.points.append((step, epoch, metrics))
@@ -47,6 +52,15 @@ class Notes:
 
     def weights(self, step: int, epoch: int, _: Mapping[str, torch.Tensor]) -> None:
         self.kept.append((step, epoch, len(self.saved)))
+
+    def best(self, step: int, epoch: int, _: Mapping[str, torch.Tensor]) -> None:
+        self.bests.append((step, epoch))
+
+    def answers(self, step: int, content: bytes) -> None:
+        self.answered.append((step, content))
+
+    def wait(self) -> None:
+        self.waited += 1
 
     def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
         assert step == state["step"]
@@ -65,7 +79,7 @@ def images(digits: Path) -> Iterator[tuple[SplitImages, SplitImages]]:
 
 
 def run_of(config: RunConfig, images: tuple[SplitImages, SplitImages], notes: Notes) -> Run:
-    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), None)
+    trainer = Trainer.fresh(config, Ranks(0, 1, torch.device("cpu")), Placement())
     per_epoch = steps_per_epoch(len(images[0]), config.train)
     steps = per_epoch * config.train.epochs
     placement = Placement(log_every_steps=25)
@@ -122,10 +136,25 @@ def test_gradients_that_stay_non_finite_end_a_run_as_diverged_whenever_it_was_ki
 
     assert engine._loop(run, StopFlag()) is Ending.DIVERGED
     assert run.trainer.step == NONFINITE_LIMIT
+    assert notes.points[-1][0] == NONFINITE_LIMIT
+    assert notes.points[-1][2]["stability/nonfinite_steps"] == NONFINITE_LIMIT
     resumed = run_of(tiny(), images, Notes())
     resumed.trainer.resume(notes.saved[-1])
     assert engine._loop(resumed, StopFlag()) is Ending.DIVERGED
     assert resumed.trainer.step == NONFINITE_LIMIT
+
+
+def test_a_run_that_was_killed_between_looks_diverges_at_the_step_of_one_that_was_not(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages]
+) -> None:
+    run = run_of(tiny(), images, Notes())
+    with torch.no_grad():
+        run.trainer.model.head.bias[0] = float("inf")
+    run.trainer.step = 3
+    run.trainer.course.nonfinite = run.trainer.course.longest_nonfinite = NONFINITE_LIMIT
+
+    assert engine._loop(run, StopFlag()) is Ending.DIVERGED
+    assert run.trainer.step == engine.READ_EVERY
 
 
 def test_a_stop_saves_after_the_step_it_came_in_and_not_before_the_epoch_was_looked_at(
@@ -135,8 +164,8 @@ def test_a_stop_saves_after_the_step_it_came_in_and_not_before_the_epoch_was_loo
     run = run_of(tiny(), images, notes)
     descend = Trainer.descend
 
-    def asked_at_the_end_of_the_epoch(trainer: Trainer, portion: Any, loss: torch.Tensor) -> None:
-        descend(trainer, portion, loss)
+    def asked_at_the_end_of_the_epoch(trainer: Trainer, *step: Any) -> None:
+        descend(trainer, *step)
         if trainer.step == run.steps_per_epoch:
             stop.note(signal.SIGTERM)
 
@@ -215,3 +244,85 @@ def test_costs_are_told_against_the_plain_transformer_of_the_same_size(tiny: Tin
     assert plain["flops/relative_to_vanilla"] == 1
     ratio = gated["flops/forward_macs"] / plain["flops/forward_macs"]
     assert gated["flops/relative_to_vanilla"] == ratio > 1
+
+
+def test_an_epoch_tells_how_steadily_it_trained_and_where_its_time_went(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages]
+) -> None:
+    notes = Notes()
+    run = run_of(tiny(train__epochs=2, probe__every_epochs=2, probe__images=20), images, notes)
+    run = replace(run, placement=run.placement.model_copy(update={"peak_tflops": 0.1}))
+
+    engine._loop(run, StopFlag())
+
+    first, second = (m for _, _, m in notes.points if "val/top1" in m)
+    for told in (first, second):
+        assert told["stability/grad_norm_p50"] <= told["stability/grad_norm_max"]
+        assert told["stability/nonfinite_steps"] == 0
+        assert 0 < told["time/data_wait_share"] < 1
+        assert 0 < told["time/step_p50_s"] <= told["time/step_max_s"] < told["time/epoch_s"]
+        assert 0 < told["train/mfu"] < 1
+        assert told["memory/peak_gb"] > 0
+        assert told["time/evaluate_s"] > 0
+    assert "time/probe_s" in second.keys() - first.keys()
+    assert 0 < second["updates/median"] <= second["updates/max"] < 1
+    losses = [m["train/loss"] for step, epoch, m in notes.points if "train/lr" in m and epoch == 0]
+    assert first["stability/epoch_loss"] == pytest.approx(np.mean(losses[:2]), rel=0.1)
+
+
+def test_the_weights_of_the_best_epoch_are_kept_and_a_resumed_run_knows_how_good_they_are(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = iter([30.0, 50.0, 50.0, 40.0, 60.0])
+    evaluate = engine.evaluate
+
+    def told(*rest: Any) -> Evaluation:
+        return replace(evaluate(*rest), metrics={"val/top1": next(accuracies)})
+
+    monkeypatch.setattr(engine, "evaluate", told)
+    notes = Notes()
+    run = run_of(tiny(train__epochs=4), images, notes)
+    engine._loop(run, StopFlag())
+    resumed = run_of(tiny(train__epochs=5), images, again := Notes())
+    resumed.trainer.resume(notes.saved[-1])
+    engine._loop(resumed, StopFlag())
+
+    assert [epoch for _, epoch in notes.bests] == [1, 2]
+    assert [epoch for _, epoch in again.bests] == [5]
+    assert notes.saved[-1]["best"] == 50.0
+    per_epoch = run.steps_per_epoch
+    assert [step // per_epoch for step, _ in notes.answered] == [1, 2, 4]  # 4 is the last
+
+
+def test_a_run_that_learns_less_than_nothing_ends_as_diverged_after_two_epochs_past_warm_up(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages], capfd: pytest.CaptureFixture[str]
+) -> None:
+    notes = Notes()
+    config = tiny(train__epochs=6, optim__lr=1e-9, optim__min_lr=0, optim__warmup_epochs=1)
+    run = run_of(config, images, notes)
+    with torch.no_grad():
+        run.trainer.model.head.bias[0] = 50.0
+
+    assert engine._loop(run, StopFlag()) is Ending.DIVERGED
+
+    assert run.trainer.step == 3 * run.steps_per_epoch
+    assert "a model that knows nothing" in capfd.readouterr().out
+    assert notes.saved[-1]["step"] == run.trainer.step
+    resumed = run_of(config, images, Notes())
+    resumed.trainer.resume(notes.saved[-1])
+    assert engine._loop(resumed, StopFlag()) is Ending.DIVERGED
+
+
+def test_when_a_run_is_found_to_diverge_does_not_depend_on_how_often_it_is_told_of(
+    tiny: Tiny, images: tuple[SplitImages, SplitImages]
+) -> None:
+    ends = []
+    for log_every_steps in (1, 7, 1000):
+        run = run_of(tiny(), images, Notes())
+        run = replace(run, placement=Placement(log_every_steps=log_every_steps))
+        with torch.no_grad():
+            run.trainer.model.head.bias[0] = float("inf")
+        engine._loop(run, StopFlag())
+        ends.append(run.trainer.step)
+
+    assert ends == [10, 10, 10]

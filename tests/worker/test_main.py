@@ -2,11 +2,11 @@ import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from orchestrator.config import RunConfig
+from orchestrator import config
+from orchestrator.config import JobConfig
 from orchestrator.errors import DataError, OrchestrateError
 from orchestrator.jobs.datasets import load_manifest
 from orchestrator.jobs.facts import Ending, read_attempts
@@ -17,6 +17,7 @@ from orchestrator.worker import main as module
 from orchestrator.worker.claim import Claim, Membership, claim
 from orchestrator.worker.main import TASKS
 from orchestrator.worker.place import Place
+from orchestrator.worker.records import Outcome
 from orchestrator.worker.stop import StopFlag, Stopped
 
 Submit = Callable[[], Membership]
@@ -32,12 +33,12 @@ def share(member: Submit, digits: Path) -> Claim:
     return Claim(me, Place(), attempt, None)
 
 
-def config_of(share: Claim) -> RunConfig:
+def config_of(share: Claim) -> JobConfig:
     return read_job(share.me.root, share.me.job)
 
 
 def test_there_is_a_program_for_every_task_that_a_configuration_allows() -> None:
-    assert set(TASKS) == set(get_args(RunConfig.model_fields["task"].annotation))
+    assert set(TASKS) == set(config.TASKS)
     for location in TASKS.values():
         name, _, attribute = location.partition(":")
         assert callable(getattr(import_module(name), attribute))
@@ -70,6 +71,17 @@ def test_a_dataset_of_other_content_than_the_root_knows_is_refused(
 
     with pytest.raises(OrchestrateError, match="other content"):
         module._check_data(share, config_of(share))
+
+
+def test_what_else_a_task_found_stands_in_its_exit(
+    share: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Outcome(Ending.FINISHED, {"weights_sha256": "5afe"})
+    monkeypatch.setattr(module, "_do_task", lambda *_: done)
+
+    assert module._run(share, StopFlag()) == 0
+    exited = json.loads(share.attempt.exit.read_bytes())
+    assert (exited["end"], exited["weights_sha256"]) == ("finished", "5afe")
 
 
 @pytest.mark.parametrize(

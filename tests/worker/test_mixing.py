@@ -28,12 +28,9 @@ def portion(*chunks: int, sizes: Sequence[int] = (6,), step: int = 3) -> Portion
 
 
 def mixed(config: RunConfig, whole: Portion, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
-    mixing = Mixing.of(config, whole, CPU)
-    images = whole.images.float()
-    return (
-        mixing.images(images[part], images[mixing.partner[part]], part),
-        mixing.targets(whole.labels, part, 10),
-    )
+    found = Mixing.of(config, whole, CPU).of_part(whole.images, whole.labels, part)
+    own, partners = whole.images[part].float(), found.partners.float()
+    return found.images(own, partners), found.targets(whole.labels[part], 10)
 
 
 def test_mixup_blends_an_image_with_its_mirror_image_in_the_chunk(tiny: Tiny) -> None:

@@ -10,14 +10,15 @@ import torch
 
 from model.figures import PICTURES
 from model.probes.base import Findings
-from orchestrator.config import RunConfig
+from orchestrator.config import Placement, RunConfig
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import load_manifest
+from orchestrator.jobs.probes import THUMBNAILS
+from orchestrator.worker.data.helpers import Helpers
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
-from orchestrator.worker.data.loader import Helpers
 from orchestrator.worker.measure import probe
-from orchestrator.worker.pictures import first_images, pictures
+from orchestrator.worker.pictures import first_images, pictures, reduced
 from orchestrator.worker.pixels import normalised
 from orchestrator.worker.ranks import Ranks
 from orchestrator.worker.trainer import Trainer
@@ -34,7 +35,7 @@ def val(digits: Path) -> Iterator[SplitImages]:
 
 @pytest.fixture
 def trainer(tiny: Callable[..., RunConfig]) -> Trainer:
-    trainer = Trainer.fresh(tiny(**GATED), Ranks(0, 1, torch.device("cpu")), None)
+    trainer = Trainer.fresh(tiny(**GATED), Ranks(0, 1, torch.device("cpu")), Placement())
     trainer.model.eval()
     return trainer
 
@@ -51,7 +52,8 @@ def test_a_gated_model_has_every_picture(
 ) -> None:
     drawn = pictures(trainer.config, val, findings, 3)
 
-    assert drawn.keys() == {f"picture/{name}" for name in PICTURES}
+    assert drawn.keys() == {THUMBNAILS, *(f"picture/{name}" for name in PICTURES)}
+    assert (drawn[THUMBNAILS] == first_images(trainer.config, val)).all()  # small as they are
     assert all(picture.dtype == np.uint8 for picture in drawn.values())
 
 
@@ -71,7 +73,7 @@ def test_the_images_shown_are_those_of_the_maps(
 def test_fewer_images_than_maps_are_all_shown(
     tiny: Callable[..., RunConfig], val: SplitImages
 ) -> None:
-    trainer = Trainer.fresh(tiny(probe__images=2), Ranks(0, 1, torch.device("cpu")), None)
+    trainer = Trainer.fresh(tiny(probe__images=2), Ranks(0, 1, torch.device("cpu")), Placement())
     found = probe(trainer, val, Helpers(), 1)
     assert found is not None
 
@@ -95,6 +97,17 @@ def test_images_that_cannot_be_read_again_cost_the_pictures_and_no_more(
     assert "is gone" in "".join(capfd.readouterr())
 
 
+def test_images_are_reduced_by_averaging_whole_squares() -> None:
+    images = np.zeros((2, 3, 224, 224), np.uint8)
+    images[1, :, :3, :3] = 90
+
+    small = reduced(images)
+
+    assert small.shape == (2, 3, 74, 74)
+    assert small[1, 0, 0, 0] == 90
+    assert small.sum() == 3 * 90
+
+
 def test_without_matplotlib_there_are_no_pictures_and_the_log_says_why(
     trainer: Trainer,
     val: SplitImages,
@@ -111,5 +124,5 @@ def test_without_matplotlib_there_are_no_pictures_and_the_log_says_why(
 
     monkeypatch.setattr(builtins, "__import__", without)
 
-    assert pictures(trainer.config, val, findings, 1) == {}
+    assert pictures(trainer.config, val, findings, 1).keys() == {THUMBNAILS}
     assert "No module named 'matplotlib" in "".join(capfd.readouterr())

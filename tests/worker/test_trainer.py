@@ -1,20 +1,24 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from orchestrator.config import RunConfig
+from orchestrator.config import Placement, RunConfig
 from orchestrator.worker.data.loader import Portion
 from orchestrator.worker.data.order import Piece
-from orchestrator.worker.losses import summed_loss
+from orchestrator.worker.losses import summed_loss, zero_logit_loss
+from orchestrator.worker.mixing import Mixing
 from orchestrator.worker.ranks import Ranks
 from orchestrator.worker.trainer import Trainer, drop_path_scales
 
 Tiny = Callable[..., RunConfig]
 ALONE = Ranks(0, 1, torch.device("cpu"))
+RATE = 1e-3
 
 
 def portion(images: int = 24, *, chunk: int = 8, step: int = 0, **changes: object) -> Portion:
@@ -39,8 +43,8 @@ def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 
 
 def test_micro_batches_add_up_to_the_whole_step(tiny: Tiny) -> None:
-    whole = gradients(Trainer.fresh(tiny(), ALONE, None), portion())
-    pieces = gradients(Trainer.fresh(tiny(), ALONE, 5), portion())
+    whole = gradients(Trainer.fresh(tiny(), ALONE, Placement()), portion())
+    pieces = gradients(Trainer.fresh(tiny(), ALONE, Placement(micro_batch=5)), portion())
 
     assert_close(whole, pieces)
 
@@ -59,13 +63,13 @@ def test_the_chunks_of_a_step_add_up_to_it_whoever_takes_them(tiny: Tiny) -> Non
     )
 
     assert_close(
-        gradients(Trainer.fresh(tiny(), ALONE, None), whole),
-        gradients(Trainer.fresh(tiny(), ALONE, None), first, second),
+        gradients(Trainer.fresh(tiny(), ALONE, Placement()), whole),
+        gradients(Trainer.fresh(tiny(), ALONE, Placement()), first, second),
     )
 
 
 def test_a_stand_in_weighs_nothing(tiny: Tiny) -> None:
-    trainer = Trainer.fresh(tiny(), ALONE, None)
+    trainer = Trainer.fresh(tiny(), ALONE, Placement())
 
     found = gradients(trainer, portion(1, stand_in=True))
 
@@ -75,7 +79,7 @@ def test_a_stand_in_weighs_nothing(tiny: Tiny) -> None:
 
 def test_a_short_last_step_is_the_mean_over_its_own_images(tiny: Tiny) -> None:
     config = tiny(model__drop_path=0.0)
-    trainer = Trainer.fresh(config, ALONE, None)
+    trainer = Trainer.fresh(config, ALONE, Placement())
     short = portion(5)
 
     loss = trainer.backward(short)
@@ -89,7 +93,7 @@ def test_a_short_last_step_is_the_mean_over_its_own_images(tiny: Tiny) -> None:
 
 def test_a_model_is_trained_on_the_scale_its_configuration_names(tiny: Tiny) -> None:
     config = tiny(model__drop_path=0.0, model__in_chans=3, data__normalisation="imagenet")
-    trainer, grey = Trainer.fresh(config, ALONE, None), portion(4)
+    trainer, grey = Trainer.fresh(config, ALONE, Placement()), portion(4)
     colours = replace(grey, images=grey.images.expand(-1, 3, -1, -1))
 
     loss = trainer.backward(colours)
@@ -126,47 +130,54 @@ def test_data_seed_decides_the_draws_and_follows_the_seed(tiny: Tiny) -> None:
 def test_losses_at_zero_logits_are_the_logarithms_they_must_be(tiny: Tiny) -> None:
     zeros, labels = torch.zeros(3, 10), torch.tensor([0, 5, 9])
 
-    assert summed_loss(zeros, labels, tiny().train).item() == pytest.approx(3 * math.log(10))
-    bce = summed_loss(zeros, labels, tiny(train__loss="bce").train)
-    assert bce.item() == pytest.approx(3 * math.log(2))
+    ce, bce = tiny().train, tiny(train__loss="bce").train
+    assert summed_loss(zeros, labels, ce).item() == pytest.approx(3 * math.log(10))
+    assert summed_loss(zeros, labels, bce).item() == pytest.approx(3 * math.log(2))
+    assert zero_logit_loss(ce, 10) == math.log(10)
+    assert zero_logit_loss(bce, 10) == math.log(2)
 
 
 def test_a_gradient_that_is_not_finite_changes_no_weight_and_is_counted(tiny: Tiny) -> None:
-    trainer = Trainer.fresh(tiny(), ALONE, None)
+    trainer = Trainer.fresh(tiny(), ALONE, Placement())
     before = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
     with torch.no_grad():
         trainer.model.head.bias[0] = float("inf")
     before["head.bias"] = trainer.model.head.bias.detach().clone()
 
-    trainer.take(portion())
+    trainer.take(portion(), RATE)
 
-    assert (trainer.step, trainer.nonfinite) == (1, 1)
+    trainer.read()
+    assert (trainer.step, trainer.course.nonfinite) == (1, 1)
     after = trainer.model.state_dict()
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 
 def test_the_norm_that_is_told_is_that_before_clipping(tiny: Tiny) -> None:
-    free = Trainer.fresh(tiny(optim__clip_norm=None), ALONE, None)
-    clipped = Trainer.fresh(tiny(optim__clip_norm=1e-3), ALONE, None)
+    free = Trainer.fresh(tiny(optim__clip_norm=None), ALONE, Placement())
+    clipped = Trainer.fresh(tiny(optim__clip_norm=1e-3), ALONE, Placement())
     for trainer in (free, clipped):
-        trainer.take(portion())
+        trainer.take(portion(), RATE)
+        trainer.read()
 
-    assert clipped.window.grad_norm == free.window.grad_norm > 1e-3
+    assert clipped.course.window.grad_norm == free.course.window.grad_norm > 1e-3
 
 
 def test_micro_batches_add_up_to_the_whole_step_where_images_are_mixed(tiny: Tiny) -> None:
     mixed = tiny(train__mixup=0.8, train__cutmix=1.0, train__loss="bce")
-    wholes, pieces = (gradients(Trainer.fresh(mixed, ALONE, n), portion()) for n in (None, 5))
+    wholes, pieces = (
+        gradients(Trainer.fresh(mixed, ALONE, Placement(micro_batch=n)), portion())
+        for n in (None, 5)
+    )
 
     assert_close(wholes, pieces)
-    other = gradients(Trainer.fresh(tiny(train__loss="bce"), ALONE, None), portion())
+    other = gradients(Trainer.fresh(tiny(train__loss="bce"), ALONE, Placement()), portion())
     assert not torch.allclose(other["head.weight"], wholes["head.weight"], rtol=0.01)
 
 
 def test_drop_path_is_the_same_in_every_block_and_evaluation_drops_nothing(tiny: Tiny) -> None:
     config = tiny(model__drop_path=0.05, model__depth=12)
     dropped = (drop_path_scales(config, portion(8000, chunk=2000)) == 0).float().mean(dim=(1, 2))
-    model = Trainer.fresh(config, ALONE, None).model.eval()
+    model = Trainer.fresh(config, ALONE, Placement()).model.eval()
     image = torch.rand(2, 1, 8, 8)
 
     assert dropped.tolist() == pytest.approx([0.05] * 12, abs=0.006)
@@ -175,10 +186,11 @@ def test_drop_path_is_the_same_in_every_block_and_evaluation_drops_nothing(tiny:
 
 def test_an_average_changes_no_weight_and_none_is_in_no_state(tiny: Tiny) -> None:
     plain, averaging = (
-        Trainer.fresh(tiny(**options), ALONE, None) for options in ({}, {"train__ema_decay": 0.9})
+        Trainer.fresh(tiny(**options), ALONE, Placement())
+        for options in ({}, {"train__ema_decay": 0.9})
     )
     for trainer in (plain, averaging):
-        trainer.take(portion())
+        trainer.take(portion(), RATE)
 
     assert "average" not in plain.state()
     for name, weight in plain.model.state_dict().items():
@@ -187,22 +199,80 @@ def test_an_average_changes_no_weight_and_none_is_in_no_state(tiny: Tiny) -> Non
 
 def test_a_resumed_average_goes_on(tiny: Tiny) -> None:
     config = tiny(train__ema_decay=0.9)
-    whole, second = (Trainer.fresh(config, ALONE, None) for _ in range(2))
-    whole.take(portion())
+    whole, second = (Trainer.fresh(config, ALONE, Placement()) for _ in range(2))
+    whole.take(portion(), RATE)
     second.resume(deepcopy(whole.state()))
     for trainer in (whole, second):
-        trainer.take(portion(step=1))
+        trainer.take(portion(step=1), RATE)
 
     for name, value in whole.state()["average"].items():
         assert torch.equal(second.state()["average"][name], value)
 
 
-def test_a_step_without_a_finite_gradient_does_not_move_the_average(tiny: Tiny) -> None:
-    trainer = Trainer.fresh(tiny(train__ema_decay=0.5), ALONE, None)
-    before = trainer.state()["average"]["head.weight"].clone()
-    with torch.no_grad():
-        trainer.model.head.bias[0] = float("inf")
+def test_activations_that_are_computed_again_change_no_bit(tiny: Tiny) -> None:
+    plain, again = (
+        Trainer.fresh(tiny(train__mixup=0.8), ALONE, Placement(activation_checkpointing=on))
+        for on in (False, True)
+    )
+    passes = []
+    again.model.blocks[0].register_forward_pre_hook(lambda *_: passes.append(1))
 
-    trainer.take(portion())
+    expected, found = gradients(plain, portion()), gradients(again, portion())
 
-    assert torch.equal(trainer.state()["average"]["head.weight"], before)
+    assert len(passes) == 2
+    assert all(torch.equal(found[name], gradient) for name, gradient in expected.items())
+
+
+class HostReads(TorchDispatchMode):
+    """Fails where the host asks for the value of a tensor, as `item` and `if tensor` do.
+
+    But for those of ``spared``, which are the host's own on any device: LAMB's count of steps.
+    """
+
+    def __init__(self, spared: Collection[torch.Tensor]) -> None:
+        super().__init__()
+        self.spared = {one.data_ptr() for one in spared}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            assert args[0].data_ptr() in self.spared, "the host waits for a value"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
+def test_a_step_asks_the_device_for_nothing(tiny: Tiny, optimizer: str) -> None:
+    config = tiny(optim__name=optimizer, train__mixup=0.8, train__ema_decay=0.9)
+    trainer = Trainer.fresh(config, ALONE, Placement(micro_batch=5))
+    images, labels = portion().images, portion().labels
+    mixing = Mixing.of(config, portion(), ALONE.device)
+    keep = drop_path_scales(config, portion())
+
+    trainer.take(portion(), RATE)
+    trainer.read()
+
+    with HostReads([group["step"] for group in trainer.optimizer.param_groups if "step" in group]):
+        loss = trainer.net(images, labels, keep, mixing.of_part(images, labels, slice(0, 24)))
+        torch.autograd.backward(loss / 24)
+        trainer.descend(portion(), loss.detach().double(), RATE)
+        with pytest.raises(AssertionError, match="waits"):
+            trainer.unread[-1].loss.item()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lamb"])
+def test_a_state_of_an_optimizer_that_worked_parameter_by_parameter_goes_on_all_at_once(
+    tiny: Tiny, optimizer: str
+) -> None:
+    trainer, other = (Trainer.fresh(tiny(optim__name=optimizer), ALONE, Placement()) for _ in "ab")
+    trainer.take(portion(), RATE)
+    state = deepcopy(trainer.state())
+    for group in state["optimizer"]["param_groups"]:
+        group |= {"foreach": None, "fused": None}
+
+    other.resume(state)
+
+    now = "fused" if optimizer == "adamw" else "foreach"
+    assert all(group[now] is True for group in other.optimizer.param_groups)
+    for each in (trainer, other):
+        each.take(portion(step=1), RATE)
+    for name, weight in trainer.model.state_dict().items():
+        assert torch.equal(other.model.state_dict()[name], weight)

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import JobFolder
+from orchestrator.jobs.predictions import predictions_file
 from orchestrator.jobs.saved import saved_in
 from orchestrator.jobs.weights import is_sound
 from orchestrator.worker import checkpoint, weights
@@ -48,3 +50,76 @@ def test_half_written_weights_are_cleared_by_the_next_attempt(job: JobFolder) ->
     checkpoint.clear_leftovers(job)
 
     assert list(job.weights.iterdir()) == []
+
+
+def best(job: JobFolder, attempt: int, step: int) -> None:
+    weights.save_best(job, job.attempt(attempt), step, step // 10, {"w": torch.ones(3) * step})
+
+
+def checkpointed(job: JobFolder, attempt: int, step: int) -> None:
+    checkpoint.save(job, job.attempt(attempt), step, {"step": step})
+    weights.drop_beaten(job, step)
+
+
+def kept(job: JobFolder) -> list[tuple[int, int]]:
+    return [(one.step, one.attempt) for one in saved_in(job.best)]
+
+
+def test_the_best_that_a_checkpoint_knows_stays_until_a_checkpoint_knows_a_better_one(
+    job: JobFolder,
+) -> None:
+    best(job, 1, 10)
+    checkpointed(job, 1, 15)
+    best(job, 1, 20)
+    best(job, 1, 30)  # a better one: nobody can go on from 20
+    assert kept(job) == [(10, 1), (30, 1)]
+
+    checkpointed(job, 1, 30)
+
+    assert kept(job) == [(30, 1)]
+    assert is_sound(job.best / "001-000000030")
+
+
+def test_what_was_the_best_beyond_the_step_that_is_resumed_goes(job: JobFolder) -> None:
+    best(job, 1, 10)
+    checkpointed(job, 1, 15)
+    best(job, 1, 30)
+
+    checkpointed(job, 2, 20)
+
+    assert kept(job) == [(10, 1)]
+
+
+def test_what_was_the_best_of_a_course_that_was_left_takes_the_place_of_nothing(
+    job: JobFolder,
+) -> None:
+    """A GPU's second course need not be as good at step 30 as the first one was."""
+    for step in (10, 30):
+        best(job, 1, step)
+        predictions_file(job.predictions, 1, step).parent.mkdir(parents=True, exist_ok=True)
+        predictions_file(job.predictions, 1, step).write_bytes(b"")
+        if step == 10:
+            checkpointed(job, 1, 15)
+    job.attempt(2).path.mkdir(parents=True)
+    JournalWriter(job.attempt(2).journal, Header("job", 2, from_step=15, steps=90)).close()
+
+    checkpointed(job, 2, 40)
+
+    assert kept(job) == [(10, 1)]
+    assert [one.step for one in saved_in(job.predictions)] == [10]
+
+
+def test_predictions_stay_of_the_best_epoch_and_of_the_last(job: JobFolder) -> None:
+    job.predictions.mkdir(parents=True)
+    for step in (10, 20, 30):
+        predictions_file(job.predictions, 1, step).write_bytes(b"")
+        if step < 30:
+            best(job, 1, step)
+
+    checkpointed(job, 1, 20)
+    assert [one.step for one in saved_in(job.predictions)] == [20]
+    predictions_file(job.predictions, 1, 30).write_bytes(b"")
+    checkpointed(job, 1, 30)
+
+    assert [one.step for one in saved_in(job.predictions)] == [20, 30]
+    assert kept(job) == [(20, 1)]

@@ -1,4 +1,8 @@
-"""Tars that another tool wrote, as a dataset: an index and a manifest beside links to them."""
+"""Tars that another tool wrote, as a dataset: an index and a manifest beside links to them.
+
+A tar that is named by a URL is fetched once. One for validation is kept, since what is measured
+must be exact; of one for training only the index is, and training streams it again: see ``remote``.
+"""
 
 import glob
 import hashlib
@@ -18,8 +22,12 @@ from orchestrator.worker.data.foreign import ForeignEntry, Label, labelled, scan
 from orchestrator.worker.data.packed import Packed, Row
 from orchestrator.worker.data.packing import USUAL, Packing, finish
 from orchestrator.worker.data.parallel import in_processes, processors
+from orchestrator.worker.data.remote import fetch, is_command, is_remote
 from orchestrator.worker.data.samples import About
 from orchestrator.worker.data.shards import new_folder, refuse_the_taken
+
+Tar = Path | str
+"""A file, or a URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +39,19 @@ class Adoption:
 
     name: str
     source: str
-    tars: Mapping[Split, Sequence[Path]]
+    tars: Mapping[Split, Sequence[Tar]]
     members: Members
     classes: tuple[str, ...] | None = None
     label_space: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tar, and what it is called in the dataset's folder."""
+
+    split: Split
+    file: str
+    tar: Tar
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,52 +76,79 @@ def adopt(data_root: Path, adoption: Adoption, options: Packing = USUAL) -> Mani
     """
     path = data_root / adoption.name
     refuse_the_taken(path)
-    order = [(split, tar) for split in SPLITS for tar in adoption.tars.get(split, ())]
-    work = partial(_see, adoption.members)
-    tars = [tar for _, tar in order]
-    _refuse_twins(tars)
+    places = [
+        Place(split, f"{split}-{number:05d}.tar", tar)
+        for split in SPLITS
+        for number, tar in enumerate(adoption.tars.get(split, ()))
+    ]
+    _refuse_twins(places)
     processes = options.processes or processors()
-    seen = list(options.track(in_processes(work, tars, processes), len(tars)))
-    _refuse_faults(tars, seen, options)
-    classes = adoption.classes or _classes(e.label for one in seen for e in one.entries)
-    counted: Counter[Split] = Counter()
-    packed = []
     with new_folder(path) as folder:
-        for (split, tar), one in zip(order, seen, strict=True):
-            file = f"{split}-{counted[split]:05d}.tar"
-            counted[split] += 1
-            (folder / file).symlink_to(tar.resolve())
-            packed.append(_packed(file, split, one, classes))
+        work = partial(_bring, folder, adoption.members)
+        seen = list(options.track(in_processes(work, places, processes), len(places)))
+        _refuse_faults(places, seen, options)
+        classes = adoption.classes or _classes(e.label for one in seen for e in one.entries)
+        packed = [_packed(place, one, classes) for place, one in zip(places, seen, strict=True)]
         return finish(folder, _about(adoption, classes), packed)
 
 
-def find_tars(patterns: Sequence[str]) -> list[Path]:
+def find_tars(patterns: Sequence[str]) -> list[Tar]:
     """The files that patterns with ``*`` and ``{000..099}`` name; of a pattern, in sorted order.
 
+    A URL may have ``{000..099}``; a command, ``pipe:...``, is taken as it is.
+
     Raises:
-        DataError: a pattern names none.
+        DataError: a pattern names none, or there are files and URLs.
     """
-    found: list[Path] = []
+    found: list[Tar] = []
     for pattern in patterns:
+        if is_command(pattern):
+            found.append(pattern)
+            continue
         for path in expand_urls(pattern):
-            names = sorted(glob.glob(str(Path(path).expanduser())))  # noqa: PTH207 - any folder
-            if not names:
-                raise DataError(
-                    f"There is no file {path}. Give tars that are there; patterns have *, ?, [] "
-                    "and {000..099}, and stand in quotes."
-                )
-            found += map(Path, names)
+            found += [path] if is_remote(path) else _files(path)
+    if len({isinstance(tar, str) for tar in found}) > 1:
+        raise DataError(
+            "The tars of a split are files or URLs, not both: " + ", ".join(patterns) + "."
+        )
     return found
 
 
-def _refuse_twins(tars: Sequence[Path]) -> None:
-    times = Counter(tar.resolve() for tar in tars)
+def _files(pattern: str) -> list[Path]:
+    names = sorted(glob.glob(str(Path(pattern).expanduser())))  # noqa: PTH207 - any folder
+    if not names:
+        raise DataError(
+            f"There is no file {pattern}. Give tars that are there; patterns have *, ?, [] "
+            "and {000..099}, and stand in quotes."
+        )
+    return [Path(name) for name in names]
+
+
+def _refuse_twins(places: Sequence[Place]) -> None:
+    tars = (place.tar for place in places)
+    times = Counter(tar.resolve() if isinstance(tar, Path) else tar for tar in tars)
     twins = [str(tar) for tar, count in times.items() if count > 1]
     if twins:
         raise DataError(
             f"{len(twins)} tar(s) are named more than once, first {twins[0]}. Name each tar once, "
             "for training or for validation."
         )
+
+
+def _bring(folder: Path, members: Members, place: Place) -> Seen:
+    """Look at a tar, and leave in the dataset's folder what is kept of it."""
+    file = folder / place.file
+    if isinstance(place.tar, Path):
+        file.symlink_to(place.tar.resolve())
+        return _see(members, place.tar)
+    fetch(place.tar, file)
+    try:
+        seen = _see(members, file)
+    except DataError as error:
+        raise DataError(str(error).replace(str(file), place.tar)) from None
+    if place.split == "train":
+        file.unlink()
+    return seen
 
 
 def _see(members: Members, tar: Path) -> Seen:
@@ -131,8 +175,9 @@ def _row(entry: ForeignEntry, blob: bytes) -> Row:
     return Row(entry.key, -1, *place, digest, facts.width, facts.height, facts.grey)
 
 
-def _refuse_faults(tars: Sequence[Path], seen: Sequence[Seen], options: Packing) -> None:
-    faults = [f"{tar}/{line}" for tar, one in zip(tars, seen, strict=True) for line in one.faults]
+def _refuse_faults(places: Sequence[Place], seen: Sequence[Seen], options: Packing) -> None:
+    pairs = zip(places, seen, strict=True)
+    faults = [f"{place.tar}/{line}" for place, one in pairs for line in one.faults]
     if faults and not options.skip_unreadable:
         lines = "\n  ".join(faults)
         raise DataError(
@@ -161,12 +206,13 @@ def _classes(labels: Iterable[Label]) -> tuple[str, ...]:
     return tuple(map(str, range(max(numbers, default=-1) + 1)))
 
 
-def _packed(file: str, split: Split, seen: Seen, classes: Sequence[str]) -> Packed:
+def _packed(place: Place, seen: Seen, classes: Sequence[str]) -> Packed:
+    file = place.file
     entries = labelled(seen.entries, classes)
     rows = (row._replace(label=e.label) for row, e in zip(seen.rows, entries, strict=True))
     return Packed(
         shard=Shard(
-            file=file, split=split, samples=len(entries), bytes=seen.bytes, sha256=seen.sha256
+            file=file, split=place.split, samples=len(entries), bytes=seen.bytes, sha256=seen.sha256
         ),
         rows=tuple(rows),
         left_out=tuple(f"{file}/{line}" for line in seen.faults),
@@ -182,4 +228,5 @@ def _about(adoption: Adoption, classes: tuple[str, ...]) -> About:
         label_space=adoption.label_space,
         members=adoption.members,
         only_val=not adoption.tars.get("train"),
+        remote=tuple(tar for tar in adoption.tars.get("train", ()) if isinstance(tar, str)),
     )

@@ -4,13 +4,11 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from orchestrator.config.data import DataConfig
 from orchestrator.worker.data import colours
-
-Pixels = NDArray[np.uint8]  # (C, H, W)
-Box = tuple[int, int, int, int]  # left, upper, right, lower
+from orchestrator.worker.data.decode import Picture
+from orchestrator.worker.data.resize import Box, Pixels, array_of, image_of, planar, resized
 
 AREA = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
@@ -26,29 +24,24 @@ JITTER = slice(FLIP + 6, FLIP + 9)
 DRAWS = FLIP + 9
 
 
-def evaluation_view(image: Image.Image, size: int) -> Pixels:
+def evaluation_view(image: Picture, size: int) -> Pixels:
     """The shorter side resized to ``size``, then the centre."""
-    return _array(_centre(image, size))
+    return _centre(image, size, mirror=False)
 
 
 def training_view(
-    image: Image.Image, data: DataConfig, size: int, draws: NDArray[np.float64]
+    image: Picture, data: DataConfig, size: int, draws: NDArray[np.float64]
 ) -> Pixels:
     """A random view; ``draws`` are the image's ``DRAWS`` uniform numbers of this epoch."""
+    mirror = data.flip and bool(draws[FLIP] < 0.5)
     if data.crop == "random_resized":
-        box = random_box(image.size, draws)
-        image = image if box == (0, 0, *image.size) else image.crop(box)
-        image = image if image.size == (size, size) else _resize(image, (size, size))
+        height, width, _ = image.shape
+        box = random_box((width, height), draws)
+        pixels = resized(image, box, (size, size), mirror=mirror)
     else:
-        image = _centre(image, size)
-    if data.three_augment:
-        which, blur = float(draws[THREE_AUGMENT]), float(draws[BLUR])  # Pillow takes no numpy's
-        image = colours.three_augment(image, which, blur)
-    if data.color_jitter:
-        image = colours.jittered(image, data.color_jitter, draws[JITTER_ORDER], draws[JITTER])
-    pixels = _array(image)
-    if data.flip and draws[FLIP] < 0.5:
-        pixels = np.ascontiguousarray(pixels[:, :, ::-1])
+        pixels = _centre(image, size, mirror=mirror)
+    if data.three_augment or data.color_jitter:
+        pixels = _recoloured(pixels, data, draws)
     if data.shift:
         reach = 2 * data.shift + 1
         down, right = (int(draws[n] * reach) for n in (SHIFT_DOWN, SHIFT_RIGHT))
@@ -81,24 +74,25 @@ def _between(low: float, high: float, draw: float) -> float:
     return low + (high - low) * draw
 
 
-def _centre(image: Image.Image, size: int) -> Image.Image:
-    width, height = image.size
+def _centre(image: Picture, size: int, *, mirror: bool) -> Pixels:
+    height, width, _ = image.shape
     shorter = min(width, height)
-    if shorter != size:
-        image = _resize(image, (width * size // shorter, height * size // shorter))
-    left, top = (round((side - size) / 2) for side in image.size)
-    if image.size == (size, size):
-        return image
-    return image.crop((left, top, left + size, top + size))
+    scaled = (width * size // shorter, height * size // shorter)
+    left, top = (round((side - size) / 2) for side in scaled)
+    if mirror:
+        left = scaled[0] - size - left
+    whole = resized(image, (0, 0, width, height), scaled, mirror=mirror)
+    return np.ascontiguousarray(whole[:, top : top + size, left : left + size])
 
 
-def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image.resize(size, Image.Resampling.BICUBIC)
-
-
-def _array(image: Image.Image) -> Pixels:
-    array = np.array(image, dtype=np.uint8)  # (H, W) or (H, W, 3); a copy that may be written to
-    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
+def _recoloured(pixels: Pixels, data: DataConfig, draws: NDArray[np.float64]) -> Pixels:
+    image = image_of(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    if data.three_augment:
+        which, blur = float(draws[THREE_AUGMENT]), float(draws[BLUR])  # Pillow takes no numpy's
+        image = colours.three_augment(image, which, blur)
+    if data.color_jitter:
+        image = colours.jittered(image, data.color_jitter, draws[JITTER_ORDER], draws[JITTER])
+    return planar(array_of(image))
 
 
 def _shifted(pixels: Pixels, reach: int, down: int, right: int) -> Pixels:

@@ -87,4 +87,5 @@ class Census:
             classes_sha256=lines_sha256(about.classes),
             passed_over=dict(about.passed_over),
             members=about.members,
+            remote=list(about.remote),
         )

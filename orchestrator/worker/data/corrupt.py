@@ -7,15 +7,15 @@ resume. Only bytes that are there but are no image are replaced; a shard that is
 ends the job. Images of the validation split are never replaced: what is measured must not change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from PIL import Image
-
 from orchestrator.config.data import DataConfig
 from orchestrator.errors import DataError
-from orchestrator.worker.data.images import CorruptImage, SplitImages
+from orchestrator.worker.data.decode import Picture
+from orchestrator.worker.data.images import CorruptImage, Images
+from orchestrator.worker.data.remote import RemoteImages, Streamed
 
 
 class Corrupt(NamedTuple):
@@ -33,12 +33,12 @@ class Corrupt(NamedTuple):
 class Shown(NamedTuple):
     """What is shown at a position: the image, where it was taken from, and what it stands for."""
 
-    image: Image.Image
+    image: Picture
     position: int
     corrupt: tuple[Corrupt, ...]
 
 
-def shown_at(images: SplitImages, position: int, data: DataConfig) -> Shown:
+def shown_at(images: Images, position: int, data: DataConfig) -> Shown:
     """The image of a position or, if so configured, what stands in for it.
 
     Raises:
@@ -55,6 +55,26 @@ def shown_at(images: SplitImages, position: int, data: DataConfig) -> Shown:
         except CorruptImage as error:
             file = images.index.shard_files[int(images.index.shard[at])]
             corrupt.append(Corrupt(at, file, images.index.name(at), error.reason))
+            if len(corrupt) > data.max_corrupt:
+                break
+    raise _too_many(images.index.dataset, corrupt, data.max_corrupt)
+
+
+def next_shown(stream: Iterator[Streamed], images: RemoteImages, data: DataConfig) -> Shown:
+    """The next image of a stream or, if so configured, the next one of it that decodes.
+
+    Raises:
+        DataError: as ``shown_at``.
+    """
+    corrupt: list[Corrupt] = []
+    for position, blob in stream:
+        try:
+            return Shown(images.decoded(position, blob), position, tuple(corrupt))
+        except CorruptImage as error:
+            if data.corrupt == "fail":
+                raise
+            file = images.index.shard_files[int(images.index.shard[position])]
+            corrupt.append(Corrupt(position, file, images.index.name(position), error.reason))
             if len(corrupt) > data.max_corrupt:
                 break
     raise _too_many(images.index.dataset, corrupt, data.max_corrupt)

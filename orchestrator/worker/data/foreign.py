@@ -80,10 +80,9 @@ def labelled(entries: Sequence[ForeignEntry], classes: Sequence[str]) -> list[En
 def _sort_in(
     halves: _Halves, tar: tarfile.TarFile, member: tarfile.TarInfo, members: Members
 ) -> None:
-    name = member.name.removeprefix("./")
-    if member.isdir() or PurePosixPath(name).name.startswith("."):
+    if member.isdir():
         return
-    key, kind = _split(name, members)
+    key, kind = _known(member.name, members)
     if not kind:
         return
     if not member.isreg() or member.issparse():
@@ -96,6 +95,18 @@ def _sort_in(
         halves.labels[key] = _label(key, content.read(), members)
     else:
         halves.images[key] = (member.offset_data, member.size)
+
+
+def key_of_image(name: str, members: Members) -> str | None:
+    """The key of the image that a member of this name is; None: it is none."""
+    key, kind = _known(name, members)
+    return key if kind == "image" else None
+
+
+def _known(name: str, members: Members) -> tuple[str, str]:
+    """As ``_split``; hidden files are nothing."""
+    name = name.removeprefix("./")
+    return ("", "") if PurePosixPath(name).name.startswith(".") else _split(name, members)
 
 
 def _split(name: str, members: Members) -> tuple[str, str]:

@@ -2,12 +2,10 @@
 
 import os
 from collections import OrderedDict
-from typing import Any
-
-from PIL import Image
+from typing import Any, Protocol
 
 from orchestrator.errors import DataError
-from orchestrator.worker.data.decode import UNREADABLE, fault_of, pixels
+from orchestrator.worker.data.decode import UNREADABLE, Picture, Scratch, fault_of, pixels
 from orchestrator.worker.data.index import Index
 
 OPEN_SHARDS = 256  # a set of many shards must not use up a process's file descriptors
@@ -21,6 +19,25 @@ class CorruptImage(DataError):  # noqa: N818 - it is a fault of the data
         self.reason = reason
 
 
+class Images(Protocol):
+    """The images of a split by position, wherever their pixels come from."""
+
+    index: Index
+
+    def __len__(self) -> int: ...
+
+    def image(self, position: int) -> Picture:
+        """A decoded image, (H, W, C); it holds until the next.
+
+        Raises:
+            CorruptImage: what is there is not a whole image.
+            DataError: it cannot be read.
+        """
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
 class SplitImages:
     """Reads any image of a split by its position.
 
@@ -31,6 +48,7 @@ class SplitImages:
     def __init__(self, index: Index) -> None:
         self.index = index
         self._open: OrderedDict[int, int] = OrderedDict()
+        self._scratch = Scratch()
 
     def __len__(self) -> int:
         return len(self.index)
@@ -50,8 +68,8 @@ class SplitImages:
             raise self._fault(position, f"the shard ends after {len(blob)} of its {size} bytes")
         return blob
 
-    def image(self, position: int) -> Image.Image:
-        """A decoded image: grey or RGB, as the dataset's channels say.
+    def image(self, position: int) -> Picture:
+        """A decoded image: grey or RGB, as the dataset's channels say. It holds until the next.
 
         Raises:
             CorruptImage: what is there is not a whole image.
@@ -59,7 +77,7 @@ class SplitImages:
         """
         blob = self.blob(position)
         try:
-            return pixels(blob, self.index.channels)
+            return pixels(blob, self.index.channels, self._scratch)
         except UNREADABLE as error:
             reason = fault_of(error)
             words = str(self._fault(position, f"it is no whole image ({reason})"))
@@ -71,7 +89,7 @@ class SplitImages:
             os.close(self._open.popitem()[1])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"index": self.index, "_open": OrderedDict()}
+        return {"index": self.index, "_open": OrderedDict(), "_scratch": Scratch()}
 
     def _descriptor(self, shard: int) -> int:
         if shard in self._open:

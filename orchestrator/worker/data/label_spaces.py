@@ -38,7 +38,11 @@ class Overlap:
     wnids: tuple[str, ...]
     in_head: tuple[int, ...]
     in_set: tuple[int, ...]
-    in_1k: tuple[int, ...]
+
+    @property
+    def in_1k(self) -> tuple[int, ...]:
+        """Only where they are classes of ImageNet-1k; else a KeyError."""
+        return indices_in(self.wnids)
 
     @property
     def chance(self) -> float:
@@ -49,17 +53,13 @@ class Overlap:
 def overlap(head: Sequence[str], images: Sequence[str]) -> Overlap:
     """What a model with the classes ``head`` and a set with the classes ``images`` share.
 
-    Both are sorted lists of WordNet ids of ImageNet-1k, such as ``manifest.classes``.
-
-    Raises:
-        KeyError: a class that they share is not of ImageNet-1k.
+    Both are the classes of a dataset in the order of their labels, such as ``manifest.classes``.
     """
     shared = in_common(head, images)
     return Overlap(
         wnids=shared,
         in_head=indices_in(shared, head),
         in_set=indices_in(shared, images),
-        in_1k=indices_in(shared),
     )
 
 

@@ -105,3 +105,8 @@ def share_of_step(window: Draws, *, chunks: int, rank: int, world: int) -> Share
     if not pieces:
         return Share(window[:1], (Piece(rank, 1),), len(window), stand_in=True)
     return Share(np.concatenate(list(parts.values())), pieces, len(window))
+
+
+def most_images(total: int, chunks: int, world: int) -> int:
+    """Of a step of ``total`` images, those of the rank that has most: the first."""
+    return sum(len(range(chunk, total, chunks)) for chunk in range(0, chunks, world))

@@ -32,7 +32,8 @@ class LeftOut:
 class About:
     """What the manifest says of a dataset beyond what is counted.
 
-    ``only_val``: it is for evaluation alone, so that no class needs training images.
+    ``only_val``: it is for evaluation alone, so that no class needs training images. ``remote``:
+    URLs of the training shards, which are not kept.
     """
 
     name: str
@@ -43,3 +44,4 @@ class About:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     members: Members | None = None
     only_val: bool = False
+    remote: tuple[str, ...] = ()

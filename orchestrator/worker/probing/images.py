@@ -12,6 +12,7 @@ from orchestrator.worker.data.decode import MODES, UNREADABLE, fault_of, pixels
 from orchestrator.worker.data.folder import IMAGE_SUFFIXES
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import balanced_positions, load_index, probe_positions
+from orchestrator.worker.data.resize import image_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def _of_dataset(place: Path, count: int) -> Chosen:
         raise DataError(f"Dataset '{manifest.name}' has no validation images.")
 
     def read(number: int, channels: int) -> Image.Image:
-        return images.image(positions[number]).convert(_mode(channels))
+        return image_of(images.image(positions[number])).convert(_mode(channels))
 
     keys = tuple(images.index.name(position) for position in positions)
     return Chosen(f"dataset {manifest.name}, validation split", keys, read)
@@ -83,7 +84,7 @@ def _of_folder(place: Path, count: int) -> Chosen:
         path = place / keys[number]
         _mode(channels)
         try:
-            return pixels(path.read_bytes(), channels)
+            return image_of(pixels(path.read_bytes(), channels))
         except UNREADABLE as error:
             raise DataError(
                 f"{path} cannot be read as an image: {fault_of(error)}. Repair or remove it."

@@ -13,6 +13,7 @@ from torch import Tensor
 from model.config import ViTConfig
 from model.vit import build_vit
 from orchestrator.worker.data.augment import evaluation_view
+from orchestrator.worker.data.resize import array_of
 from orchestrator.worker.pixels import Normalisation, constants, normalised
 from orchestrator.worker.probing.weights_file import load_weights, read_weights, weights_hash
 
@@ -54,7 +55,7 @@ def our_specimen(config: ViTConfig, file: Path, normalisation: Normalisation = "
     load_weights(model, read_weights(file), file)
 
     def view(image: Image.Image) -> Tensor:
-        pixels = torch.from_numpy(evaluation_view(image, config.img_size))
+        pixels = torch.from_numpy(evaluation_view(array_of(image), config.img_size))
         return normalised(pixels, normalisation)
 
     mean, std = (

@@ -10,9 +10,9 @@ import signal
 import sys
 from typing import Any
 
-_write_bytes = pathlib.Path.write_bytes
+_open = pathlib.Path.open
 _rename = os.rename
-_fsync = os.fsync
+LARGE = 1000
 
 
 def _strike() -> None:
@@ -23,11 +23,39 @@ def _strike() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _half_written_state(path: pathlib.Path, data: bytes) -> int:
-    if path.name == "state.pt" and _is_late(path):
-        _write_bytes(path, data[: len(data) // 2])
+class _Halved:
+    """A file of which the first half of the first large piece is written, and then it strikes."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, content: bytes) -> int:
+        if len(content) < LARGE:
+            return self._file.write(content)
+        half = len(content) // 2
+        written = self._file.write(content[:half])
+        self._file.flush()
         _strike()
-    return _write_bytes(path, data)
+        return written + self._file.write(content[half:])
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _halving(name: str) -> Any:
+    def open_halved(path: pathlib.Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+        file = _open(path, mode, *rest, **options)
+        if path.name != name or mode != "xb" or (name == "state.pt" and not _is_late(path)):
+            return file
+        return _Halved(file)
+
+    return open_halved
 
 
 def _before_publishing(source: Any, target: Any, **options: Any) -> None:
@@ -40,13 +68,6 @@ def _after_publishing(source: Any, target: Any, **options: Any) -> None:
     _rename(source, target, **options)
     if "checkpoints" in str(target) and _is_late(pathlib.Path(target)):
         _strike()
-
-
-def _half_of_weights(path: pathlib.Path, data: bytes) -> int:
-    if path.name == "weights.pt":
-        _write_bytes(path, data[: len(data) // 2])
-        _strike()
-    return _write_bytes(path, data)
 
 
 def _after_weights(count: int) -> Any:
@@ -70,13 +91,13 @@ def _is_late(path: pathlib.Path) -> bool:
 if "orchestrator.worker" in sys.orig_argv:
     match os.environ.get("KILL_AT"):
         case "half a checkpoint":
-            pathlib.Path.write_bytes = _half_written_state  # type: ignore[assignment,method-assign]
+            pathlib.Path.open = _halving("state.pt")  # type: ignore[method-assign]
         case "journal synced, checkpoint not published":
             os.rename = _before_publishing
         case "checkpoint published":
             os.rename = _after_publishing
         case "half of weights":
-            pathlib.Path.write_bytes = _half_of_weights  # type: ignore[assignment,method-assign]
+            pathlib.Path.open = _halving("weights.pt")  # type: ignore[method-assign]
         case "weights published":
             os.rename = _after_weights(1)
         case "last weights published":

@@ -9,6 +9,8 @@ from PIL import Image
 
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.worker.data.digits import prepare_digits
+from orchestrator.worker.data.samples import About, Sample
+from orchestrator.worker.data.shards import ShardLimits, write_dataset
 from orchestrator.worker.draws import uniforms
 
 Paint = Callable[..., bytes]
@@ -56,3 +58,18 @@ def fill(paint: Paint) -> Callable[[Path, dict[str, int]], Path]:
         return top
 
     return make
+
+
+@pytest.fixture(scope="session")
+def spoilt(tmp_path_factory: pytest.TempPathFactory, paint: Paint) -> tuple[Path, Manifest]:
+    """24 images of four classes in shards of ten; four of them, and one of four for validation,
+    end too early."""
+    data_root = tmp_path_factory.mktemp("data")
+    samples = []
+    for n in range(28):
+        blob = paint(n, kind="JPEG")
+        cut = n in {3, 8, 9, 23, 25}
+        split = "train" if n < 24 else "val"
+        samples.append(Sample(f"k{n}", split, n % 4, blob[:-60] if cut else blob, "jpg"))
+    about = About(name="set", source="a test", split_rule="by hand", classes=("a", "b", "c", "d"))
+    return data_root, write_dataset(data_root, about, samples, ShardLimits(samples=10))

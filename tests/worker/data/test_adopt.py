@@ -233,7 +233,7 @@ def test_a_tar_that_cannot_be_read_so_is_refused_in_words(
     with pytest.raises(DataError, match=words) as caught:
         adopted(tmp_path / "data", [tmp_path / "x.tar"])
     assert str(tmp_path / "x.tar") in str(caught.value)
-    assert not (tmp_path / "data").exists()
+    assert not any((tmp_path / "data").iterdir())
 
 
 def test_a_label_that_is_no_class_is_refused_with_the_number_of_classes(

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
 
 from orchestrator.config.data import DataConfig
 from orchestrator.worker.data.augment import (
@@ -23,9 +22,8 @@ from orchestrator.worker.draws import uniforms
 PLAIN = DataConfig(name="x")
 
 
-def picture(width: int, height: int, channels: int = 3) -> Image.Image:
-    noise = (uniforms((height, width, channels), "view") * 256).astype(np.uint8)
-    return Image.fromarray(noise[:, :, 0] if channels == 1 else noise)
+def picture(width: int, height: int, channels: int = 3) -> NDArray[np.uint8]:
+    return (uniforms((height, width, channels), "view") * 256).astype(np.uint8)
 
 
 def draws(**places: float) -> NDArray[np.float64]:
@@ -53,16 +51,14 @@ def test_a_view_of_any_image_is_a_square_of_bytes(
 def test_an_image_of_the_right_size_is_not_touched() -> None:
     image = picture(8, 8)
 
-    assert np.array_equal(evaluation_view(image, 8), np.asarray(image).transpose(2, 0, 1))
+    assert np.array_equal(evaluation_view(image, 8), image.transpose(2, 0, 1))
     assert np.array_equal(training_view(image, PLAIN, 8, draws()), evaluation_view(image, 8))
 
 
 def test_the_evaluation_view_is_the_centre_of_the_shorter_side() -> None:
     image = picture(30, 8)
 
-    assert np.array_equal(
-        evaluation_view(image, 8), np.asarray(image).transpose(2, 0, 1)[:, :, 11:19]
-    )
+    assert np.array_equal(evaluation_view(image, 8), image.transpose(2, 0, 1)[:, :, 11:19])
 
 
 @pytest.mark.parametrize(("flip", "step"), [(0.0, -1), (0.4999, -1), (0.5, 1)])

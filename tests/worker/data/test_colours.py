@@ -17,6 +17,7 @@ from orchestrator.worker.data.augment import (
     training_view,
 )
 from orchestrator.worker.data.colours import BLUR_RADIUS, ORDERS, jittered, three_augment
+from orchestrator.worker.data.resize import array_of
 from orchestrator.worker.draws import uniforms
 
 Pixels = NDArray[np.float64]
@@ -155,7 +156,7 @@ def test_a_view_is_changed_by_one_of_the_three_and_then_in_its_colours(
     draws[THREE_AUGMENT] = kind
     data = DataConfig(name="x", three_augment=True, color_jitter=0.3)
 
-    view = training_view(image, data, 32, draws)
+    view = training_view(array_of(image), data, 32, draws)
 
     once = three_augment(image, kind, float(draws[BLUR]))
     wanted = jittered(once, 0.3, float(draws[JITTER_ORDER]), draws[JITTER])
@@ -166,6 +167,7 @@ def test_a_view_is_changed_by_one_of_the_three_and_then_in_its_colours(
 def test_settings_that_are_off_change_no_view() -> None:
     plain, draws = DataConfig(name="x", crop="random_resized", flip=True), uniforms(DRAWS, "view")
 
-    view = training_view(picture(), plain, 16, draws)
+    view = training_view(array_of(picture()), plain, 16, draws)
 
-    assert np.array_equal(view, training_view(picture(), plain, 16, draws[:THREE_AUGMENT]))
+    fewer = training_view(array_of(picture()), plain, 16, draws[:THREE_AUGMENT])
+    assert np.array_equal(view, fewer)

@@ -23,28 +23,13 @@ from orchestrator.worker.data.loader import (
     training_portions,
 )
 from orchestrator.worker.data.samples import About, Sample
-from orchestrator.worker.data.shards import ShardLimits, write_dataset
+from orchestrator.worker.data.shards import write_dataset
 from orchestrator.worker.data.verify import find_corrupt, find_faults
 
 Paint = Callable[..., bytes]
-SPOILT = (3, 8, 9, 23)  # positions; 9 follows 8, and 23 is the last
+SPOILT = (3, 8, 9, 23)  # of the fixture's positions; 9 follows 8, and 23 is the last
 SKIP = DataConfig(name="set", corrupt="skip", max_corrupt=4)
 FEED = Feed(data=SKIP, train=TrainConfig(batch_size=8, chunk=2), data_seed=1, img_size=8)
-
-
-@pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory, paint: Paint) -> tuple[Path, Manifest]:
-    """24 images of four classes in shards of ten; four of them, and one of four for validation,
-    end too early."""
-    data_root = tmp_path_factory.mktemp("data")
-    samples = []
-    for n in range(28):
-        blob = paint(n, kind="JPEG")
-        cut = n in SPOILT or n == 25
-        split = "train" if n < 24 else "val"
-        samples.append(Sample(f"k{n}", split, n % 4, blob[:-60] if cut else blob, "jpg"))
-    about = About(name="set", source="a test", split_rule="by hand", classes=("a", "b", "c", "d"))
-    return data_root, write_dataset(data_root, about, samples, ShardLimits(samples=10))
 
 
 @pytest.fixture

@@ -123,6 +123,23 @@ def test_three_ranks_see_together_what_one_sees_of_repeated_images(images: Split
     assert torch.equal(torch.cat([share.images for share in shares]), whole.images)
 
 
+def test_an_image_is_decoded_once_for_its_copies_in_a_step(
+    images: SplitImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = replace(FEED, train=TrainConfig(batch_size=300, chunk=100, repeats=3))
+    read, decoded = SplitImages.image, []
+
+    def counted(self: SplitImages, position: int) -> Any:
+        decoded.append(position)
+        return read(self, position)
+
+    monkeypatch.setattr(SplitImages, "image", counted)
+    (portion,) = training_portions(images, feed, range(1))
+
+    assert len(portion.images) == 300
+    assert len(decoded) == len(set(decoded)) == 100
+
+
 def test_an_epoch_changes_the_views_and_their_order(images: SplitImages) -> None:
     plain = replace(FEED, train=TrainConfig(batch_size=1347, chunk=1347))
     first, second = training_portions(images, plain, range(2))

@@ -14,7 +14,14 @@ from sklearn.datasets import load_digits
 from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import MANIFEST, Manifest, check_shards, load_manifest
 from orchestrator.jobs.files import is_temporary
-from orchestrator.worker.data.digits import digits_hash, grey_png, prepare_digits
+from orchestrator.worker.data.digits import (
+    digit_samples,
+    digits_hash,
+    grey_png,
+    hard_digits,
+    moved_digits,
+    prepare_digits,
+)
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.samples import About, Sample
 from orchestrator.worker.data.shards import ShardLimits, write_dataset
@@ -61,6 +68,45 @@ def test_a_quarter_of_each_digit_is_for_validation(prepared: Prepared) -> None:
     assert sum(counts["train"]) + sum(counts["val"]) == 1797
     for train, val in zip(counts["train"], counts["val"], strict=True):
         assert val == round((train + val) / 4)
+
+
+def test_the_hard_digits_are_held_out_ones_that_a_simple_classifier_mistakes() -> None:
+    from sklearn.datasets import load_digits
+    from sklearn.neighbors import NearestCentroid
+
+    samples, found = digit_samples(), load_digits()
+    values = np.rint(found.data * (255 / 16))
+    train = np.array([sample.split == "train" for sample in samples])
+    guessed = NearestCentroid().fit(values[train], found.target[train]).predict(values)
+
+    wrong = [s for s, guess in zip(samples, guessed, strict=True) if guess != s.label]
+    assert hard_digits() == [sample for sample in wrong if sample.split == "val"]
+    assert 30 < len(hard_digits()) < 60
+
+
+def test_moved_digits_are_the_held_out_ones_a_pixel_further() -> None:
+    held_out = [sample for sample in digit_samples() if sample.split == "val"]
+    there, moved = (
+        [np.asarray(Image.open(io.BytesIO(sample.image_bytes))) for sample in samples]
+        for samples in (held_out, moved_digits())
+    )
+
+    assert np.array_equal(moved[0][:-1], there[0][1:])
+    assert np.array_equal(moved[1][:, 1:], there[1][:, :-1])
+    assert np.array_equal(moved[2][1:], there[2][:-1])
+    assert np.array_equal(moved[3][:, :-1], there[3][:, 1:])
+    assert not moved[2][0].any()
+    assert [s.key for s in moved_digits()] == [s.key for s in held_out]
+
+
+def test_a_set_to_evaluate_on_has_the_classes_of_its_images_alone(tmp_path: Path) -> None:
+    manifest = prepare_digits(tmp_path, "hard", images="hard")
+
+    assert (
+        set(manifest.classes) == {str(sample.label) for sample in hard_digits()} < set("0123456789")
+    )
+    assert (sum(manifest.counts["train"]), sum(manifest.counts["val"])) == (0, len(hard_digits()))
+    assert manifest.content_hash == digits_hash("hard")
 
 
 def test_preparing_twice_gives_the_same_bytes(prepared: Prepared, tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""orchestrate compare JOB JOB"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.candidates import completed_by, jobs
+from orchestrator.cli.options import json_option, root_option
+
+if TYPE_CHECKING:
+    from orchestrator.controller.compare import Comparison
+
+ASKED_FIRST = ("train/loss", "val/", "eval/", "norms/", "attention/", "gates/")
+NOTE = (
+    "These are two runs: seeds of one method differ as well. "
+    "Of methods, see: orchestrate results SWEEP"
+)
+
+
+@click.command()
+@click.argument("one", metavar="JOB", shell_complete=completed_by(jobs))
+@click.argument("other", metavar="JOB", shell_complete=completed_by(jobs))
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="PREFIX",
+    help=f"Only metrics whose names begin so; repeatable [{' '.join(ASKED_FIRST)}].",
+)
+@json_option
+@root_option
+def compare(one: str, other: str, metrics: tuple[str, ...], as_json: bool, root_path: Path) -> None:
+    """In what two jobs differ: settings, code, data, environment; and in what they measured.
+
+    \b
+    orchestrate compare quickstart/vanilla quickstart/gate-sdpa
+    orchestrate compare 1f3a 77ab --metric train/ --metric stability/
+    """
+    from orchestrator.cli.render import print_json
+    from orchestrator.controller import compare as controller
+    from orchestrator.controller.select import select_one
+    from orchestrator.jobs.store import open_root
+
+    root = open_root(root_path)
+    found = controller.compare(root, select_one(root, one), select_one(root, other))
+    if as_json:
+        print_json(controller.as_json(found))
+    else:
+        _show(found, metrics or ASKED_FIRST)
+
+
+def _show(found: "Comparison", prefixes: tuple[str, ...]) -> None:
+    from orchestrator.cli.prose import say
+    from orchestrator.cli.render import number, show
+    from orchestrator.cli.tables import table
+
+    names = [f"{job.name} ({job.id[:8]})" for job in (found.one, found.other)]
+    say(f"one:   {names[0]}\nother: {names[1]}\n")
+    rows = [(d.aspect, d.what, _value(d.one), _value(d.other)) for d in found.differs]
+    if rows:
+        show(table(("", "differs in", "one", "other"), rows))
+    else:
+        say("They differ in nothing that is known: settings, code, data, environment.")
+    curves = [c for c in found.curves if c.metric.startswith(prefixes)]
+    if curves:
+        numbers = ("one", "other", "largest gap", "at step", "differ from step")
+        measured = []
+        for c in curves:
+            since = "never" if c.parts_at is None and c.common else _step(c.parts_at)
+            gap = (number(c.gap), _step(c.gap_at))
+            measured.append((c.metric, number(c.one), number(c.other), *gap, since))
+        click.echo()
+        show(table(("last value of", *numbers), measured, right=numbers))
+    if found.answers:
+        a = found.answers
+        say(
+            f"\nOf {a.images} images both have {a.both} right, one alone {a.one}, other alone "
+            f"{a.other} (McNemar: p = {a.p:.2g})."
+        )
+    say(NOTE)
+
+
+def _value(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _step(step: int | None) -> str:
+    return "-" if step is None else f"{step:,}"

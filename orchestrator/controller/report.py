@@ -1,0 +1,317 @@
+"""The verb report: what a root has of a study, gathered for its page, and the page written."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config import EvaluateConfig, RunConfig
+from orchestrator.controller.failures import cases_of, grouped
+from orchestrator.controller.made_of import codes_of, datasets_of
+from orchestrator.controller.select import Named, select
+from orchestrator.controller.status import look_at
+from orchestrator.controller.subjects import sweeps_of
+from orchestrator.controller.survey import Survey
+from orchestrator.controller.usage import attempts_of
+from orchestrator.documents.site import ReportDocument
+from orchestrator.errors import OrchestrateError, SpecError
+from orchestrator.jobs.facts import Attempt, Ending
+from orchestrator.jobs.files import publish
+from orchestrator.jobs.gather import attempts_on, read_submissions
+from orchestrator.jobs.identity import flatten, reduced
+from orchestrator.jobs.journal import History
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.records import read_job, read_trained
+from orchestrator.jobs.store import launched_revision
+from orchestrator.jobs.summary import lost_measurements
+from orchestrator.results.contrasts import Judged
+from orchestrator.results.emergence import answer_of
+from orchestrator.results.frame import Result, label
+from orchestrator.results.histories import read_histories
+from orchestrator.results.judged import judged
+from orchestrator.results.report.arms import (
+    LEFT_OUT,
+    SCALE,
+    arms_of,
+    baseline_of,
+    common_rate,
+    name_of,
+)
+from orchestrator.results.report.asked import asked_of
+from orchestrator.results.report.drawing import save
+from orchestrator.results.report.gaps import gap_on
+from orchestrator.results.report.page import page, pictures_of
+from orchestrator.results.report.probed import read_inside
+from orchestrator.results.report.study import (
+    ACCURACY,
+    Arm,
+    Asked,
+    Evaluation,
+    Failure,
+    Inside,
+    Run,
+    Spent,
+    Study,
+)
+from orchestrator.results.usage import AttemptUse
+from orchestrator.sweep.names import text_of
+
+EVALUATIONS = "evaluations"
+"""What the jobs that evaluate are called together, where costs are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was read of jobs, each once: those of a study in order, then the parents of others."""
+
+    root: Root
+    jobs: Sequence[Named]
+    found: Survey
+    attempts: Mapping[str, tuple[Attempt, ...]]
+    histories: Mapping[str, History]
+
+
+def report(root: Root, name: str, target: Path, figures: Path | None) -> list[Path]:
+    """Write the page of a study or a sweep, and its figures as files; the paths of all.
+
+    Raises:
+        SpecError: nothing is called so, or there is no folder for the page.
+    """
+    if not target.absolute().parent.is_dir():
+        raise SpecError(
+            f"There is no folder {target.absolute().parent} for {target.name}. Make it first."
+        )
+    study = study_of(root, name)
+    pictures = pictures_of(study)
+    written = []
+    if figures is not None:
+        figures.mkdir(parents=True, exist_ok=True)
+        written = [
+            path for each in pictures.values() for one in each for path in save(one, figures)
+        ]
+    publish(target.absolute(), page(study, pictures).encode())
+    return [target, *written]
+
+
+def as_json(written: Sequence[Path]) -> ReportDocument:
+    """The documented form of ``report --json``, of the paths that `report` gave."""
+    page_file, *figures = (path.absolute() for path in written)
+    return {
+        "schema": 1,
+        "page": str(page_file),
+        "bytes": page_file.stat().st_size,
+        "figures": [str(path) for path in figures],
+    }
+
+
+def study_of(root: Root, name: str) -> Study:
+    """All that the page of a study, or of a sweep alone, shows.
+
+    Raises:
+        SpecError: nothing is called so.
+    """
+    sweeps = sweeps_of(root, name)
+    named = {job.id: job for sweep in reversed(sweeps) for job in reversed(select(root, sweep))}
+    jobs = [*reversed(named.values())]
+    told = _gathered(root, [*jobs, *_parents(root, jobs)])
+    ids = [job.id for job in jobs]
+    own = [told.attempts[job] for job in ids]
+    runs, evaluations, notes = _runs(told)
+    rate = common_rate(runs)
+    arms = arms_of(runs, rate)
+    inside, faults = _inside(told, arms)
+    uses = attempts_of(root, ids)
+    cases = cases_of(root, jobs, told.found)
+    points = [point.time for job in ids for point in told.histories[job].points]
+    return Study(
+        name=name,
+        asked=_asked(told, sweeps),
+        states=_states(told, ids),
+        rate=rate,
+        arms=arms,
+        baseline=baseline_of(arms),
+        evaluations=evaluations,
+        inside=inside,
+        judged=_judged(root, arms, evaluations),
+        failures=[
+            Failure(
+                kind=one.kind,
+                message=one.message,
+                jobs=one.count,
+                only=", ".join(f"{axis}={label(value)}" for axis, value in one.only.items()),
+            )
+            for one in grouped(cases)
+        ],
+        started=sum(bool(attempts) for attempts in own),
+        starts=sum(map(len, own)),
+        spent=_spent(uses, arms),
+        devices="GPU" if any(use.asked.gpus for use in uses) else "CPU",
+        codes=codes_of(root, told.attempts.values()),
+        datasets=datasets_of(root, told.jobs),
+        hosts=len({one.start.host for starts in told.attempts.values() for one in starts}),
+        measured=max(points, default=None),
+        command=("orchestrate", "report", name),
+        notes=[*notes, *faults, *told.found.troubles],
+    )
+
+
+def _gathered(root: Root, jobs: Sequence[Named]) -> Gathered:
+    ids = [job.id for job in jobs]
+    return Gathered(
+        root, jobs, look_at(root, jobs), attempts_on(root, ids), read_histories(root, ids)
+    )
+
+
+def _parents(root: Root, jobs: Sequence[Named]) -> list[Named]:
+    """Those of other sweeps whose weights these jobs evaluate: the arms are theirs."""
+    wanted = {job.parent.id for job in jobs if job.parent} - {job.id for job in jobs}
+    if not wanted:
+        return []
+    others = (job for sweep in root.sweep_names() for job in select(root, sweep))
+    return [*{job.id: job for job in others if job.id in wanted}.values()]
+
+
+def _runs(told: Gathered) -> tuple[list[Run], list[Evaluation], list[str]]:
+    """The jobs that train, those that evaluate, and a sentence on each that is not whole."""
+    runs, evaluations, notes = [], [], []
+    for job in told.jobs:
+        facts = told.found.facts[job.id]
+        if fault := facts.fault or lost_measurements(facts, told.histories[job.id]):
+            notes.append(f"{job.name} ({job.id[:8]}): {fault}")
+        try:
+            config = read_job(told.root, job.id, job.form)
+            if isinstance(config, RunConfig):
+                runs.append(_run(told, job, config))
+            elif told.histories[job.id].points:
+                evaluations.append(_evaluation(told, job, config))
+        except OrchestrateError as error:
+            notes.append(f"{job.name} ({job.id[:8]}) is left out: {error}")
+    return runs, evaluations, notes
+
+
+def _run(told: Gathered, job: Named, config: RunConfig) -> Run:
+    attempts = told.attempts[job.id]
+    outcome = told.found.statuses[job.id].outcome
+    sound = not told.found.facts[job.id].fault
+    return Run(
+        id=job.id,
+        name=job.name,
+        arm=name_of(job.axes or {}, text_of),
+        key=_key(config),
+        seed=config.seed,
+        lr=config.optim.lr,
+        outcome=str(outcome) if sound and outcome in tuple(Ending) else "",
+        model=config.to_plain()["model"],
+        scale={key: value for key, value in flatten(config.to_plain()) if key in SCALE},
+        curves=_curves(told.histories[job.id]),
+        emergence=answer_of(told.root, job.id, job.name, attempts) if attempts else None,
+        host=attempts[-1].start.host if attempts else "",
+    )
+
+
+def _evaluation(told: Gathered, job: Named, config: EvaluateConfig) -> Evaluation:
+    trained = read_trained(told.root, job.id, job.form)
+    return Evaluation(
+        key=_key(trained),
+        id=job.id,
+        of=config.of,
+        dataset=config.data.name,
+        seed=trained.seed,
+        lr=trained.optim.lr,
+        metrics=told.histories[job.id].last(),
+    )
+
+
+def _key(config: RunConfig) -> str:
+    """The same text for the jobs of one arm."""
+    kept = {key: value for key, value in reduced(config).items() if key not in LEFT_OUT}
+    return repr(sorted(kept.items()))
+
+
+def _curves(history: History) -> dict[str, dict[int, float]]:
+    found: dict[str, dict[int, float]] = {}
+    for point in history.points:
+        for metric, value in point.metrics.items():
+            found.setdefault(metric, {})[point.epoch] = value
+    return found
+
+
+def _inside(told: Gathered, arms: Sequence[Arm]) -> tuple[dict[str, Inside], list[str]]:
+    read = {
+        arm.key: read_inside(told.root, [run.id for run in arm.runs], told.attempts) for arm in arms
+    }
+    faults = [fault for _, some in read.values() for fault in some]
+    return {key: inside for key, (inside, _) in read.items()}, faults
+
+
+def _judged(
+    root: Root, arms: Sequence[Arm], evaluations: Sequence[Evaluation]
+) -> dict[tuple[str, str], Judged]:
+    """What the runs that are compared said of images: of training's own, and of those of gaps."""
+    trained = [[_result(run) for run in arm.runs] for arm in arms]
+    by_parent: dict[str, list[Result]] = {}
+    for one in evaluations:
+        result = Result(one.id, {}, Ending.FINISHED, one.metrics, config={"of": one.of})
+        by_parent.setdefault(one.of, []).append(result)
+    evaluated = [
+        [child for run in runs if run.counts for child in by_parent.get(run.id, ())]
+        for runs in trained
+    ]
+    groups = {ACCURACY: trained}
+    groups |= {gap_on(name): evaluated for name in dict.fromkeys(e.dataset for e in evaluations)}
+    return {
+        (arm.key, metric): found
+        for metric, some in groups.items()
+        for arm, found in zip(arms, judged(root, some, metric), strict=True)
+        if found is not None
+    }
+
+
+def _result(run: Run) -> Result:
+    value = run.last(ACCURACY)
+    metrics = {} if value is None else {ACCURACY: value}
+    return Result(run.id, {}, Ending(run.outcome) if run.outcome else None, metrics)
+
+
+def _asked(told: Gathered, sweeps: Sequence[str]) -> list[Asked]:
+    submitted: dict[str, float] = {}
+    for one in read_submissions(told.root):
+        for job in one.jobs:
+            submitted.setdefault(job, one.created)
+    found = []
+    for sweep in sweeps:
+        revision = launched_revision(told.root, sweep)
+        ids = [job["id"] for job in revision["jobs"]]
+        times = [submitted[job] for job in ids if job in submitted]
+        found.append(asked_of(revision, _states(told, ids), min(times, default=None)))
+    return found
+
+
+def _states(told: Gathered, jobs: Sequence[str]) -> Counter[str]:
+    """The number of these jobs in each state; of those that are done, by how they ended."""
+    statuses = (told.found.statuses[job] for job in jobs)
+    return Counter(status.outcome or status.state.value for status in statuses)
+
+
+def _spent(uses: Sequence[AttemptUse], arms: Sequence[Arm]) -> list[Spent]:
+    """What the runs of each arm took, at all their rates, and what the evaluations did."""
+    of = {run.id: arm.name for arm in arms for runs in arm.by_rate.values() for run in runs}
+    members: dict[str, list[AttemptUse]] = {arm.name: [] for arm in arms}
+    for use in uses:
+        members.setdefault(of.get(use.job, EVALUATIONS), []).append(use)
+    gpus = any(use.asked.gpus for use in uses)
+    return [
+        Spent(
+            name=name,
+            jobs=len({use.job for use in some}),
+            starts=len(some),
+            hours=sum(use.seconds for use in some) / 3600,
+            hours_lost=sum(use.lost_s for use in some) / 3600,
+            device_hours=sum(
+                use.seconds * (use.asked.gpus if gpus else use.asked.cpus) for use in some
+            )
+            / 3600,
+        )
+        for name, some in members.items()
+        if some
+    ]

@@ -1,0 +1,72 @@
+"""A member of a pool that runs: its ranks, and how long they may take to end."""
+
+import signal
+import subprocess
+from dataclasses import dataclass
+
+from orchestrator.executors.pool_lines import Seat
+from orchestrator.jobs.facts import STOP_CODES
+
+LEAVE_S = 20.0
+"""How long the other ranks may go on after one failed, and after they were asked to stop."""
+AGAIN_S = 10.0
+"""Between two times that ranks are told of their pool's end."""
+GRACE_S = 60.0
+"""How long a member may take to stop when it was asked to."""
+NEAT = (0, *STOP_CODES.values())
+
+
+@dataclass
+class Running:
+    """A member whose ranks were started."""
+
+    index: int
+    ranks: list[subprocess.Popen[bytes]]
+    seat: Seat
+    first_exit: tuple[int, int] | None = None
+    """(rank, return code) of the first rank that failed."""
+    asked_at: float | None = None
+    told_at: float | None = None
+    leave_at: float | None = None
+
+    def reap(self, now: float) -> bool:
+        """Take note of ranks that ended; True when all have.
+
+        After rank 0 ended well nothing that befalls the others is a failure: those still there
+        wait for a claim that does not come, and are ended.
+        """
+        codes = {rank: ended.poll() for rank, ended in enumerate(self.ranks)}
+        if self.leave_at is None:
+            bad = [(r, code) for r, code in codes.items() if code is not None and code not in NEAT]
+            if bad:  # who was killed comes first: the others fell over its silence
+                self.first_exit = min(bad, key=lambda one: one[1] > 0)
+            if bad or codes[0] is not None:
+                self.leave_at = now + LEAVE_S
+        return None not in codes.values()
+
+    def ask(self, now: float) -> None:
+        """Ask every rank to stop; asking again is harmless."""
+        self.asked_at = self.asked_at or now
+        self.pass_on(signal.SIGTERM)
+
+    def tell(self, number: signal.Signals, now: float) -> None:
+        """Pass a stop signal on, and after a while once more: a rank may have been too young.
+
+        One that comes while a rank leaves by itself would end it.
+        """
+        if self.told_at is None or now > self.told_at + AGAIN_S:
+            self.told_at = now
+            self.pass_on(number)
+
+    def hurry(self, now: float) -> None:
+        """End ranks that are left over, or did not stop when asked."""
+        if self.leave_at and now > self.leave_at:
+            self.pass_on(signal.SIGKILL if now > self.leave_at + LEAVE_S else signal.SIGTERM)
+        if self.asked_at and now > self.asked_at + GRACE_S:
+            self.pass_on(signal.SIGKILL)
+
+    def pass_on(self, number: signal.Signals) -> None:
+        """Signal every rank that is left."""
+        for rank in self.ranks:
+            if rank.poll() is None:
+                rank.send_signal(number)

@@ -1,0 +1,34 @@
+"""What a job waits for before it can start: another one's weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from orchestrator.config import Checkpoint, EvaluateConfig
+from orchestrator.jobs.identity import frozen_for
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The job that trains what another one needs.
+
+    ``name``: readable, with its sweep; ``checkpoint``: which of its weights are needed.
+    """
+
+    id: str
+    name: str
+    checkpoint: Checkpoint
+
+    @classmethod
+    def of(cls, config: EvaluateConfig, name: str) -> Self:
+        """That of a job that evaluates; it is called ``name``."""
+        return cls(config.of, name, config.checkpoint)
+
+    @classmethod
+    def listed(cls, job: Mapping[str, Any]) -> Self | None:
+        """That of a job as its sweep's revision lists it; None of a job that needs none."""
+        form = (job.get("form") or {}).get("reduced", {})
+        if "of" not in form:
+            return None
+        checkpoint = form.get("checkpoint", frozen_for(form)["checkpoint"])
+        return cls(form["of"], job.get("parent", form["of"][:8]), checkpoint)

@@ -1,0 +1,74 @@
+"""What is to be said beside a table of results, a sentence each."""
+
+from orchestrator.results.answer import Answer, name_of
+from orchestrator.results.digits import decimals
+from orchestrator.results.directions import direction
+from orchestrator.results.frame import Group
+from orchestrator.results.moments import Kind
+
+
+def notes_of(found: Answer) -> list[str]:
+    """What is to be said of all rows of the table, a sentence each."""
+    question, moment = found.question, found.moment
+    notes = [f"{question.metric} is {moment.words}."] if moment.words else []
+    if found.spent_least:
+        notes.append(f"That is the smallest total, of {found.spent_least}.")
+    if moment.kind is Kind.HOURS and len(found.ranks) > 1:
+        notes.append(f"Hours are of jobs with different numbers of ranks: {found.ranks}.")
+    if question.choose:
+        notes += _told_of_choice(found, question.choose)
+    if found.baseline is not None:
+        notes += _told_of_baseline(found)
+    if one := found.detectable:
+        digits = decimals(one.deviation) or 0
+        notes.append(
+            f"A test finds {one.difference:.{digits}f} or more in 80 % of studies "
+            f"({one.one} and {one.other} seeds, pooled std {one.deviation:.{digits}f})."
+        )
+    return notes
+
+
+def of_group(group: Group) -> list[str]:
+    """What is to be said of one row alone."""
+    mixes = [f"mixes points that differ in {', '.join(group.mixes)}"] if group.mixes else []
+    return [*mixes, *group.flags]
+
+
+def _told_of_choice(found: Answer, axis: str) -> list[str]:
+    seed = f"seed {found.question.on_seed}"
+    notes = [f"{axis} was chosen on {seed}, of which nothing is reported."]
+    reported = {name_of({**group.axes, axis: None}) for group in found.groups}
+    for one in found.chosen:
+        row = name_of(one.place)
+        if not one.told:
+            notes.append(f"{row}: nothing could be chosen, as {seed} has no value.")
+            continue
+        if one.told < one.values:
+            how_many = f"{one.told} of {one.values} values"
+            notes.append(f"{row}: chosen among {how_many}, as {seed} lacks the others.")
+        if name_of({**one.place, axis: None}) not in reported:
+            notes.append(f"{row}: there is no other seed to report.")
+    return notes
+
+
+def _told_of_baseline(found: Answer) -> list[str]:
+    assert found.baseline is not None
+    margin, metric = found.margin, found.question.metric
+    notes = [
+        f"Differences are from {name_of(found.groups[found.baseline].axes)}.",
+        "Intervals of differences are Welch's over seeds; p are Holm's over all rows.",
+    ]
+    better = direction(metric)
+    if better is not None:
+        notes.append(f"Of {metric}, {'higher' if better > 0 else 'lower'} is better.")
+    if margin is None:
+        notes.append(f"Equivalence is not tested: say --margin in the unit of {metric}.")
+    else:
+        notes.append(f"Equivalent: surely within {margin:g} (two one-sided tests at 5 %).")
+    for group, one in zip(found.groups, found.contrasts, strict=True):
+        if one and one.images_apart:
+            notes.append(
+                f"{name_of(group.axes)}: {one.images_apart} images were asked of one side alone, "
+                f"{one.images} of both."
+            )
+    return notes

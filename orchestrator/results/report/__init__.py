@@ -1,0 +1,1 @@
+"""The answer of a study on one page: values of its runs, figures of them, HTML of both."""

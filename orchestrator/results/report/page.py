@@ -1,0 +1,175 @@
+"""The whole page of a study: the parts in the order in which somebody asks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.jobs.facts import Ending
+from orchestrator.results.pages import document
+from orchestrator.results.report.answer import Line, in_short, lines_of, stop_rule
+from orchestrator.results.report.cost_figures import cost_figures
+from orchestrator.results.report.drawing import Picture, inline
+from orchestrator.results.report.gaps import gap_tables
+from orchestrator.results.report.map_figures import attention_figure, gate_figures
+from orchestrator.results.report.markup import Html, section, tag
+from orchestrator.results.report.norm_figures import no_outliers, norm_figures, outlier_figure
+from orchestrator.results.report.numbers import counted, day, listed
+from orchestrator.results.report.rate_figures import rate_figures
+from orchestrator.results.report.shift_figures import shift_figures
+from orchestrator.results.report.study import Study
+from orchestrator.results.report.style import STYLE
+from orchestrator.results.report.tables import answers, failures, questions, reproduction, spent
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section of figures: its heading, what is said above them, how many stand side by side."""
+
+    title: str
+    said: str
+    beside: str = "three"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A section of the page: the id and text of its heading, and its HTML; of none, nothing."""
+
+    identity: str
+    title: str
+    told: Sequence[Html]
+
+
+PARTS: Mapping[str, Part] = {
+    "cost": Part(
+        "Accuracy and cost",
+        "Multiply-adds are exact and the same on every machine; measured time is what a machine "
+        "made of them. The two differ: products that are small move as much memory as large ones.",
+        beside="two",
+    ),
+    "norms": Part(
+        "Norms over training",
+        "The L2 norms of patch tokens after the last block, before the final LayerNorm, a row for "
+        "each probed epoch, all seeds together, all arms on one axis. Heights are logarithmic, "
+        "from one token in 100,000 per bin to one in ten; a tick marks each median. Artifacts are "
+        "a second hill that rises on the right; a bracket spans the epochs between which they "
+        "emerged in the seed of its number.",
+    ),
+    "outliers": Part("Outliers over training", "", beside="one"),
+    "attention": Part("Attention maps", "", beside="one"),
+    "gates": Part(
+        "Gates",
+        "How far the gate of each block and head is open (near 0.5 a gate does little, near 0 it "
+        "shuts its head), and how much of it is nearly shut.",
+        beside="two",
+    ),
+    "rates": Part(
+        "Learning rates",
+        "What each arm bears. A run that diverged has no last value: it is counted, and not drawn.",
+    ),
+    "shifts": Part(
+        "Other images",
+        "Models of the rate at which arms are compared, with the weights after their last epoch.",
+        beside="two",
+    ),
+}
+"""By the key of their figures, in the order of the page."""
+ENDS = (Ending.FINISHED, Ending.DIVERGED)
+"""How a job is over for good."""
+Pictures = Mapping[str, Sequence[Picture]]
+
+
+def pictures_of(study: Study) -> dict[str, list[Picture]]:
+    """Every figure that applies, by its part of the page."""
+    outliers, attention = outlier_figure(study), attention_figure(study)
+    return {
+        "cost": [*cost_figures(study)],
+        "norms": [*norm_figures(study)],
+        "outliers": [outliers] if outliers else [],
+        "attention": [attention] if attention else [],
+        "gates": [*gate_figures(study)],
+        "rates": [*rate_figures(study)],
+        "shifts": [*shift_figures(study)],
+    }
+
+
+def page(study: Study, pictures: Pictures) -> str:
+    """The page as text; the same study gives the same bytes."""
+    content = [*_content(study, pictures)]
+    shown = [piece for piece in content if piece.told]
+    missing = [piece.title for piece in content if not piece.told]
+    body = [
+        _header(study, shown),
+        tag("main", Html.joined(("", *map(_section, shown), ""))),
+        tag("footer", *([_left_out(missing)] if missing else [])),
+    ]
+    return document(f"{study.name}: report", STYLE, body)
+
+
+def _content(study: Study, pictures: Pictures) -> Iterator[Piece]:
+    """Every part, in order."""
+    yield Piece("questions", "Questions", [questions(study)] if study.asked else [])
+    yield Piece("answer", "Answer", _answer(study, lines_of(study)))
+    for key, part in PARTS.items():
+        said = no_outliers(study) if key == "outliers" and not pictures[key] else ""
+        figures = [_figures(pictures[key], part)] if pictures[key] else []
+        words = [tag("p", one) for one in (part.said if figures else "", said) if one]
+        below = gap_tables(study) if key == "shifts" else ()
+        yield Piece(key, part.title, [*words, *figures, *below])
+    yield Piece("failures", "Failures and retries", [failures(study)] if study.started else [])
+    yield Piece("spent", "Cost", [spent(study)] if study.spent else [])
+    yield Piece("again", "Reproduction", [*reproduction(study)])
+
+
+def _section(piece: Piece) -> Html:
+    return section(piece.identity, piece.title, *piece.told)
+
+
+def _answer(study: Study, told: Sequence[Line]) -> list[Html]:
+    if not any(line.n for line in told):
+        return []
+    stop = next((stop_rule(study, one) for one in told if one.arm is study.plain), "")
+    short = [
+        tag("p", sentence, class_="stop" if sentence == stop else "")
+        for sentence in in_short(study, told)
+    ]
+    box = [tag("div", *short, class_="short")] if short else []
+    return [*box, answers(study, told)]
+
+
+def _figures(pictures: Sequence[Picture], part: Part) -> Html:
+    made = [
+        tag(
+            "figure",
+            Html(inline(one)),
+            tag("figcaption", tag("b", f"{one.title}."), " ", one.caption),
+            id=f"figure-{one.name}",
+        )
+        for one in pictures
+    ]
+    return tag("div", Html.joined(made), class_=f"figures {part.beside}")
+
+
+def _header(study: Study, shown: Sequence[Piece]) -> Html:
+    jobs, done = sum(study.states.values()), study.states.get(Ending.FINISHED, 0)
+    measured = f" Last measured on {day(study.measured)}." if study.measured else ""
+    lead = (
+        f"{counted(len(study.asked), 'sweep')}, {counted(jobs, 'job')} of which "
+        f"{done:,} finished, {counted(len(study.arms), 'arm')}."
+    )
+    ended = sum(study.states.get(end, 0) for end in ENDS)
+    open_ = "" if ended == jobs else f" {jobs - ended:,} are not over: their numbers are to come."
+    links = [tag("li", tag("a", one.title, href=f"#{one.identity}")) for one in shown]
+    return tag(
+        "header",
+        tag("p", "Report of a study", class_="kind"),
+        tag("h1", study.name),
+        tag("p", lead + open_ + measured, class_="lead"),
+        tag("nav", tag("ul", *links), aria_label="Parts of this page"),
+    )
+
+
+def _left_out(missing: Sequence[str]) -> Html:
+    return tag(
+        "p",
+        f"Left out, because nothing of it was measured: {listed([f'“{one}”' for one in missing])}.",
+        class_="left",
+    )

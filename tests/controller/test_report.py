@@ -1,0 +1,177 @@
+"""What a root has of a study, gathered for its page: files written by hand, no process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes.place import attempt
+
+from orchestrator.config import EvaluateConfig, JobConfig, RunConfig
+from orchestrator.controller.report import report, study_of
+from orchestrator.errors import SpecError
+from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.files import publish, to_json
+from orchestrator.jobs.identity import job_id
+from orchestrator.jobs.journal import Header, JournalWriter
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.predictions import Predictions, predictions_file
+from orchestrator.jobs.records import form_of, write_job
+from orchestrator.jobs.store import create_root, write_revision
+from orchestrator.jobs.submissions import (
+    Submission,
+    write_intent,
+    write_outcomes,
+    write_submitted,
+)
+
+ENDED: Mapping[str, float] = {"time/epoch_s": 12.0, "time/probe_s": 2.0, "norms/outlier_share": 0.0}
+
+
+def trained(seed: int, **model: Any) -> RunConfig:
+    return RunConfig.from_plain({"data": {"name": "digits"}, "seed": seed, "model": model})
+
+
+def evaluated(parent: RunConfig) -> EvaluateConfig:
+    plain = {"task": "evaluate", "of": job_id(parent), "data": {"name": "digits_hard"}}
+    return EvaluateConfig.model_validate(plain)
+
+
+def done(root: Root, config: JobConfig, metrics: Mapping[str, float], ending: Ending) -> None:
+    """A job that has ended, with what it measured after its last epoch."""
+    job = job_id(config)
+    write_job(root, job, config)
+    plain = {"executor": "local", "jobs": [job], "names": [job[:4]], "placement": {}, "owner": "me"}
+    plain |= {"max_parallel": None, "snapshot": "c", "python": "p", "data_root": "/d"}
+    one = Submission.from_plain(plain)
+    write_submitted(write_intent(root, one, ""), "h")
+    write_outcomes(root.submission(one.token), [{"index": 0, "time": 2e12, "started": True}])
+    folder = attempt(root, job, one, ending=ending)
+    with JournalWriter(folder.journal, Header(job, 1, None, 10)) as journal:
+        journal.point(10, 3, metrics)
+
+
+def launched(root: Root, name: str, jobs: Mapping[JobConfig, Mapping[str, Any]]) -> None:
+    listed = [
+        {"id": job_id(config), "name": str(place), "axes": axes, "form": form_of(config)}
+        for place, (config, axes) in enumerate(jobs.items())
+    ]
+    said = {"schema": 4, "name": name, "study": "both", "question": "Why?", "overrides": []}
+    source = {"path": f"/home/ada/sweeps/{name}.yaml", "text": "# Primary outcome: x\nname: a\n"}
+    write_revision(root, name, {**said, "sources": [source], "jobs": listed})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    """Sweeps a, which trains, and b, which evaluates; of a one job diverged, one has not begun."""
+    made = create_root(tmp_path / "runs")
+    arms = {"vanilla": {}, "registers": {"registers": 4}}
+    jobs = {
+        trained(seed, **model): {"case": case, "seed": seed}
+        for case, model in arms.items()
+        for seed in (0, 1)
+    }
+    first, second, third, _ = jobs
+    done(made, first, {"val/top1": 90.0, **ENDED}, Ending.FINISHED)
+    done(made, second, {"val/top1": 92.0, **ENDED}, Ending.FINISHED)
+    done(made, third, {"val/top1": 10.0}, Ending.DIVERGED)
+    child = evaluated(first)
+    done(made, child, {"eval/digits_hard/top1_masked": 40.0}, Ending.FINISHED)
+    launched(made, "a", jobs)
+    launched(made, "b", {child: {"case": "vanilla", "seed": 0}, evaluated(third): {}})
+    return made
+
+
+def test_a_study_has_the_arms_and_evaluations_of_all_its_sweeps(root: Root) -> None:
+    study = study_of(root, "both")
+
+    assert [(arm.name, len(arm.runs)) for arm in study.arms] == [("vanilla", 2), ("registers", 2)]
+    assert study.plain is study.arms[0]
+    assert study.arms[0].values("val/top1") == [90.0, 92.0]
+    assert study.arms[0].seconds() == [10.0, 10.0]
+    assert [run.outcome for run in study.arms[1].runs] == ["diverged", ""]
+    (one,) = study.evaluations  # the other child has measured nothing
+    assert (one.key, one.dataset) == (study.arms[0].key, "digits_hard")
+    assert (study.started, study.starts, [one.kind for one in study.failures]) == (
+        *(4, 4),
+        ["diverged"],
+    )
+    assert study.states == {"finished": 3, "diverged": 1, "PLANNED": 2}
+    assert [one.states for one in study.asked] == [
+        {"finished": 2, "diverged": 1, "PLANNED": 1},
+        {"finished": 1, "PLANNED": 1},
+    ]
+
+
+def test_a_sweep_alone_is_told_alone(root: Root) -> None:
+    study = study_of(root, "a")
+
+    assert [one.name for one in study.asked] == ["a"]
+    assert study.evaluations == []
+    assert study.command == ("orchestrate", "report", "a")
+
+
+def test_evaluations_alone_are_told_with_the_arms_that_they_evaluate(root: Root) -> None:
+    study = study_of(root, "b")
+
+    assert [(arm.name, len(arm.runs)) for arm in study.arms] == [("vanilla", 1), ("registers", 1)]
+    assert [one.key for one in study.evaluations] == [study.arms[0].key]
+    assert study.states == {"finished": 1, "PLANNED": 1}
+    assert (study.started, study.starts) == (1, 1)
+
+
+def test_a_job_that_is_not_whole_is_a_note_has_no_numbers_and_hides_nothing_else(
+    root: Root,
+) -> None:
+    damaged = job_id(trained(1))
+    start = root.job(damaged).attempt(1)
+    publish(start.exit, to_json({"end": "finished", "time": 9.0, "step": 10}))
+    start.journal.write_text("")
+
+    study = study_of(root, "both")
+
+    assert study.arms[0].values("val/top1") == [90.0]
+    (note,) = study.notes
+    assert note == f"1 ({damaged[:8]}): its journal is missing or damaged: it ends at step 0 of 10"
+
+
+def test_what_seeds_said_of_images_is_read_of_the_arms_that_kept_it(root: Root) -> None:
+    for seed, right in ((0, 45), (1, 46)):  # of 50: the accuracies that were reported
+        label = np.zeros(50, np.uint16)
+        said = Predictions(
+            key=np.array([b"%d" % place for place in range(50)]),
+            label=label,
+            classes=(np.arange(50) >= right).astype(np.uint16)[:, None],
+            probability=np.ones(50, np.float16),
+            loss=np.ones(50, np.float32),
+        )
+        folder = root.job(job_id(trained(seed))).predictions
+        publish(predictions_file(folder, 1, 10), said.to_bytes())
+
+    study = study_of(root, "both")
+
+    ((place, found),) = study.judged.items()
+    assert place == (study.arms[0].key, "val/top1")
+    assert found.right.sum(axis=1).tolist() == [45, 46]
+    assert study.arms[0].scale["train.epochs"] == trained(0).train.epochs
+    assert study.unlike == []
+
+
+def test_nothing_is_written_where_the_name_or_the_place_is_wrong(
+    root: Root, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match="No study or sweep 'nothing'"):
+        report(root, "nothing", tmp_path / "x.html", tmp_path / "figures")
+    with pytest.raises(SpecError, match="There is no folder"):
+        report(root, "both", tmp_path / "gone" / "x.html", tmp_path / "figures")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_the_page_replaces_an_older_one(root: Root, tmp_path: Path) -> None:
+    target = tmp_path / "x.html"
+    target.write_text("old")
+
+    assert report(root, "both", target, None) == [target]
+    assert "1 diverged" in target.read_text()
