@@ -17,7 +17,9 @@ from orchestrator.config import (
     refuse_placement,
     refuse_resources,
 )
+from orchestrator.config.search import Asha
 from orchestrator.errors import SpecError
+from orchestrator.jobs.asha import rungs
 from orchestrator.jobs.parents import Parent
 from orchestrator.jobs.records import Form, form_of, id_of
 from orchestrator.sweep import keys
@@ -116,6 +118,13 @@ class Sweep:
     overrides: tuple[str, ...]
     max_gpu_hours: float | None = None
     notify: Notify | None = None
+    search: Asha | None = None
+    """By which its jobs are stopped early."""
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs after which its search judges; none without one."""
+        return rungs(self.search, self.points[0].trained.train.epochs) if self.search else ()
 
 
 @dataclass(frozen=True, slots=True)
