@@ -84,8 +84,6 @@ class Group:
     n: int
     missing: int
     diverged: int
-    stopped: int
-    """By a search, and not whole; at a moment that they have passed they count like any other."""
     mean: float | None
     std: float | None
     ci95: tuple[float, float] | None
@@ -97,6 +95,8 @@ class Group:
     them, settings on which they differ."""
     values: tuple[float, ...] = ()
     """What the mean is of."""
+    stopped: int = 0
+    """By a search, and not whole; at a moment that they have passed they count like any other."""
     flags: tuple[str, ...] = ()
     """What else its points have not in common, or are: see `provenance.flags`."""
 
