@@ -23,17 +23,20 @@ def due_stops(root: Root, revision: Mapping[str, Any], found: Survey) -> list[Or
     search = revision.get("search")
     if search is None:
         return []
-    asha, discarded = Asha.from_record(search["asha"]), found.standing.discarded
+    standing = found.standing
+    asha, discarded = Asha.from_record(search["asha"]), standing.discarded
     jobs = [job["id"] for job in revision["jobs"]]
     reached = {job: reached_by(root.job(job), asha.metric, discarded.get(job, 0)) for job in jobs}
     going = {
         job: found.facts[job].attempts[-1].number
         for job in jobs
-        if reached[job] and found.statuses[job].state not in OVER and found.facts[job].attempts
+        if reached[job]
+        and found.statuses[job].state not in OVER
+        and job not in standing.cancels
+        and found.facts[job].attempts
     }
-    due = stop_orders(
-        *(asha, search["rungs"], reached, found.standing), going=going, sweep=revision["name"]
-    )
+    how = (asha, search["rungs"], reached, standing)
+    due = stop_orders(*how, going=going, sweep=revision["name"])
     if not due:
         return []
     whole = wanted_whole(root, {job for order in due for job in order.jobs})
