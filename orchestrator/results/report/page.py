@@ -14,6 +14,7 @@ from orchestrator.results.report.markup import Html, section, tag
 from orchestrator.results.report.norm_figures import no_outliers, norm_figures, outlier_figure
 from orchestrator.results.report.numbers import counted, day, listed
 from orchestrator.results.report.rate_figures import rate_figures
+from orchestrator.results.report.remedy import remedy_table
 from orchestrator.results.report.shift_figures import shift_figures
 from orchestrator.results.report.study import Study
 from orchestrator.results.report.style import STYLE
@@ -132,7 +133,7 @@ def _answer(study: Study, told: Sequence[Line]) -> list[Html]:
         for sentence in in_short(study, told)
     ]
     box = [tag("div", *short, class_="short")] if short else []
-    return [*box, answers(study, told)]
+    return [*box, answers(study, told), *remedy_table(study)]
 
 
 def _figures(pictures: Sequence[Picture], part: Part) -> Html:
