@@ -8,7 +8,7 @@ images of S, too: what is lost between them is the gap.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def examine(this: Examination, name: str) -> tuple[dict[str, float], Predictions
         clean = this.found(clean_images, shared.in_head, shared.in_head)
     if asked is None or clean is None:
         return {}, None
-    return _metrics(f"eval/{name}/", shared, asked, clean), asked
+    return _metrics(f"eval/{name}/", shared, asked, clean), replace(asked, clean=clean)
 
 
 def _metrics(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,8 @@ def answers(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
 
 def predictions(key: NDArray[np.bytes_], found: Mapping[str, Array]) -> Predictions:
     """The answers of all images, in the types in which they are kept."""
-    return Predictions(key=key, **{name: found[name].astype(KEPT_AS[name]) for name in found})
+    arrays: dict[str, Any] = {name: found[name].astype(KEPT_AS[name]) for name in found}
+    return Predictions(key=key, **arrays)
 
 
 @torch.no_grad()

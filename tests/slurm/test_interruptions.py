@@ -66,7 +66,7 @@ def test_a_preempted_job_starts_again_and_ends_as_if_nothing_had_happened(
 def test_a_job_that_nears_its_time_limit_asks_for_another_start(
     site: Site, uninterrupted: Metrics
 ) -> None:
-    profile = site.profile(stop_before_end_s=100, setup=[LINGERS])
+    profile = site.profile(stop_before_end_s=75, setup=[LINGERS])
     site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=EACH_STEP)
     site.finish(site.watch(), seconds=500)
 
@@ -85,7 +85,7 @@ def test_where_a_node_has_no_scontrol_a_watch_submits_the_job_again(
     for name in ("srun", "sleep", "env", "bash", "sh"):
         (programs / name).symlink_to(str(shutil.which(name)))
     setup = [LINGERS, f"export PATH={programs}"]
-    profile = site.profile(stop_before_end_s=100, setup=setup)
+    profile = site.profile(stop_before_end_s=75, setup=setup)
     site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=EACH_STEP)
     site.finish(site.watch(), seconds=500)
 
