@@ -182,7 +182,7 @@ def _runs(told: Gathered) -> tuple[list[Run], list[Evaluation], list[str]]:
             config = read_job(told.root, job.id, job.form)
             if isinstance(config, RunConfig):
                 runs.append(_run(told, job, config))
-            elif told.histories[job.id].points:
+            elif isinstance(config, EvaluateConfig) and told.histories[job.id].points:
                 evaluations.append(_evaluation(told, job, config))
         except OrchestrateError as error:
             notes.append(f"{job.name} ({job.id[:8]}) is left out: {error}")
@@ -211,6 +211,7 @@ def _run(told: Gathered, job: Named, config: RunConfig) -> Run:
 
 def _evaluation(told: Gathered, job: Named, config: EvaluateConfig) -> Evaluation:
     trained = read_trained(told.root, job.id, job.form)
+    assert trained is not None  # whoever evaluates has a parent
     return Evaluation(
         key=_key(trained),
         id=job.id,

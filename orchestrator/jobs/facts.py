@@ -94,7 +94,7 @@ class Attempt:
     signal: str = ""
     """By which signal it was stopped, if it was."""
     weights: str = ""
-    """Of an evaluation that ended well: SHA-256 of its parent's weights."""
+    """Of a job that ended well and looked at weights: their SHA-256."""
 
     @property
     def member(self) -> tuple[str, int]:

@@ -58,7 +58,8 @@ class Point:
             that the axis writes. Cases are the axis ``case``.
         placement: where and how it runs.
         resources: what it asks of a cluster.
-        parent: the job that trains what it evaluates, and that one's configuration.
+        parent: the job that trains what it looks at, and that one's configuration.
+        expect: what its sweep says is known of the model that it looks at.
     """
 
     id: str
@@ -70,14 +71,12 @@ class Point:
     resources: Resources
     parent: Parent | None = None
     parent_config: RunConfig | None = None
+    expect: str = ""
 
     @property
-    def trained(self) -> RunConfig:
-        """What its model is trained by: its own configuration, or its parent's."""
-        if self.parent_config is not None:
-            return self.parent_config
-        assert isinstance(self.config, RunConfig)  # no other is without a parent
-        return self.config
+    def trained(self) -> RunConfig | None:
+        """What its model is trained by: its own configuration, or its parent's; None: elsewhere."""
+        return self.config if isinstance(self.config, RunConfig) else self.parent_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +222,8 @@ def _drafts(
             try:
                 for derivation in blueprint.derivations:
                     layer = derivation.over(layer, labels)
-                look_up = look_up_in(layer, labels)
-                kept = all(sieve.keeps(look_up) for sieve in sieves)
+                names = look_up_in(layer, labels)
+                kept = all(sieve.keeps(names) for sieve in sieves)
             except NoValue as error:
                 # A setting that cannot be is told first: it may be why.
                 if _checked(layer, blueprint.file, labels, faults):
@@ -280,15 +279,16 @@ def _layer(blueprint: Blueprint, choices: tuple[Choice, ...], seed: int) -> Laye
 def _axis_value(config: RunConfig, key: str, choice: Choice) -> Plain:
     if key == CASE:
         return choice.labels[key]
-    value = _look_up(config, key)
+    value = look_up(config, key)
     if value is None or key not in keys.SECTIONS:
         return value
     prefix = f"{key}."
     written = (name for name in choice.layer if name.startswith(prefix))
-    return {name.removeprefix(prefix): _look_up(config, name) for name in written}
+    return {name.removeprefix(prefix): look_up(config, name) for name in written}
 
 
-def _look_up(config: RunConfig, key: str) -> Plain:
+def look_up(config: JobConfig, key: str) -> Plain:
+    """What a configuration has under a dotted key."""
     value: Any = config
     for part in key.split("."):
         value = getattr(value, part, None)
