@@ -93,8 +93,8 @@ class PretrainedSpec(Section):
 
 def _by_case(written: object) -> object:
     """Models by what they are called, where they are listed by name alone."""
-    if isinstance(written, list):
-        written = {name: name for name in written if isinstance(name, str)} if written else {}
+    if isinstance(written, list) and all(isinstance(name, str) for name in written):
+        written = {name: name for name in written}
     if isinstance(written, dict):
         return {n: {"model": one} if isinstance(one, str) else one for n, one in written.items()}
     return written

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.jobs.facts import Ending
 from orchestrator.results.pages import document
 from orchestrator.results.report.answer import Line, in_short, lines_of, stop_rule
+from orchestrator.results.report.controls import controls
 from orchestrator.results.report.cost_figures import cost_figures
 from orchestrator.results.report.drawing import Picture, inline
 from orchestrator.results.report.gaps import gap_tables
@@ -109,6 +110,8 @@ def _content(study: Study, pictures: Pictures) -> Iterator[Piece]:
     """Every part, in order."""
     yield Piece("questions", "Questions", [questions(study)] if study.asked else [])
     yield Piece("answer", "Answer", _answer(study, lines_of(study)))
+    if study.controls:
+        yield Piece("controls", "Controls", controls(study))
     for key, part in PARTS.items():
         said = no_outliers(study) if key == "outliers" and not pictures[key] else ""
         figures = [_figures(pictures[key], part)] if pictures[key] else []
