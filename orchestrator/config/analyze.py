@@ -17,8 +17,8 @@ class AnalysisConfig(Section):
     name: Literal["probes"] = "probes"
     """probes: all of them, on a fixed list of images, with their pictures."""
     images: int | None = Field(default=None, ge=1)
-    """Length of that list, which is chosen as that of ``probe.images``; null: as long as the
-    parent's, and 1000 of a model of timm's."""
+    """How many images are looked at, chosen by the rule of ``probe.images``; null: as many as the
+    parent's probes, and 1000 of a model of timm's."""
 
 
 class AnalyzeConfig(ChildConfig):
