@@ -175,3 +175,12 @@ def test_evaluations_of_the_study_can_be_planned_before_anything_is_there(
     planned = site("exp4_robustness", 130_000)
 
     assert (len(planned.estimates), planned.due, planned.flops) == (132, 0, 0)
+
+
+def test_the_controls_can_be_planned_before_anything_is_there(
+    site: Callable[[str, int], Plan],
+) -> None:
+    planned = site("exp0_controls", 130_000)
+
+    assert (len(planned.estimates), planned.due, planned.flops) == (5, 5, 0)
+    assert planned.promise is None
