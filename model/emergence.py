@@ -151,6 +151,22 @@ def positive_blocks(look: Look, rule: Rule = RULE) -> Array:
     return positive
 
 
+def artifacts(look: Look, rule: Rule = RULE) -> dict[str, float]:
+    """What one probe says of a model, by metric; nothing where it cannot be judged.
+
+    ``artifacts/positive`` is 1 where some block is positive, else 0; ``artifacts/positive_blocks``
+    how many are, ``artifacts/first_block`` the number of the first, from 0, where there is one.
+    """
+    if undecided(look, rule):
+        return {}
+    blocks = np.flatnonzero(positive_blocks(look, rule)).tolist()
+    found = {
+        "artifacts/positive": float(bool(blocks)),
+        "artifacts/positive_blocks": float(len(blocks)),
+    }
+    return {**found, **({"artifacts/first_block": float(blocks[0])} if blocks else {})}
+
+
 def emergence(history: Sequence[Look], rule: Rule = RULE) -> Emergence:
     """When artifacts emerged in a run, from its probes in order of epochs.
 
@@ -162,9 +178,9 @@ def emergence(history: Sequence[Look], rule: Rule = RULE) -> Emergence:
     epochs = [look.epoch for look in history]
     if any(later <= earlier for earlier, later in pairwise(epochs)):
         raise ValueError(f"epochs of probes must ascend, without repeats; they are {epochs}")
-    reasons = [_undecided(look, rule) for look in history]
-    undecided = next(filter(None, reasons), "")
-    sound = history[: reasons.index(undecided)] if undecided else history
+    reasons = [undecided(look, rule) for look in history]
+    why = next(filter(None, reasons), "")
+    sound = history[: reasons.index(why)] if why else history
     until = sound[-1].epoch if sound else None
     positive = [positive_blocks(look, rule) for look in sound]
     for first in range(len(sound) - rule.consecutive + 1):
@@ -176,9 +192,9 @@ def emergence(history: Sequence[Look], rule: Rule = RULE) -> Emergence:
                 blocks=tuple(np.flatnonzero(steady).tolist()),
                 until=until,
                 lasting=bool(positive[-1][steady].any()),
-                undecided=undecided,
+                undecided=why,
             )
-    return Emergence.none(until, undecided)
+    return Emergence.none(until, why)
 
 
 def over_seeds(found: Sequence[Emergence]) -> str:
@@ -187,7 +203,7 @@ def over_seeds(found: Sequence[Emergence]) -> str:
     return f"{sum(each.by is not None for each in judged)} of {len(judged)} seeds"
 
 
-def _undecided(look: Look, rule: Rule) -> str:
+def undecided(look: Look, rule: Rule = RULE) -> str:
     """Why a probe cannot be judged; empty where it can."""
     images = look.outliers.shape[1]
     if images < rule.images:

@@ -3,6 +3,7 @@
     OrchestrateError            one message, no traceback, exit code 1
     +-- SpecError               the sweep file or an option is wrong: edit it
     +-- DataError               a dataset or an image is missing or damaged: prepare it again
+    +-- WeightsError            weights that were trained elsewhere are not here: fetch them
     +-- RootError               the run root cannot be used: another path, rights, version
     +-- BusyError               somebody else holds what this verb needs: wait, then try again
     +-- PackageError            a package is not installed here: install the extra that brings it
@@ -26,6 +27,10 @@ class SpecError(OrchestrateError):
 
 class DataError(OrchestrateError):
     """A dataset is missing, damaged, or is not what the job was made for."""
+
+
+class WeightsError(OrchestrateError):
+    """Pretrained weights are neither on this machine nor to be had from where they are kept."""
 
 
 class RootError(OrchestrateError):

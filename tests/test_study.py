@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import timm
 from fakes.slurm import FakeSlurm, profile
 
 from orchestrator.cli.plan_page import show_plan
-from orchestrator.config import RunConfig
+from orchestrator.config import AnalyzeConfig, RunConfig
 from orchestrator.controller.hours import Total
 from orchestrator.controller.plan import Plan, plan
 from orchestrator.executors import EXECUTORS
@@ -57,6 +58,25 @@ def test_vanilla_registers_and_the_gate_are_trained_at_the_same_rates() -> None:
     assert rates("exp3_gated", "gate-sdpa,") == RATES
 
 
+def test_the_controls_are_models_whose_answer_is_known_and_the_one_that_is_contested() -> None:
+    points = load("exp0_controls").points
+
+    told = {
+        (point.expect, point.config.timm)
+        for point in points
+        if isinstance(point.config, AnalyzeConfig)
+    }
+    assert told == {
+        ("artifacts", "deit3_base_patch16_224.fb_in22k_ft_in1k"),
+        ("artifacts", "vit_large_patch14_dinov2.lvd142m"),
+        ("none", "vit_small_patch14_dinov2.lvd142m"),
+        ("none", "vit_large_patch14_reg4_dinov2.lvd142m"),
+        ("contested", "deit3_small_patch16_224.fb_in1k"),
+    }
+    assert all(timm.is_model_pretrained(name) for _, name in told)
+    assert {point.config.data.name for point in points} == {"imagenet100"}
+
+
 def test_one_seed_is_a_flag_away() -> None:
     assert sum(len(load(name, seeds=[0]).points) for name in TRAINING) == 20
 
@@ -70,7 +90,7 @@ def test_every_job_of_the_three_is_evaluated_on_both_shifted_sets() -> None:
 
 
 def test_each_experiment_opens_with_its_outcome_expectation_cost_and_command() -> None:
-    for name in (*TRAINING, "exp4_robustness", *LARGE):
+    for name in ("exp0_controls", *TRAINING, "exp4_robustness", *LARGE):
         text = (SWEEPS / f"{name}.yaml").read_text()
         head = text[: text.index("\nname:")]
         for part in ("Primary outcome: ", "Expectation: ", "Cost: ", f"launch sweeps/{name}.yaml"):
@@ -155,3 +175,12 @@ def test_evaluations_of_the_study_can_be_planned_before_anything_is_there(
     planned = site("exp4_robustness", 130_000)
 
     assert (len(planned.estimates), planned.due, planned.flops) == (132, 0, 0)
+
+
+def test_the_controls_can_be_planned_before_anything_is_there(
+    site: Callable[[str, int], Plan],
+) -> None:
+    planned = site("exp0_controls", 130_000)
+
+    assert (len(planned.estimates), planned.due, planned.flops) == (5, 5, 0)
+    assert planned.promise is None

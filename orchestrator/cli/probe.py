@@ -141,9 +141,15 @@ def _specimen(
 
         config = checkpoint.config
         return our_specimen(config.model, checkpoint.file, config.data.normalisation)
+    from orchestrator.errors import WeightsError
     from orchestrator.worker.probing.zoo import timm_specimen
 
-    return timm_specimen(model.removeprefix(TIMM), weights=weights, untrained=untrained)
+    name = model.removeprefix(TIMM)
+    try:
+        return timm_specimen(name, weights=weights, untrained=untrained)
+    except WeightsError as error:
+        ways = "Or give a file with --weights, or look at random ones with --untrained."
+        raise WeightsError(f"{error} {ways}") from None
 
 
 def _history(checkpoint: "Checkpoint | None") -> "tuple[dict[int, Histogram], list[str]]":

@@ -17,6 +17,7 @@ Kind = Literal[
     "import",
     "config",
     "data",
+    "weights",
     "exception",
     "killed",
     "crashed",

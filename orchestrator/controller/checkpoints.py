@@ -145,6 +145,8 @@ def _of_job(root: Root, job: Named, saved: Saved) -> Checkpoint:
     with file.open("rb") as content:
         if hashlib.file_digest(content, "sha256").hexdigest() != meta.get("sha256"):
             raise damaged(file, f"its bytes are not those that {META} was written for")
+    config = read_trained(root, job.id)
+    assert config is not None  # whoever saved a model has trained it
     return Checkpoint(
         file=file,
         root=root,
@@ -152,7 +154,7 @@ def _of_job(root: Root, job: Named, saved: Saved) -> Checkpoint:
         attempt=saved.attempt,
         attempts=attempts_on(root, [job.id])[job.id],
         folder=root.job(job.id),
-        config=read_trained(root, job.id),
+        config=config,
         step=saved.step,
         epoch=meta.get("epoch"),
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model.config import ViTConfig
-from orchestrator.config import refuse_on_cluster
+from orchestrator.config import AnalyzeConfig, EvaluateConfig, RunConfig, refuse_on_cluster
 from orchestrator.controller.submit import Due, Terms, draft
 from orchestrator.errors import SpecError
 from orchestrator.executors import CLUSTERED, executor_named
@@ -30,9 +30,9 @@ def check_data(
     fit the first point that names it; the names of those come second.
     """
     models = {
-        one.data.name: point.trained.model
+        name: point.trained.model if point.trained else None
         for point in reversed(sweep.points)
-        for one in (point.config, point.trained)
+        for name in _datasets(point)
     }
     manifests, missing = dict[str, Manifest](), list[str]()
     for name, model in sorted(models.items()):
@@ -49,9 +49,16 @@ def check_data(
     return manifests, missing
 
 
-def _supposed(name: str, model: ViTConfig, images: int) -> Manifest:
+def _datasets(point: Point) -> list[str]:
+    """The names of those that it reads, its own last; an analysis needs none of its parent's."""
+    if isinstance(point.config, EvaluateConfig) and point.trained:
+        return [point.trained.data.name, point.config.data.name]
+    return [point.config.data.name]
+
+
+def _supposed(name: str, model: ViTConfig | None, images: int) -> Manifest:
     """What a manifest would say of a dataset that is not there: so many images, as a model asks."""
-    classes = model.num_classes
+    classes = model.num_classes if model else 1
     each = [images // classes + (label < images % classes) for label in range(classes)]
     shard = Shard(file="", split="train", samples=images, bytes=0, sha256="")
     return Manifest(
@@ -59,7 +66,7 @@ def _supposed(name: str, model: ViTConfig, images: int) -> Manifest:
         source="supposed",
         split_rule="",
         classes=[str(label) for label in range(classes)],
-        channels=3 if model.in_chans == 3 else 1,
+        channels=3 if model is None or model.in_chans == 3 else 1,
         smallest=[0, 0],
         largest=[sys.maxsize, sys.maxsize],
         counts={"train": each, "val": [0] * classes},
@@ -104,10 +111,14 @@ def check_placements(sweep: Sweep, terms: Terms, root_path: Path) -> None:
 
 def _misfit(point: Point, manifests: Mapping[str, Manifest]) -> str | None:
     """What of a point does not fit its dataset, or its parent's."""
-    manifest, training = (manifests[c.data.name] for c in (point.config, point.trained))
+    trained, manifest = point.trained, manifests[point.config.data.name]
+    if isinstance(point.config, AnalyzeConfig):
+        return _unseen(manifest, trained)
+    assert trained is not None  # only an analysis is of models that were trained elsewhere
+    training = manifests[trained.data.name]
     if manifest is not training and (fault := misfit(manifest, training)):
         return f"cannot be evaluated: {fault}"
-    model, train = point.trained.model, point.trained.train
+    model, train = trained.model, trained.train
     manifest = training
     facts = (
         ("model.num_classes", model.num_classes, len(manifest.classes), "classes"),
@@ -126,3 +137,13 @@ def _misfit(point: Point, manifests: Mapping[str, Manifest]) -> str | None:
             f"the {images} training images of '{manifest.name}': no step is left."
         )
     return None
+
+
+def _unseen(manifest: Manifest, trained: RunConfig | None) -> str | None:
+    """Why a model cannot be shown a dataset's images; models of timm's take them in colour."""
+    if trained is None or trained.model.in_chans == manifest.channels:
+        return None
+    return (
+        f"cannot be analysed: Dataset '{manifest.name}' has images of {manifest.channels} "
+        f"channel(s), and its model takes {trained.model.in_chans}."
+    )

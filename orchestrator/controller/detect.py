@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from orchestrator.config import RunConfig
 from orchestrator.controller.outline import arms_of, outlines_of
 from orchestrator.documents.launches import PlanPromise
 from orchestrator.errors import SpecError
@@ -62,7 +63,7 @@ def promise(root: Root | None, sweep: Sweep) -> Promise | None:
 
     ``root``: where jobs of its study may have run.
     """
-    if any(point.parent for point in sweep.points):
+    if any(not isinstance(point.config, RunConfig) for point in sweep.points):
         return None
     numbers = arms_of({point.id: point.form["reduced"] for point in sweep.points})
     seeds = min(Counter(numbers.values()).values(), default=0)

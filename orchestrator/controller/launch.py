@@ -304,6 +304,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
                 "shape": numbers[Due.of(point).shape],
                 "form": point.form,
                 **({"parent": point.parent.name} if point.parent else {}),
+                **({"expect": point.expect} if point.expect else {}),
             }
             for point in sweep.points
         ],

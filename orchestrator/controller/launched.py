@@ -95,7 +95,10 @@ def told_of_damaged(sweep: Sweep, found: Survey) -> list[str]:
 def of_older_code(sweep: Sweep, found: Survey) -> set[str]:
     """The sweep's jobs that have a result of other code than today's."""
     today = todays_codes(sweep.packages)
-    packages = {point.id: package_of(point.trained.model.attention) for point in sweep.points}
+    trained = {point.id: point.trained for point in sweep.points}
+    packages = {
+        job: package_of(config.model.attention) if config else "" for job, config in trained.items()
+    }
     return {job for job, own in packages.items() if is_older(codes_of(found, job), own, today)}
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.config import ClusterProfile, Placement, Resources
 from orchestrator.config.allotment import partition_of
+from orchestrator.config.child import parent_of
 from orchestrator.controller.submit import due_of_revision
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Ending, read_attempts
@@ -19,7 +20,7 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import Submission
 
-SECTIONS = ("model.", "data.")
+SECTIONS = ("task", "model.", "data.", "analysis.")
 """Settings that begin so decide how long an image takes."""
 SETTINGS = ("train.batch_size", "train.tail", "train.repeats", "train.precision")
 """And so do these, or how many images an epoch has."""
@@ -70,10 +71,19 @@ class _Measured:
 
 def kind_of(reduced: Mapping[str, Any], placement: Placement, where: str) -> Kind:
     """The kind of a job, by its reduced form (see ``jobs.identity``)."""
-    whole = {key: value for key, value in reduced.items() if key.startswith(SECTIONS)}
+    whole = {key: value for key, value in reduced.items() if key.startswith(_deciding(reduced))}
     others = {key: reduced.get(key, FROZEN_DEFAULTS.get(key)) for key in SETTINGS}
     trained = json.dumps({**whole, **others}, sort_keys=True)
     return Kind(trained, placement.model_dump_json(exclude=set(IDLE)), where)
+
+
+def _deciding(reduced: Mapping[str, Any]) -> tuple[str, ...]:
+    """Beginnings of the settings by which jobs take longer or shorter.
+
+    Of a model that no job has trained its name tells how large it is.
+    """
+    elsewhere = parent_of(reduced.get("of", "")) is None
+    return (*SECTIONS, "of") if elsewhere else SECTIONS
 
 
 def place_of(cluster: ClusterProfile | None, resources: Resources, host: str) -> str:

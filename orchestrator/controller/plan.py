@@ -261,7 +261,7 @@ def _least(sweep: Sweep, unbegun: Sequence[Estimate]) -> Total | None:
     """
     if sweep.search is None:
         return None
-    share = sweep.search.grace / sweep.points[0].trained.train.epochs
+    share = sweep.search.grace / sweep.epochs
     cheapest = min(unbegun, key=lambda one: one.device_hours or 0.0, default=None)
     ended = (
         one if one is cheapest else replace(one, hours=one.hours and share * one.hours)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.config import EvaluateConfig, RunConfig
+from orchestrator.config import AnalyzeConfig, EvaluateConfig, JobConfig, RunConfig
 from orchestrator.controller.failures import cases_of, grouped
 from orchestrator.controller.made_of import codes_of, datasets_of
 from orchestrator.controller.select import Named, select
@@ -47,6 +47,7 @@ from orchestrator.results.report.study import (
     ACCURACY,
     Arm,
     Asked,
+    Control,
     Evaluation,
     Failure,
     Inside,
@@ -57,8 +58,10 @@ from orchestrator.results.report.study import (
 from orchestrator.results.usage import AttemptUse
 from orchestrator.sweep.names import text_of
 
-EVALUATIONS = "evaluations"
-"""What the jobs that evaluate are called together, where costs are told."""
+CHILDREN = {"evaluate": "evaluations", "analyze": "analyses"}
+"""What jobs that train nothing are called together, by task, where costs are told."""
+UNREADABLE = "others"
+"""And those whose configuration cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,9 @@ def study_of(root: Root, name: str) -> Study:
     told = _gathered(root, [*jobs, *_parents(root, jobs)])
     ids = [job.id for job in jobs]
     own = [told.attempts[job] for job in ids]
-    runs, evaluations, notes = _runs(told)
+    configs, notes = _configs(told)
+    runs = [_run(told, job, one) for job, one in configs if isinstance(one, RunConfig)]
+    evaluations, faults_of_parents = _evaluations(told, configs)
     rate = common_rate(runs)
     arms = arms_of(runs, rate)
     inside, faults = _inside(told, arms)
@@ -132,6 +137,11 @@ def study_of(root: Root, name: str) -> Study:
         arms=arms,
         baseline=baseline_of(arms),
         evaluations=evaluations,
+        controls=[
+            _control(told, job, one)
+            for job, one in configs
+            if isinstance(one, AnalyzeConfig) and one.parent is None
+        ],
         inside=inside,
         judged=_judged(root, arms, evaluations),
         failures=[
@@ -145,14 +155,16 @@ def study_of(root: Root, name: str) -> Study:
         ],
         started=sum(bool(attempts) for attempts in own),
         starts=sum(map(len, own)),
-        spent=_spent(uses, arms),
+        spent=_spent(
+            uses, arms, {job.id: CHILDREN[one.task] for job, one in configs if one.task in CHILDREN}
+        ),
         devices="GPU" if any(use.asked.gpus for use in uses) else "CPU",
         codes=codes_of(root, told.attempts.values()),
         datasets=datasets_of(root, told.jobs),
         hosts=len({one.start.host for starts in told.attempts.values() for one in starts}),
         measured=max(points, default=None),
         command=("orchestrate", "report", name),
-        notes=[*notes, *faults, *told.found.troubles],
+        notes=[*notes, *faults_of_parents, *faults, *told.found.troubles],
     )
 
 
@@ -172,22 +184,46 @@ def _parents(root: Root, jobs: Sequence[Named]) -> list[Named]:
     return [*{job.id: job for job in others if job.id in wanted}.values()]
 
 
-def _runs(told: Gathered) -> tuple[list[Run], list[Evaluation], list[str]]:
-    """The jobs that train, those that evaluate, and a sentence on each that is not whole."""
-    runs, evaluations, notes = [], [], []
+def _configs(told: Gathered) -> tuple[list[tuple[Named, JobConfig]], list[str]]:
+    """The jobs whose configuration can be read, with it; a sentence on each that is not whole."""
+    found, notes = [], []
     for job in told.jobs:
         facts = told.found.facts[job.id]
         if fault := facts.fault or lost_measurements(facts, told.histories[job.id]):
             notes.append(f"{job.name} ({job.id[:8]}): {fault}")
         try:
-            config = read_job(told.root, job.id, job.form)
-            if isinstance(config, RunConfig):
-                runs.append(_run(told, job, config))
-            elif told.histories[job.id].points:
-                evaluations.append(_evaluation(told, job, config))
+            found.append((job, read_job(told.root, job.id, job.form)))
         except OrchestrateError as error:
-            notes.append(f"{job.name} ({job.id[:8]}) is left out: {error}")
-    return runs, evaluations, notes
+            notes.append(_left_out(job, error))
+    return found, notes
+
+
+def _left_out(job: Named, error: OrchestrateError) -> str:
+    return f"{job.name} ({job.id[:8]}) is left out: {error}"
+
+
+def _evaluations(
+    told: Gathered, configs: Sequence[tuple[Named, JobConfig]]
+) -> tuple[list[Evaluation], list[str]]:
+    """Those that have measured something; a sentence on each whose parent cannot be read."""
+    found, notes = [], []
+    for job, config in configs:
+        if isinstance(config, EvaluateConfig) and told.histories[job.id].points:
+            try:
+                found.append(_evaluation(told, job, config))
+            except OrchestrateError as error:
+                notes.append(_left_out(job, error))
+    return found, notes
+
+
+def _control(told: Gathered, job: Named, config: AnalyzeConfig) -> Control:
+    return Control(
+        name=job.name,
+        model=config.timm,
+        expect=job.expect,
+        state=str(told.found.statuses[job.id].state),
+        metrics=told.histories[job.id].last(),
+    )
 
 
 def _run(told: Gathered, job: Named, config: RunConfig) -> Run:
@@ -213,6 +249,7 @@ def _run(told: Gathered, job: Named, config: RunConfig) -> Run:
 
 def _evaluation(told: Gathered, job: Named, config: EvaluateConfig) -> Evaluation:
     trained = read_trained(told.root, job.id, job.form)
+    assert trained is not None  # whoever evaluates has a parent
     return Evaluation(
         key=_key(trained),
         id=job.id,
@@ -295,12 +332,15 @@ def _states(told: Gathered, jobs: Sequence[str]) -> Counter[str]:
     return Counter(status.outcome or status.state.value for status in statuses)
 
 
-def _spent(uses: Sequence[AttemptUse], arms: Sequence[Arm]) -> list[Spent]:
-    """What the runs of each arm took, at all their rates, and what the evaluations did."""
-    of = {run.id: arm.name for arm in arms for runs in arm.by_rate.values() for run in runs}
+def _spent(
+    uses: Sequence[AttemptUse], arms: Sequence[Arm], children: Mapping[str, str]
+) -> list[Spent]:
+    """What the runs of each arm took, at all their rates, and what ``children`` did, by kind."""
+    own = {run.id: arm.name for arm in arms for runs in arm.by_rate.values() for run in runs}
+    of = {**children, **own}
     members: dict[str, list[AttemptUse]] = {arm.name: [] for arm in arms}
     for use in uses:
-        members.setdefault(of.get(use.job, EVALUATIONS), []).append(use)
+        members.setdefault(of.get(use.job, UNREADABLE), []).append(use)
     gpus = any(use.asked.gpus for use in uses)
     return [
         Spent(

@@ -29,6 +29,8 @@ class Named:
     """Its place on the axes of its sweep."""
     parent: Parent | None = field(default=None, compare=False)
     """What it waits for, as its sweep has it."""
+    expect: str = field(default="", compare=False)
+    """What its sweep says is known of the model that it analyses."""
 
 
 def select(root: Root, text: str | None) -> list[Named]:
@@ -90,7 +92,8 @@ def _jobs(root: Root, sweep: str) -> Iterator[Named]:
     newest = newest_revision(root, sweep)
     for job in newest[1]["jobs"] if newest else ():
         form, axes = job.get("form"), job.get("axes")
-        yield Named(job["id"], job["name"], sweep, form, axes, Parent.listed(job))
+        expect = job.get("expect", "")
+        yield Named(job["id"], job["name"], sweep, form, axes, Parent.listed(job), expect)
 
 
 def _dropped(root: Root, launched: Sequence[Named]) -> list[Named]:

@@ -43,8 +43,8 @@ UNSTARTED: Mapping[str, Value] = {
 """``LIVE`` of a job where there is no run root yet."""
 NAMED = 8
 """So many jobs are named in a message."""
-Settings = tuple[JobConfig, RunConfig]
-"""A job's configuration, and that by which its model is trained."""
+Settings = tuple[JobConfig, RunConfig | None]
+"""A job's configuration, and that by which its model is trained; None: elsewhere."""
 
 
 class Job(Protocol):
@@ -184,7 +184,7 @@ def _holds(
         config, trained = known
         for name in wanted:
             (key,) = keys_named(name)
-            values[name] = _setting(config if key in keys.OF_EVALUATIONS else trained, key)
+            values[name] = _setting(config if key in keys.OWN_OF_CHILDREN else trained, key)
     try:
         return expression.holds(values.__getitem__)
     except ExpressionError as error:

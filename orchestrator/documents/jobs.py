@@ -37,7 +37,7 @@ class StatusJob(TypedDict):
     older_code: bool
     """Whether its result is of other code than today's."""
     older_weights: bool
-    """Of an evaluation: whether its parent was trained anew since."""
+    """Of an evaluation or analysis: whether its parent was trained anew since."""
     rung: int | None
     """Of a job that is STOPPED: the number of the rung at which its search ended it, from 1."""
 

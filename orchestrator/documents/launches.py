@@ -155,7 +155,7 @@ class LaunchDocument(Document):
     older_code: int
     """Of those that are DONE."""
     older_weights: int
-    """Of evaluations that are DONE: their parents were trained anew since."""
+    """Of evaluations and analyses that are DONE: their parents were trained anew since."""
     other_placement: int
     """Of those that wait: submitted with another placement or other resources than now."""
     dropped_running: Sequence[NamedJob]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config import ClusterProfile, Placement, Resources
-from orchestrator.errors import RootError
+from orchestrator.errors import RootError, WeightsError
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.journal import History, Journal, fold, read_journal, read_start
 from orchestrator.jobs.layout import AttemptFolder, JobFolder
@@ -64,8 +64,11 @@ class RankError:
 
     @property
     def of_neighbour(self) -> bool:
-        """Whether it tells only that another rank, or the way to it, is gone."""
-        return _NEIGHBOUR.search(self.message) is not None
+        """Whether it tells only that another rank, or the way to it, is gone.
+
+        Of pretrained weights it is their hub that does not answer.
+        """
+        return self.exception != WeightsError.__name__ and bool(_NEIGHBOUR.search(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Attempt:
     signal: str = ""
     """By which signal it was stopped, if it was."""
     weights: str = ""
-    """Of an evaluation that ended well: SHA-256 of its parent's weights."""
+    """Of a job that ended well and looked at weights: their SHA-256."""
 
     @property
     def member(self) -> tuple[str, int]:

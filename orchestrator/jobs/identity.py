@@ -81,7 +81,17 @@ FROZEN_OF_EVALUATIONS: Mapping[str, Any] = {
     "checkpoint": "last",
 }
 """As the table above, of jobs that evaluate; their task is always told."""
-_FROZEN = {"train": FROZEN_DEFAULTS, "evaluate": FROZEN_OF_EVALUATIONS}
+FROZEN_OF_ANALYSES: Mapping[str, Any] = {
+    "checkpoint": "last",
+    "analysis.name": "probes",
+    "analysis.images": None,
+}
+"""The same, of jobs that analyse."""
+_FROZEN = {
+    "train": FROZEN_DEFAULTS,
+    "evaluate": FROZEN_OF_EVALUATIONS,
+    "analyze": FROZEN_OF_ANALYSES,
+}
 
 
 def frozen_for(reduced_form: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
 """What a model said of each image: kept, so that two runs can be compared image by image."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.jobs.arrays import packed, unpacked
 from orchestrator.jobs.facts import Attempt
@@ -30,6 +30,8 @@ class Predictions:
         loss: cross-entropy in nats, ``(n,)`` float32.
         masked: the likeliest of the classes that the images' set shares with the head, ``(n,)``
             uint16; None where that is no other question.
+        clean: what the same model said of training's own validation images of the shared classes;
+            None where that is no other question. Evaluations of older programs did not keep it.
     """
 
     key: "NDArray[np.bytes_]"
@@ -38,6 +40,7 @@ class Predictions:
     probability: "NDArray[np.float16]"
     loss: "NDArray[np.float32]"
     masked: "NDArray[np.uint16] | None" = None
+    clean: "Predictions | None" = None
 
     def __len__(self) -> int:
         return len(self.key)
@@ -49,7 +52,8 @@ class Predictions:
 
     def to_bytes(self) -> bytes:
         """The content of a file of them."""
-        return packed({name: array for name, array in asdict(self).items() if array is not None})
+        clean = _arrays(self.clean) if self.clean else {}
+        return packed({**_arrays(self), **{CLEAN + name: array for name, array in clean.items()}})
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -59,13 +63,25 @@ class Predictions:
             FileNotFoundError: there is no such file.
             RootError: it is damaged.
         """
-        names = [field.name for field in fields(cls)]
         with unpacked(path) as arrays:
-            found = {name: arrays[name] for name in names if name in arrays.files}
+            found, clean = (
+                {name: arrays[lead + name] for name in ARRAYS if lead + name in arrays.files}
+                for lead in ("", CLEAN)
+            )
         try:
-            return cls(**found)
+            return cls(**found, clean=cls(**clean) if clean else None)
         except TypeError as error:
             raise damaged(path, str(error)) from None
+
+
+ARRAYS = tuple(field.name for field in fields(Predictions) if field.name != "clean")
+CLEAN = "clean/"
+"""Before the names of the arrays of ``clean`` in a file."""
+
+
+def _arrays(found: Predictions) -> "dict[str, NDArray[Any]]":
+    every = {name: getattr(found, name) for name in ARRAYS}
+    return {name: array for name, array in every.items() if array is not None}
 
 
 def in_both(one: Sequence[bytes], other: Sequence[bytes]) -> tuple[list[int], list[int]]:

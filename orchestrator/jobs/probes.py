@@ -1,15 +1,17 @@
 """The files that probes leave: their names, their pictures, and what they tell of emergence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.jobs.arrays import unpacked
 from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.saved import saved_in, saved_name, still_count
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from model.emergence import Look
     from model.figures import Histogram
 
@@ -88,18 +90,22 @@ def read_history(folder: Path, attempts: Sequence[Attempt]) -> ProbeHistory:
 
 
 def _read_look(path: Path) -> "tuple[Look, str] | None":
-    from model.emergence import Look  # noqa: PLC0415  # of numpy, which a login node may lack
-
     with unpacked(path) as arrays:
         if "probe/epoch" not in arrays.files:
             return None
-        look = Look(
-            epoch=int(arrays["probe/epoch"]),
-            outliers=arrays["norms/by_block/outliers_by_image"],
-            patches=arrays["norms/tokens"].shape[-1],
-            received=arrays["attention/outliers_received_later"],
-        )
-        return look, str(arrays["images/sha256"])
+        return look_in(arrays), str(arrays["images/sha256"])
+
+
+def look_in(arrays: "Mapping[str, NDArray[Any]]") -> "Look":
+    """What the rule of emergence takes of a probe's arrays."""
+    from model.emergence import Look  # noqa: PLC0415  # of numpy, which a login node may lack
+
+    return Look(
+        epoch=int(arrays["probe/epoch"]),
+        outliers=arrays["norms/by_block/outliers_by_image"],
+        patches=arrays["norms/tokens"].shape[-1],
+        received=arrays["attention/outliers_received_later"],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

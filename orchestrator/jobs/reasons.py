@@ -20,6 +20,7 @@ PATTERNS = tuple(
         ("node", PLACE, r"a node failed|nodes could not|could not launch|\*\*\* (STEP|JOB)"),
         ("node", PLACE, r"pool is gone"),
         ("preempted", PLACE, r""),
+        ("weights", SAID, r"^([\w.]+\.)?WeightsError\b"),
         ("gpu_memory", ANY, r"^([\w.]+\.)?OutOfMemoryError\b|(CUDA|HIP) out of memory"),
         ("gpu_memory", ANY, r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"),
         ("gpu_memory", ANY, r"[Cc]uda failure \d* ?'?out of memory"),

@@ -8,7 +8,7 @@ number of jobs there are: no file of its own. The worker that starts the job fir
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from orchestrator.config import EvaluateConfig, JobConfig, RunConfig
+from orchestrator.config import JobConfig, RunConfig
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.files import publish, publish_once, read_record, refuse_newer, to_json
 from orchestrator.jobs.identity import (
@@ -102,23 +102,27 @@ def read_settings(root: Root, job_id: str, form: Form | None, *keys: str) -> tup
     )
 
 
-def read_trained(root: Root, job_id: str, form: Form | None = None) -> RunConfig:
+def read_trained(root: Root, job_id: str, form: Form | None = None) -> RunConfig | None:
     """The configuration that a job's model was trained by: its own, or that of its parent.
+
+    None of a model that no job of ours has trained.
 
     Raises:
         OrchestrateError: as ``read_job``, of the job or of its parent; or its parent is no job
             that trains.
     """
     config = read_job(root, job_id, form)
-    if isinstance(config, EvaluateConfig):
-        parent = read_job(root, config.of)
-        if isinstance(parent, EvaluateConfig):
-            raise OrchestrateError(
-                f"Job {job_id} is to evaluate {config.of}, which trains nothing: that evaluates "
-                f"{parent.of}. Name a sweep of jobs that train under of."
-            )
-        return parent
-    return config
+    if isinstance(config, RunConfig):
+        return config
+    if config.parent is None:
+        return None
+    parent = read_job(root, config.parent)
+    if not isinstance(parent, RunConfig):
+        raise OrchestrateError(
+            f"Job {job_id} is to {config.task} {config.of}, which trains nothing: that is to "
+            f"{parent.task} {parent.of}. Name a sweep of jobs that train under of."
+        )
+    return parent
 
 
 def _read(

@@ -38,6 +38,7 @@ RULES = {
     "import": Rule(0, 0, STOP, "what it needs is not installed, or does not fit its machine"),
     "config": Rule(0, 0, STOP, "what it was asked to do makes no sense"),
     "data": Rule(0, 0, STOP, "its dataset is missing, damaged, or another one"),
+    "weights": Rule(0, 0, STOP, "pretrained weights are not on its machine, nor to be had there"),
     "exception": Rule(0, 0, STOP, "the worker raised an exception"),
     "killed": Rule(2, 30, AGAIN, "killed with signal 9: out of memory, or by hand"),
     "crashed": Rule(1, 10, AGAIN, "ended by a signal of its own making"),
@@ -58,6 +59,8 @@ ADVICE = {
     "import": "mend the environment that the workers run in",
     "config": "mend the sweep file",
     "data": "mend the dataset; see: orchestrate data verify NAME",
+    "weights": "bring timm's weights here: load the model once where there is a network, and copy "
+    "that cache ($HF_HOME) to where the workers look",
     "exception": "mend what its log shows",
     "killed": "if nobody killed it, ask for more memory: resources.mem_gb_per_node",
     "crashed": "if it comes back, mend what its log shows",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from model.variants import package_of
+from orchestrator.config.child import parent_of
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
 from orchestrator.jobs.journal import History, Journal, fold
@@ -33,7 +34,7 @@ class Summary:
     index: int
     fault: str = ""
     weights: str = ""
-    """Of an evaluation that is done: SHA-256 of its parent's weights."""
+    """Of a job that is done and looked at weights: their SHA-256."""
     left: Mapping[str, str] | None = None
     """By checkpoint, SHA-256 of the weights that it left; None: it is not done."""
     gpu_hours: float = 0.0
@@ -95,8 +96,11 @@ def _settings(root: Root, job: str, form: Form | None) -> tuple[int, str, str]:
     except OrchestrateError as error:
         return 0, "", str(error)
     if of is not None:
+        parent = parent_of(of)
+        if parent is None:
+            return 0, "", ""
         try:
-            settings = [*read_settings(root, of, None, *keys)]
+            settings = [*read_settings(root, parent, None, *keys)]
         except OrchestrateError:  # its parent has not started yet
             return 0, "", ""
     epochs, attention = settings

@@ -19,7 +19,7 @@ from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.records import Form, read_job, read_trained
 from orchestrator.jobs.summary import lost_measurements
 from orchestrator.results.course import Mark, course
-from orchestrator.results.provenance import OF_PROBES, UNKNOWN, Made, Maker, flags
+from orchestrator.results.provenance import ARTIFACTS, OF_PROBES, UNKNOWN, Made, Maker, flags
 
 SEED = "seed"
 APART = (SEED, "of")
@@ -195,16 +195,21 @@ def that_measure(results: Sequence[Result], metric: str) -> list[Result]:
     """Those whose task it is to measure a metric; the others are not missing, nobody asked them.
 
     An evaluation measures ``eval/<its set>/...``, or on the set of its training what training
-    measures too; no training measures ``eval/...``.
+    measures too; an analysis what probes do, and ``artifacts/...``; no training measures
+    ``eval/...`` and ``artifacts/...``.
     """
     return [one for one in results if metric in one.metrics or _may_measure(one.config, metric)]
 
 
 def _may_measure(config: Mapping[str, Any], metric: str) -> bool:
-    evaluated = config.get("task") == "evaluate"
-    if not config or not metric.startswith("eval/"):
-        return not evaluated
-    return evaluated and metric.startswith(f"eval/{config['data']['name']}/")
+    if not config:
+        return True
+    match config.get("task"):
+        case "evaluate":
+            return metric.startswith(f"eval/{config['data']['name']}/")
+        case "analyze":
+            return metric.startswith(OF_PROBES)
+    return not metric.startswith(("eval/", ARTIFACTS))
 
 
 def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequence[str]) -> None:

@@ -30,8 +30,8 @@ def judged(root: Root, groups: Sequence[Sequence[Result]], metric: str) -> list[
     """Of each group what all its seeds that have a value said of images; None: not all left it.
 
     Predictions count if they are of the very value that is reported: those of the last epoch, of
-    the set that the metric names. Of the clean images of an evaluation those of its parent count,
-    where they tell which of the shared classes is the likeliest.
+    the set that the metric names. Of the clean images of an evaluation that did not keep them those
+    of its parent count, where they tell which of the shared classes is the likeliest.
     """
     if not metric.endswith((ACCURACY, MASKED, CLEAN, GAP)):
         return [None] * len(groups)
@@ -62,16 +62,19 @@ class Kept:
         if found is None or value is None:
             return None
         if metric.endswith(CLEAN):
-            clean = self._newest(one.config.get("of") or "")
-            told = None if clean is None else _among(clean, found)
+            told = _masked(found.clean) if found.clean else self._of_parent(one, found)
         elif metric.endswith(MASKED):
-            told = None if found.masked is None else _of(found, found.masked == found.label)
+            told = _masked(found)
         else:
             told = _of(found, found.right())
         if told is None or not len(told[1]):
             return None
         accuracy = 100 * float(told[1].mean())
         return told if math.isclose(accuracy, value, abs_tol=ROUNDING) else None
+
+    def _of_parent(self, one: Result, found: Predictions) -> "Right | None":
+        clean = self._newest(one.config.get("of") or "")
+        return None if clean is None else _among(clean, found)
 
     def _newest(self, job: str) -> Predictions | None:
         if job not in self.attempts:
@@ -85,6 +88,10 @@ class Kept:
 
 def _of(found: Predictions, right: "NDArray[np.bool_]") -> "Right":
     return found.key.tolist(), right
+
+
+def _masked(found: Predictions) -> "Right | None":
+    return None if found.masked is None else _of(found, found.masked == found.label)
 
 
 def _among(clean: Predictions, shifted: Predictions) -> "Right":

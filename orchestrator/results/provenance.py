@@ -15,7 +15,10 @@ from orchestrator.jobs.probes import probes_by_step, read_batch
 from orchestrator.jobs.summary import codes_of_result, weights_read
 from orchestrator.jobs.weights import are_older, weights_left
 
+ARTIFACTS = "artifacts/"
+"""Begins what the rule of one probe says, which analyses alone tell."""
 OF_PROBES = (
+    ARTIFACTS,
     *("norms/", "attention/", "activations/", "gates/", "redundancy/", "mlp/"),
     *("layer_scale/", "gradients/", "updates/"),
 )

@@ -1,4 +1,4 @@
-"""The points of a sweep that evaluates: children of the jobs of the sweeps that it names."""
+"""The points of a sweep of children, which evaluates or analyses what others have trained."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,15 +7,17 @@ from itertools import product
 
 from pydantic import ValidationError
 
-from orchestrator.config import EvaluateConfig, refuse_resources
+from orchestrator.config import CHILDREN, AnalyzeConfig, EvaluateConfig, refuse_resources
 from orchestrator.errors import SpecError
 from orchestrator.jobs.identity import job_id, nested
 from orchestrator.jobs.parents import Parent
 from orchestrator.jobs.records import form_of
 from orchestrator.sweep import keys
+from orchestrator.sweep.axes import CASE
 from orchestrator.sweep.blame import add_config_faults
 from orchestrator.sweep.chain import Chain
-from orchestrator.sweep.expand import Blueprint, Point
+from orchestrator.sweep.conditions import Condition
+from orchestrator.sweep.expand import Blueprint, Point, look_up
 from orchestrator.sweep.faults import Faults
 from orchestrator.sweep.grid import Block
 from orchestrator.sweep.names import LONGEST, text_of
@@ -25,8 +27,11 @@ from orchestrator.sweep.strict_yaml import Plain
 
 SWEEP_AXIS = "sweep"
 """The axis that tells parents of several sweeps apart."""
-NO_PARENTS = "of is missing; it says what is evaluated, as in of: {sweeps: [exp1.yaml]}"
-SEEDS = "seeds are the parents' own in a sweep with task: evaluate; --seeds chooses among them"
+DONE_TO_THEM = {"evaluate": "evaluated", "analyze": "analysed"}
+"""What becomes of the models under ``of``, by task."""
+NO_PARENTS = "of is missing; it says what is {done}, as in of: {{sweeps: [exp1.yaml]}}"
+SEEDS = "seeds are the parents' own in a sweep with task: {task}; --seeds chooses among them"
+NOT_OF_TIMM = "{key}: {name} is not known of timm's models; known are {known}"
 
 
 def refuse_foreign(
@@ -34,17 +39,18 @@ def refuse_foreign(
 ) -> None:
     """Note whatever is written that is none of the sweep's task."""
     task, of = chain.owner("task")[0].task, chain.owner("of")[0].of
-    if task == "evaluate":
-        _refuse_seeds(chain, faults)
+    if task in CHILDREN:
+        _refuse_seeds(chain, task, faults)
         if of is None:
-            faults.add(chain.place("task"), NO_PARENTS)
+            faults.add(chain.place("task"), NO_PARENTS.format(done=DONE_TO_THEM[task]))
+        elif of.timm and task != "analyze":
+            faults.add(chain.place("of"), f"of.timm has no use with task: {task}, but with analyze")
         if derive := chain.owner("derive")[0].derive:
-            words = (
-                f"derive has no use with task: evaluate ({', '.join(derive)}); write it under set"
-            )
+            words = f"derive has no use with task: {task} ({', '.join(derive)}); write it under set"
             faults.add(chain.place("derive"), words)
     elif of is not None:
-        faults.add(chain.place("of"), "of belongs to a sweep with task: evaluate")
+        tasks = " or ".join(CHILDREN)
+        faults.add(chain.place("of"), f"of belongs to a sweep with task: {tasks}")
     written = [choice.layer for block in blocks for axis in block.axes for choice in axis.choices]
     for layer in (*layers, *written):
         for key, setting in layer.items():
@@ -52,8 +58,8 @@ def refuse_foreign(
                 faults.add(setting.place, problem)
 
 
-def expand_children(blueprint: Blueprint, parents: Parents) -> tuple[Point, ...]:
-    """A point for each parent and each choice of the blocks, those of a parent together.
+def expand_children(blueprint: Blueprint, task: str, parents: Parents) -> tuple[Point, ...]:
+    """A point for each model and each choice of the blocks, those of a model together.
 
     Raises:
         SpecError: with every fault, each once, and the line it comes from.
@@ -64,7 +70,10 @@ def expand_children(blueprint: Blueprint, parents: Parents) -> tuple[Point, ...]
         if problem := refuse_resources(block.resources.value, block.placement.value):
             faults.add(block.resources.place, problem)
         for parent in parents.jobs:
-            for draft in _drafts(blueprint, block, parent, faults):
+            if parent.config is None:
+                _refuse_unknown((block.where, blueprint.where), faults)
+                faults.refuse()
+            for draft in _drafts(_Asked(blueprint, task, block, parent), faults):
                 drafts.setdefault(job_id(draft.config), draft)
     faults.refuse()
     if not drafts:
@@ -77,17 +86,19 @@ def expand_children(blueprint: Blueprint, parents: Parents) -> tuple[Point, ...]
 @dataclass(frozen=True, slots=True)
 class _Draft:
     parent: Candidate
-    config: EvaluateConfig
+    config: EvaluateConfig | AnalyzeConfig
     axes: Mapping[str, Plain]
     """What the sweep itself varies."""
     block: Block
 
     @property
     def name(self) -> str:
-        """That of its parent, the images, and the checkpoint where that is not plain."""
+        """Its parent's, the images, the checkpoint where that is not plain, what else varies."""
         at = self.config.checkpoint
         plain = at == "last" and "checkpoint" not in self.axes
         told = [] if plain else [f"epoch{at}" if isinstance(at, int) else at]
+        more = (key for key in self.axes if key not in ("data.name", "checkpoint"))
+        told += [f"{key.rpartition('.')[2]}={text_of(self.axes[key])}" for key in more]
         return ",".join([self.parent.name, text_of(self.config.data.name), *told])
 
     def point(self, id_: str, name: str, *, several: bool) -> Point:
@@ -95,15 +106,18 @@ class _Draft:
 
         A key of both is the sweep's, and the parent's is ``of.KEY``.
         """
-        parent, own = self.parent, self.axes
+        parent, own, config, needed = self.parent, self.axes, self.config, None
+        if config.parent is not None:
+            needed = Parent.of(config, f"{parent.sweep}/{parent.name}")
         axes = {f"of.{key}" if key in own else key: at for key, at in parent.axes.items()}
         return Point(
-            *(id_, self.config, form_of(self.config), name),
+            *(id_, config, form_of(config), name),
             {**({SWEEP_AXIS: parent.sweep} if several else {}), **axes, **own},
             self.block.placement.value,
             self.block.resources.value,
-            Parent.of(self.config, f"{parent.sweep}/{parent.name}"),
+            needed,
             parent.config,
+            parent.expect,
         )
 
 
@@ -124,31 +138,55 @@ def _names(drafts: Mapping[str, _Draft]) -> dict[str, str]:
     }
 
 
-def _refuse_seeds(chain: Chain, faults: Faults) -> None:
+def _refuse_seeds(chain: Chain, task: str, faults: Faults) -> None:
+    words = SEEDS.format(task=task)
     for spec, document in chain.files:
         if "seeds" in spec.model_fields_set:
-            faults.add(document.place(("seeds",)), SEEDS)
+            faults.add(document.place(("seeds",)), words)
         for number, block in enumerate(spec.grid if "grid" in spec.model_fields_set else ()):
             if block.seeds:
-                faults.add(document.place(("grid", number, "seeds")), SEEDS)
+                faults.add(document.place(("grid", number, "seeds")), words)
 
 
-def _drafts(
-    blueprint: Blueprint, block: Block, parent: Candidate, faults: Faults
-) -> Iterator[_Draft]:
+def _refuse_unknown(conditions: Sequence[Condition | None], faults: Faults) -> None:
+    """Note what conditions ask of a model that none of our settings has made."""
+    known = (*keys.OF_CHILDREN["analyze"], CASE)
+    for one in conditions:
+        for name in one.expression.names if one else ():
+            if one and name not in known:
+                words = NOT_OF_TIMM.format(key=one.key, name=name, known=", ".join(known))
+                faults.add(one.place, words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One block of a sweep, and one of the models that it is asked of."""
+
+    blueprint: Blueprint
+    task: str
+    block: Block
+    parent: Candidate
+
+    def keeps(self, layer: Layer) -> bool:
+        """Whether the conditions hold, where what is not set is as the parent has it."""
+        whole = {**self.parent.layer(self.blueprint.file), **layer}
+        wheres = (self.block.where, self.blueprint.where)
+        return all(holds(where, whole, self.parent) for where in wheres)
+
+
+def _drafts(asked: _Asked, faults: Faults) -> Iterator[_Draft]:
+    blueprint, block, parent = asked.blueprint, asked.block, asked.parent
     own = dict.fromkeys(key for axis in block.axes for key in sorted(axis.touched()))
     for choices in product(*(axis.choices for axis in block.axes)):
         layer = blueprint.base
         for over in (*(choice.layer for choice in choices), *blueprint.overrides):
             layer = overlaid(layer, over)
-        settings = nested({key: setting.value for key, setting in layer.items()})
-        whole = {**parent.layer(blueprint.file), **layer}
-        if not all(holds(where, whole, parent) for where in (block.where, blueprint.where)):
+        if not asked.keeps(layer):
             continue
+        settings = nested({key: setting.value for key, setting in layer.items()})
         try:
-            config = EvaluateConfig.from_plain({"of": parent.id, "data": {}, **settings})
+            config = CHILDREN[asked.task].from_plain({"of": parent.of, "data": {}, **settings})
         except ValidationError as error:
             add_config_faults(faults, error, layer, file=blueprint.file, example="")
             return
-        values: dict[str, Plain] = {"data.name": config.data.name, "checkpoint": config.checkpoint}
-        yield _Draft(parent, config, {key: values[key] for key in own}, block)
+        yield _Draft(parent, config, {key: look_up(config, key) for key in own}, block)

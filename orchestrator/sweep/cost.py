@@ -67,9 +67,10 @@ def arms_of(sweep: Sweep) -> list[Arm]:
     """The sweep's distinct architectures, each named by the first point that has it."""
     first: dict[ViTConfig, Point] = {}
     for point in sweep.points:
-        first.setdefault(point.trained.model, point)
+        if point.trained is not None:
+            first.setdefault(point.trained.model, point)
     baseline = count_macs(next(iter(first))) if first else 0
-    return [_arm(point, baseline) for point in first.values()]
+    return [_arm(model, point, baseline) for model, point in first.items()]
 
 
 def as_json(
@@ -87,11 +88,10 @@ def as_json(
     return document
 
 
-def _arm(point: Point, baseline: int) -> Arm:
-    model = point.trained.model
-    macs = count_macs(model)
+def _arm(model: ViTConfig, point: Point, baseline: int) -> Arm:
+    macs, seed = count_macs(model), point.trained.seed if point.trained else None
     return Arm(
-        name=point.name.removesuffix(f"seed={point.trained.seed}").rstrip(",") or "base",
+        name=point.name.removesuffix(f"seed={seed}").rstrip(",") or "base",
         model=model,
         params=count_params(model),
         forward_macs=macs,

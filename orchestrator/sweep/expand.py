@@ -60,7 +60,8 @@ class Point:
             that the axis writes. Cases are the axis ``case``.
         placement: where and how it runs.
         resources: what it asks of a cluster.
-        parent: the job that trains what it evaluates, and that one's configuration.
+        parent: the job that trains what it looks at, and that one's configuration.
+        expect: what its sweep says is known of the model that it looks at.
     """
 
     id: str
@@ -72,14 +73,12 @@ class Point:
     resources: Resources
     parent: Parent | None = None
     parent_config: RunConfig | None = None
+    expect: str = ""
 
     @property
-    def trained(self) -> RunConfig:
-        """What its model is trained by: its own configuration, or its parent's."""
-        if self.parent_config is not None:
-            return self.parent_config
-        assert isinstance(self.config, RunConfig)  # no other is without a parent
-        return self.config
+    def trained(self) -> RunConfig | None:
+        """What its model is trained by: its own configuration, or its parent's; None: elsewhere."""
+        return self.config if isinstance(self.config, RunConfig) else self.parent_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +118,18 @@ class Sweep:
     max_gpu_hours: float | None = None
     notify: Notify | None = None
     search: Asha | None = None
-    """By which its jobs are stopped early."""
+    """By which its jobs are stopped early, which then all train for the same number of epochs."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """The epochs after which its search judges; none without one."""
-        return rungs(self.search, self.points[0].trained.train.epochs) if self.search else ()
+        return rungs(self.search, self.epochs) if self.search else ()
+
+    @property
+    def epochs(self) -> int:
+        """For how many the first of its jobs trains; 0: it trains nothing."""
+        config = self.points[0].config
+        return config.train.epochs if isinstance(config, RunConfig) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +237,8 @@ def _drafts(
             try:
                 for derivation in blueprint.derivations:
                     layer = derivation.over(layer, labels)
-                look_up = look_up_in(layer, labels)
-                kept = all(sieve.keeps(look_up) for sieve in sieves)
+                names = look_up_in(layer, labels)
+                kept = all(sieve.keeps(names) for sieve in sieves)
             except NoValue as error:
                 # A setting that cannot be is told first: it may be why.
                 if _checked(layer, blueprint.file, labels, faults):
@@ -289,15 +294,16 @@ def _layer(blueprint: Blueprint, choices: tuple[Choice, ...], seed: int) -> Laye
 def _axis_value(config: RunConfig, key: str, choice: Choice) -> Plain:
     if key == CASE:
         return choice.labels[key]
-    value = _look_up(config, key)
+    value = look_up(config, key)
     if value is None or key not in keys.SECTIONS:
         return value
     prefix = f"{key}."
     written = (name for name in choice.layer if name.startswith(prefix))
-    return {name.removeprefix(prefix): _look_up(config, name) for name in written}
+    return {name.removeprefix(prefix): look_up(config, name) for name in written}
 
 
-def _look_up(config: RunConfig, key: str) -> Plain:
+def look_up(config: JobConfig, key: str) -> Plain:
+    """What a configuration has under a dotted key."""
     value: Any = config
     for part in key.split("."):
         value = getattr(value, part, None)

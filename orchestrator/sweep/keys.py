@@ -1,4 +1,4 @@
-"""Every key a configuration has, derived from the types of RunConfig."""
+"""Every key a configuration has, derived from the types of those of all tasks."""
 
 import dataclasses
 import difflib
@@ -9,7 +9,7 @@ from typing import Any, TypeGuard, get_args, get_type_hints
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from orchestrator.config import RunConfig
+from orchestrator.config import CHILDREN, RunConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,25 @@ def _is_section(choice: object) -> TypeGuard[type]:
     )
 
 
+def _settable(task: str) -> Iterator[_Key]:
+    """What a sweep of children sets: all but the task itself, and whose children they are."""
+    return (key for key in _walk(CHILDREN[task]) if key.name not in ("task", "of"))
+
+
+_OF_TRAINING = tuple(_walk(RunConfig))
+_OWN = {key.name: key for task in CHILDREN for key in _settable(task)}
 _KEYS = (
-    *_walk(RunConfig),
-    _Key("checkpoint", None, nullable=False, choices=(int,), default="last"),
+    *_OF_TRAINING,
+    *(key for key in _OWN.values() if key.name not in {k.name for k in _OF_TRAINING}),
 )
-OF_EVALUATIONS = ("data.name", "checkpoint")
-"""The keys that a sweep of evaluations may set; the other ones are its parents'."""
+OF_CHILDREN: Mapping[str, tuple[str, ...]] = {
+    task: tuple(key.name for key in _settable(task) if key.section is None) for task in CHILDREN
+}
+"""By task, the keys that a sweep of children may set; the other ones are their parents'."""
+OWN_OF_CHILDREN = frozenset(key for own in OF_CHILDREN.values() for key in own)
+"""Those of any such task."""
+OF_CHILDREN_ALONE = frozenset(_OWN) - {key.name for key in _OF_TRAINING}
+"""Keys, of groups too, that no sweep which trains may set."""
 LEAVES = tuple(key.name for key in _KEYS if key.section is None)
 """Keys of single values, such as ``optim.lr``."""
 SECTIONS = frozenset(key.name for key in _KEYS if key.section)
@@ -93,14 +106,23 @@ def unknown_setting(key: str, *also: str) -> str | None:
 
 def foreign(key: str, task: str) -> str | None:
     """Why a configuration key is none of a task's; None if it is one."""
-    if task == "evaluate" and key not in OF_EVALUATIONS:
-        return (
-            f"{key} is as the parent has it; a sweep with task: evaluate sets "
-            f"{' and '.join(OF_EVALUATIONS)} alone"
-        )
-    if task != "evaluate" and key == "checkpoint":
-        return f"{key} is a setting of a sweep with task: evaluate"
-    return None
+    if task in OF_CHILDREN and key in OF_CHILDREN[task]:
+        return None
+    if key in OF_CHILDREN_ALONE:
+        tasks = " or ".join(one for one, own in OF_CHILDREN.items() if _belongs(key, own))
+        return f"{key} is a setting of a sweep with task: {tasks}"
+    if task not in OF_CHILDREN:
+        return None
+    *others, last = OF_CHILDREN[task]
+    return (
+        f"{key} is as the parent has it; a sweep with task: {task} sets "
+        f"{', '.join(others)} and {last} alone"
+    )
+
+
+def _belongs(key: str, own: Collection[str]) -> bool:
+    """Whether it is one of these, or a group of some."""
+    return any(related(key, one) for one in own)
 
 
 def unknown_key(key: str, known: Collection[str]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from orchestrator.config import CHILDREN
 from orchestrator.errors import SpecError
 from orchestrator.sweep.chain import Chain, read_base, read_chain, read_documents
 from orchestrator.sweep.children import expand_children, refuse_foreign
@@ -70,13 +71,13 @@ def load_sweep(  # noqa: PLR0913 - what the command line gives
     file = Place(documents[0].name)
     blueprint = Blueprint(base, blocks, layers, file, derivations, where, packages)
     folders = packages.folders
-    if chain.owner("task")[0].task == "evaluate":
+    if (task := chain.owner("task")[0].task) in CHILDREN:
 
         def load(other: Path) -> Sweep:
             return load_sweep(other, executors=executors, root=root)
 
         parents = read_parents(chain, load, root, seeds)
-        points, folders = expand_children(blueprint, parents), {**parents.packages, **folders}
+        points, folders = expand_children(blueprint, task, parents), {**parents.packages, **folders}
     else:
         points = expand(blueprint)
     search = read_search(chain, points, faults)

@@ -11,7 +11,7 @@ from typing import Any
 
 from model.config import GateConfig, ViTConfig
 from model.variants import VARIANTS
-from orchestrator.config import EvaluateConfig, RunConfig
+from orchestrator.config import CHILDREN, RunConfig
 from orchestrator.sweep import keys
 from orchestrator.sweep.spec import BlockSpec, SweepSpec
 
@@ -91,8 +91,9 @@ _RANGES: Mapping[str, Schema] = {
 def _settings() -> dict[str, Schema]:
     """A definition for every key of a configuration, and ``settings`` for all of them."""
     found = dict(_walk(_tidied(RunConfig.model_json_schema())))
-    evaluation = _tidied(EvaluateConfig.model_json_schema())["properties"]
-    found |= {key: evaluation[key] for key in keys.OF_EVALUATIONS if key not in found}
+    for kind in CHILDREN.values():
+        own = dict(_walk(_tidied(kind.model_json_schema())))
+        found |= {key: own[key] for key in own if key in keys.OF_CHILDREN_ALONE}
     found["model.attention"]["anyOf"] = [{"enum": list(VARIANTS)}, {"pattern": OWN_ROW}]
     groups = {key: {**found.pop(key), **_group(key)} for key in sorted(keys.SECTIONS)}
     for key in keys.NULLABLE_SECTIONS:

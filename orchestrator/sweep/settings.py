@@ -85,7 +85,9 @@ def _has_group(layer: Layer, key: str) -> bool:
 def nested(layer: Layer) -> dict[str, Any]:
     """The values as the mapping of mappings that ``RunConfig.from_plain`` takes."""
     plain: dict[str, Any] = {
-        key: {} for key in keys.SECTIONS - keys.NULLABLE_SECTIONS if "." not in key
+        key: {}
+        for key in keys.SECTIONS - keys.NULLABLE_SECTIONS - keys.OF_CHILDREN_ALONE
+        if "." not in key
     }
     for key, setting in layer.items():
         *parents, leaf = key.split(".")

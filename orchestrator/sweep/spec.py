@@ -1,9 +1,16 @@
 """What a sweep file may say, before its configuration keys are looked at."""
 
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from orchestrator.config import Placement, Resources
@@ -27,6 +34,9 @@ def refuse_repeats(seeds: list[int]) -> list[int]:
 
 
 Name = Annotated[str, Field(pattern=SWEEP_NAME)]
+_NAME_SCHEMA = {"type": "string", "pattern": SWEEP_NAME}
+Expected = Literal["artifacts", "none", "contested"]
+"""What may be known of a model: that it has artifacts, that it has none, that nobody is sure."""
 Seeds = Annotated[
     list[Annotated[int, Field(ge=0)]],
     Field(min_length=1, json_schema_extra={"uniqueItems": True}),
@@ -73,13 +83,79 @@ class BlockSpec(Section):
     """Laid over the sweep's, key by key."""
 
 
-class ParentsSpec(Section):
-    """The jobs whose models are evaluated."""
+class PretrainedSpec(Section):
+    """A model of timm's, with the weights that timm has for it."""
 
-    sweeps: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    model: Name
+    """What timm calls it, with the tag of its weights."""
+    expect: Expected | None = None
+    """What is known of it: told beside what is found, and no part of what its job is."""
+
+
+def _by_case(written: object) -> object:
+    """Models by what they are called, where they are listed by name alone."""
+    if isinstance(written, list) and all(isinstance(name, str) for name in written):
+        written = {name: name for name in written}
+    if isinstance(written, dict):
+        return {n: {"model": one} if isinstance(one, str) else one for n, one in written.items()}
+    return written
+
+
+Pretrained = Annotated[
+    dict[Name, PretrainedSpec],
+    Field(min_length=1),
+    BeforeValidator(_by_case),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": _NAME_SCHEMA, "minItems": 1},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": _NAME_SCHEMA,
+                    "additionalProperties": {
+                        "anyOf": [
+                            _NAME_SCHEMA,
+                            {
+                                "type": "object",
+                                "properties": {
+                                    "model": _NAME_SCHEMA,
+                                    "expect": {"enum": [*get_args(Expected)]},
+                                },
+                                "required": ["model"],
+                                "additionalProperties": False,
+                            },
+                        ]
+                    },
+                },
+            ]
+        }
+    ),
+]
+
+
+class ParentsSpec(Section):
+    """The models that are looked at: those of jobs, or pretrained ones."""
+
+    sweeps: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list, min_length=1, validate_default=False
+    )
     """All jobs of these: a file, relative to this one, or the name of a sweep that was launched."""
     where: str | None = Field(default=None, min_length=1)
-    """An expression over a job's settings; those jobs are evaluated for which it holds."""
+    """An expression over a job's settings; those jobs are meant for which it holds."""
+    timm: Pretrained = Field(default_factory=dict, validate_default=False)
+    """Models of timm's, in place of jobs, for an analysis: a list of names, or by case, each a name
+    or a mapping of ``model`` and ``expect``."""
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if bool(self.sweeps) == bool(self.timm):
+            raise ValueError(
+                "it names either sweeps or models of timm's, as in sweeps: [exp1.yaml]"
+            )
+        if self.timm and self.where is not None:
+            raise ValueError("where chooses among jobs; leave out the models that are not meant")
+        return self
 
 
 class SweepSpec(Section):
@@ -91,10 +167,10 @@ class SweepSpec(Section):
     """Sweeps that belong together; none written is the sweep's name."""
     question: str = ""
     """What it is to find out."""
-    task: Literal["train", "evaluate"] = "train"
+    task: Literal["train", "evaluate", "analyze"] = "train"
     """What its jobs do."""
     of: ParentsSpec | None = None
-    """Of a sweep that evaluates, and of no other: what it evaluates."""
+    """Of a sweep that evaluates or analyses, and of no other: the models that it looks at."""
     extends: Extended = Field(default_factory=list)
     """Another sweep or base file, relative to this one, or a list of them: later ones win."""
     set: dict[str, Any] = Field(default_factory=dict)

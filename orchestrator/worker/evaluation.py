@@ -8,7 +8,7 @@ images of S, too: what is lost between them is the gap.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +16,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.vit import ViT, build_vit
-from orchestrator.config import EvaluateConfig, RunConfig
-from orchestrator.errors import DataError, RootError
+from orchestrator.config import EvaluateConfig
+from orchestrator.errors import DataError
 from orchestrator.jobs.datasets import Manifest, load_manifest, misfit
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.files import publish
-from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.predictions import Predictions, predictions_file
-from orchestrator.jobs.records import read_trained
 from orchestrator.jobs.store import compare_dataset
-from orchestrator.jobs.weights import kept_checkpoints, weights_at
 from orchestrator.worker.claim import Claim
 from orchestrator.worker.data.helpers import Helpers
 from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.label_spaces import Overlap, overlap
 from orchestrator.worker.measure import LARGEST_BATCH, answers, evaluate, predictions
+from orchestrator.worker.parents import Trained, weights_of
 from orchestrator.worker.passes import Look, Series, in_order, share_of
-from orchestrator.worker.ranks import Ranks, joined
+from orchestrator.worker.ranks import joined
 from orchestrator.worker.records import Outcome, leave_if_superseded
 from orchestrator.worker.stop import StopFlag, Stopped
 from orchestrator.worker.weights import Weights
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A parent's model in evaluation mode, as each rank holds it."""
-
-    config: RunConfig
-    model: ViT
-    ranks: Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +104,13 @@ def evaluate_parent(claim: Claim, config: EvaluateConfig, stop: StopFlag) -> Out
         DataError: the set has no class in common with the parent's.
         Stopped: the ranks were asked to stop and agreed; nothing is saved.
     """
-    weights = Weights.read(_weights_of(claim, config))
-    parent, submission = read_trained(claim.me.root, claim.me.job), claim.me.submission
+    weights, parent = weights_of(claim, config)
+    submission = claim.me.submission
     data_root, placement = Path(submission.data_root), submission.placement
     compare_dataset(claim.me.root, load_manifest(data_root, parent.data.name))
     with joined(claim) as ranks:
-        model = build_vit(parent.model)
-        model.load_state_dict(weights.state)
         examination = Examination(
-            Trained(parent, model.to(ranks.device).eval(), ranks),
+            Trained.of(parent, weights, ranks),
             data_root,
             placement.micro_batch or LARGEST_BATCH,
             Helpers(processes=placement.loader_workers, pin=ranks.device.type == "cuda"),
@@ -165,7 +151,7 @@ def examine(this: Examination, name: str) -> tuple[dict[str, float], Predictions
         clean = this.found(clean_images, shared.in_head, shared.in_head)
     if asked is None or clean is None:
         return {}, None
-    return _metrics(f"eval/{name}/", shared, asked, clean), asked
+    return _metrics(f"eval/{name}/", shared, asked, clean), replace(asked, clean=clean)
 
 
 def _metrics(
@@ -186,20 +172,6 @@ def _metrics(
 
 def _percent(right: Any) -> float:
     return 100 * float(right.sum()) / len(right)
-
-
-def _weights_of(claim: Claim, config: EvaluateConfig) -> Path:
-    root = claim.me.root
-    folder, attempts = root.job(config.of), attempts_on(root, [config.of])[config.of]
-    found = weights_at(folder, attempts, config.checkpoint)
-    if found is None:
-        kept = ", ".join(map(str, kept_checkpoints(folder, attempts))) or "none"
-        raise RootError(
-            f"Job {config.of} has kept no weights of checkpoint {config.checkpoint} under "
-            f"{folder.weights} (kept: {kept}). Evaluate one of these, or train it again with "
-            "placement.keep_epochs."
-        )
-    return found
 
 
 def _write(

@@ -35,6 +35,7 @@ Task = Callable[[Claim, Any, StopFlag], Ending | Outcome]
 TASKS = {
     "train": "orchestrator.worker.engine:train",
     "evaluate": "orchestrator.worker.evaluation:evaluate_parent",
+    "analyze": "orchestrator.worker.analysis.task:analyze",
 }
 """What a job may ask for -> what does it, imported after the claim: torch takes seconds."""
 

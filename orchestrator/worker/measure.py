@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from model.probes.base import Array, Findings, Subject
@@ -77,7 +79,8 @@ def answers(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
 
 def predictions(key: NDArray[np.bytes_], found: Mapping[str, Array]) -> Predictions:
     """The answers of all images, in the types in which they are kept."""
-    return Predictions(key=key, **{name: found[name].astype(KEPT_AS[name]) for name in found})
+    arrays: dict[str, Any] = {name: found[name].astype(KEPT_AS[name]) for name in found}
+    return Predictions(key=key, **arrays)
 
 
 @torch.no_grad()
@@ -90,12 +93,23 @@ def probe(held: Held, images: SplitImages, helpers: Helpers, epoch: int) -> Find
     positions = probe_positions(images.index, held.config.probe.images)
     series = Series(images, positions, PROBE_BATCH, helpers)
     mine = share_of(held, series, lambda pixels, _: measure(held.model, pixels))
-    scales = layer_scales(held.model)
     joined = in_order(held.ranks, mine, len(positions))
-    if joined is None:
-        return None
-    found = summarise(joined, Subject.of(held.model, blank_image(held))) | scales
-    return found | Findings(arrays=probe_batch(images.index, positions, epoch))
+    found = findings_of(held.model, joined, blank_image(held))
+    return found and found | Findings(arrays=probe_batch(images.index, positions, epoch))
+
+
+def findings_of(
+    model: VisionTransformer, measured: Mapping[str, Array] | None, blank: Tensor
+) -> Findings | None:
+    """What all images together say of a model; every rank must ask, and those without get None.
+
+    Args:
+        model: as it was measured.
+        measured: of all images in order; None on all ranks but the first.
+        blank: a batch of one image.
+    """
+    scales = layer_scales(model)
+    return None if measured is None else summarise(measured, Subject.of(model, blank)) | scales
 
 
 def probe_batch(index: Index, positions: Positions, epoch: int) -> dict[str, Array]:

@@ -5,7 +5,7 @@ passes on a blank one, of which nothing is kept.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,23 +56,41 @@ class Series:
         return math.ceil(len(self) / world / self.batch_size)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """How a model is shown images.
+
+    Attributes:
+        shown: pixels as the model takes them and labels, of portions of positions.
+        blank: a batch of one image, of which nothing is kept.
+    """
+
+    shown: Callable[[Sequence[Positions]], Iterable[tuple[Tensor, Tensor]]]
+    blank: Tensor
+
+
 def share_of(held: Held, series: Series, look: Look) -> dict[str, Array]:
     """What is found of this rank's images: every ``world``-th position, from its rank on."""
     config, ranks = held.config, held.ranks
+
+    def shown(portions: Sequence[Positions]) -> Iterator[tuple[Tensor, Tensor]]:
+        size = config.model.img_size
+        for batch in evaluation_batches(series.images, portions, size, series.helpers):
+            pixels = normalised(batch.images.to(ranks.device), config.data.normalisation)
+            yield pixels, batch.labels.to(ranks.device)
+
+    return taken(ranks, series, Sight(shown, blank_image(held)), look)
+
+
+def taken(ranks: Ranks, series: Series, sight: Sight, look: Look) -> dict[str, Array]:
+    """What is found of this rank's images, by whatever way they are shown to the model."""
     portions = rank_portions(
         series.positions, batch_size=series.batch_size, rank=ranks.rank, world=ranks.world
     )
-    batches = evaluation_batches(series.images, portions, config.model.img_size, series.helpers)
-    found = [
-        look(
-            normalised(batch.images.to(ranks.device), config.data.normalisation),
-            batch.labels.to(ranks.device),
-        )
-        for batch in batches
-    ]
+    found = [look(pixels, labels) for pixels, labels in sight.shown(portions)]
     nothing = torch.zeros(1, dtype=torch.int64, device=ranks.device)
     for _ in range(series.passes(ranks.world) - len(portions)):
-        padding = look(blank_image(held), nothing)
+        padding = look(sight.blank, nothing)
         found.append({name: values[:0] for name, values in padding.items()})
     names = found[0] if found else {}
     return {name: torch.cat([part[name] for part in found]).cpu().numpy() for name in names}

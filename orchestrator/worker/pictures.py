@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -22,21 +22,27 @@ THUMBNAIL_PX = 96
 def pictures(
     config: RunConfig, images: SplitImages, findings: Findings, epoch: int
 ) -> dict[str, Array]:
+    """`drawn`, of the images that training's probe begins with."""
+    return drawn(lambda: first_images(config, images), findings, epoch)
+
+
+def drawn(show: Callable[[], Array], findings: Findings, epoch: int) -> dict[str, Array]:
     """Every picture that applies, as ``picture/<name>``: the bytes of a PNG, uint8.
 
-    Beside them the images whose maps were kept, reduced, so that arms can be compared on them
-    later. What cannot be drawn is left out, and the log says why.
+    ``show`` gives the probe batch's first images, of which there are maps, uint8 (n, C, H, W).
+    Beside the pictures those are kept, reduced, so that arms can be compared on them later. What
+    cannot be drawn is left out, and the log says why.
     """
-    drawn = {}
+    made = {}
     with _aloud("pictures"):
-        shown = first_images(config, images)
-        drawn[THUMBNAILS] = reduced(shown)
+        shown = show()
+        made[THUMBNAILS] = reduced(shown)
         probed = Probed(arrays=findings.arrays, images=shown, epoch=epoch)
         for name, draw in PICTURES.items():
             with _aloud(name):
                 if figure := draw(probed):
-                    drawn[PICTURE + name] = np.frombuffer(png(figure), np.uint8)
-    return drawn
+                    made[PICTURE + name] = np.frombuffer(png(figure), np.uint8)
+    return made
 
 
 def first_images(config: RunConfig, images: SplitImages) -> Array:
@@ -59,9 +65,9 @@ def reduced(images: Array, longest: int = THUMBNAIL_PX) -> Array:
 
 @contextmanager
 def _aloud(what: str) -> Iterator[None]:
-    """Whatever fails inside is printed and forgotten: training goes on without ``what``."""
+    """Whatever fails inside is printed and forgotten: the job goes on without ``what``."""
     try:
         yield
     except Exception:  # noqa: BLE001  # drawing may meet anything a foreign library raises
-        print(f"warning: {what} could not be drawn; training goes on without.")
+        print(f"warning: {what} could not be drawn; the job goes on without.")
         traceback.print_exc()

@@ -21,7 +21,7 @@ def test_following_a_log_ends_when_the_job_ends(bench: Bench) -> None:
     time.sleep(1)
     before = following.poll()
     bench.go("a")
-    told, _ = following.communicate(timeout=20)
+    told, _ = following.communicate(timeout=60)
 
     assert before is None
     assert (told, following.returncode) == (b"one\ntwo\n", 0)

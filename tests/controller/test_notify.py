@@ -289,7 +289,7 @@ def test_a_watch_that_is_interrupted_takes_its_command_along(root: Root, tmp_pat
     one = watch(root)
     until((tmp_path / "shell").exists)
     os.kill(one.pid, signal.SIGINT)
-    one.wait(timeout=20)
+    one.wait(timeout=60)
 
     shell = int((tmp_path / "shell").read_text())
     until(lambda: not Path(f"/proc/{shell}/exe").exists())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fakes.place import attempt
 
-from orchestrator.config import EvaluateConfig, JobConfig, RunConfig
+from orchestrator.config import AnalyzeConfig, EvaluateConfig, JobConfig, RunConfig
 from orchestrator.controller.report import report, study_of
 from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending
@@ -18,13 +18,14 @@ from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.predictions import Predictions, predictions_file
 from orchestrator.jobs.records import form_of, write_job
-from orchestrator.jobs.store import create_root, write_revision
+from orchestrator.jobs.store import create_root, newest_revision, write_revision
 from orchestrator.jobs.submissions import (
     Submission,
     write_intent,
     write_outcomes,
     write_submitted,
 )
+from orchestrator.results.report.page import page, pictures_of
 
 ENDED: Mapping[str, float] = {"time/epoch_s": 12.0, "time/probe_s": 2.0, "norms/outlier_share": 0.0}
 
@@ -175,3 +176,32 @@ def test_the_page_replaces_an_older_one(root: Root, tmp_path: Path) -> None:
 
     assert report(root, "both", target, None) == [target]
     assert "1 diverged" in target.read_text()
+
+
+def test_models_whose_answer_is_known_are_controls_and_analyses_of_jobs_are_none(
+    root: Root,
+) -> None:
+    plain = {"task": "analyze", "data": {"name": "digits"}}
+    known, failed, own = (
+        AnalyzeConfig.from_plain({**plain, "of": of})
+        for of in ("timm:x", "timm:y", job_id(trained(0)))
+    )
+    found = {"artifacts/positive": 1.0, "artifacts/positive_blocks": 2, "artifacts/first_block": 5}
+    done(root, known, found, Ending.FINISHED)
+    done(root, own, {"artifacts/positive": 0.0}, Ending.FINISHED)
+    launched(root, "c", {one: {"case": one.of[:6]} for one in (known, failed, own)})
+    _, revision = newest_revision(root, "c") or (0, {})
+    jobs = [{**revision["jobs"][0], "expect": "artifacts"}, *revision["jobs"][1:]]
+    write_revision(root, "c", {**revision, "jobs": jobs})
+
+    study = study_of(root, "both")
+
+    assert [(one.model, one.expect, one.state, dict(one.metrics)) for one in study.controls] == [
+        ("x", "artifacts", "DONE", found),
+        ("y", "", "PLANNED", {}),
+    ]
+    assert len(study.evaluations) == 1
+    assert {one.name: one.jobs for one in study.spent}["analyses"] == 2
+    alone = study_of(root, "c")
+    assert [one.name for one in alone.arms] == ["vanilla"]
+    assert page(alone, pictures_of(alone)).count("<tr") > 3

@@ -58,7 +58,7 @@ def launch(folder: Path, data: Path, *more: str, root: str = "runs") -> tuple[in
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     return told.returncode, told.stderr

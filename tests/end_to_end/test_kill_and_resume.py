@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from support.lasting import lasting
+from support.pool_bench import until
 
 from orchestrator.config import Placement, RunConfig
 from orchestrator.controller.survey import survey
@@ -204,6 +205,7 @@ def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     bench = Bench(tmp_path / "bench", digits, ranks)
     bench.launch()
     _wait_for_step(bench, 20)
+    until(lambda: any(bench.job.checkpoints.glob("001-*")), 60)
     os.kill(_rank_process(bench, victim), signal.SIGKILL)
     bench.wait()
     (killed,) = survey(bench.root, [bench.job.path.name]).statuses.values()

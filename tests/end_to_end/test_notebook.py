@@ -24,7 +24,7 @@ def test_the_notebook_runs_and_shows_what_it_shows(
     ran = copy.deepcopy(kept)
     NotebookClient(
         ran,
-        timeout=120,
+        timeout=300,
         record_timing=False,
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
     ).execute()

@@ -32,6 +32,8 @@ localStorage['mlflow.assistant.fab.autoOpenedOnFirstLoad_v1'] = 'true';
 localStorage['mlflow.assistant.panelOpen_v1'] = 'false';
 """
 """MLflow's assistant does not open by itself."""
+LOADED_WIDTH = "image => image.decode().then(() => image.naturalWidth)"
+"""Waits until the picture is there; fails if it is none."""
 START_S = 120.0
 PATIENCE_MS = 30_000
 """For a page on a busy machine."""
@@ -152,7 +154,7 @@ def test_the_pictures_of_all_arms_follow_one_slider(
     expect(card(look, "norm_map").locator("input").first).to_have_value(str(min(last) // 2))
     assert steps_of(pictures) == {step // 2 for step in last}
     for picture in pictures.all():
-        assert picture.evaluate("image => image.naturalWidth") == WIDTH_PX
+        assert picture.evaluate(LOADED_WIDTH) == WIDTH_PX
 
 
 def test_three_runs_are_compared_by_cost_and_along_parallel_axes(

@@ -50,7 +50,7 @@ def run(one: Tender, folder: Path, **environment: str) -> int:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.stderr == ""

@@ -9,9 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from orchestrator.config import EvaluateConfig, JobConfig, RunConfig, config_from_plain
+from orchestrator.config import (
+    AnalyzeConfig,
+    EvaluateConfig,
+    JobConfig,
+    RunConfig,
+    config_from_plain,
+)
 from orchestrator.jobs.identity import (
     FROZEN_DEFAULTS,
+    FROZEN_OF_ANALYSES,
     FROZEN_OF_EVALUATIONS,
     job_id,
     reduced,
@@ -22,8 +29,11 @@ PARENT = "0123456789abcdef0123456789abcdef"
 TABLES = [
     (FROZEN_DEFAULTS, Path(__file__).with_name("frozen_defaults.json")),
     (FROZEN_OF_EVALUATIONS, Path(__file__).with_name("frozen_of_evaluations.json")),
+    (FROZEN_OF_ANALYSES, Path(__file__).with_name("frozen_of_analyses.json")),
 ]
-each_table = pytest.mark.parametrize(("table", "file"), TABLES, ids=["train", "evaluate"])
+each_table = pytest.mark.parametrize(
+    ("table", "file"), TABLES, ids=["train", "evaluate", "analyze"]
+)
 WITHOUT_DEFAULT = {"data.name", "model.gate.position"}
 
 # Ids of the first version. None may ever change: jobs that were run are found by them.
@@ -50,6 +60,16 @@ GOLDEN_IDS: list[tuple[dict[str, Any], str]] = [
         {"task": "evaluate", "of": PARENT, "checkpoint": 300, "data": {"name": "d"}},
         "bd4096dc8aaa4278a6b588da7e2e8803",
     ),
+    ({"task": "analyze", "of": PARENT, "data": {"name": "d"}}, "111a21913f8309d1fac73730c644c6e9"),
+    (
+        {
+            "task": "analyze",
+            "of": "timm:vit_small_patch14_dinov2.lvd142m",
+            "data": {"name": "d"},
+            "analysis": {"images": 50},
+        },
+        "98b4a6e585ca618bd1d1236b58080cfd",
+    ),
 ]
 
 rates = st.floats(1e-6, 0.9)
@@ -74,7 +94,13 @@ EVALUATIONS = st.builds(
     checkpoint=st.sampled_from(["last", "best", 1, 300]),
     data=st.sampled_from([{"name": "d"}, {"name": "e"}]),
 )
-CONFIGS = EVALUATIONS | st.builds(
+ANALYSES = st.builds(
+    AnalyzeConfig,
+    of=st.sampled_from([PARENT, "timm:vit_small_patch14_dinov2.lvd142m"]),
+    data=st.sampled_from([{"name": "d"}, {"name": "e"}]),
+    analysis=some(images=st.none() | counts, name=st.just("probes")),
+)
+CONFIGS = (EVALUATIONS | ANALYSES) | st.builds(
     RunConfig.from_plain,
     st.fixed_dictionaries(
         {
@@ -164,6 +190,20 @@ def test_an_evaluation_says_its_task_its_parent_and_its_images() -> None:
 
     assert reduced(config) == {"task": "evaluate", "of": PARENT, "data.name": "d"}
     assert set(leaves(config)) == {*reduced(config), *FROZEN_OF_EVALUATIONS}
+
+
+def test_an_analysis_says_its_task_its_model_and_its_images() -> None:
+    config = config_from_plain({"task": "analyze", "of": "timm:x", "data": {"name": "d"}})
+
+    assert reduced(config) == {"task": "analyze", "of": "timm:x", "data.name": "d"}
+    assert set(leaves(config)) == {*reduced(config), *FROZEN_OF_ANALYSES}
+
+
+def test_a_model_of_timm_has_one_checkpoint() -> None:
+    plain = {"task": "analyze", "of": "timm:x", "data": {"name": "d"}, "checkpoint": "best"}
+
+    with pytest.raises(ValidationError, match="timm:x has its last weights alone"):
+        config_from_plain(plain)
 
 
 def test_every_setting_has_a_frozen_default() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,23 @@ def test_predictions_come_out_as_they_went_in(tmp_path: Path) -> None:
     assert found.right().tolist() == [True, False]
     for name in ("key", "label", "classes", "probability", "loss"):
         np.testing.assert_array_equal(getattr(found, name), getattr(SOME, name), strict=True)
+
+
+def test_what_was_said_of_clean_images_is_in_the_same_file(tmp_path: Path) -> None:
+    file = tmp_path / "001-000000010.npz"
+    shifted = replace(SOME, masked=SOME.label)
+    file.write_bytes(
+        replace(shifted, clean=replace(shifted, key=np.array([b"x", b"y"]))).to_bytes()
+    )
+
+    found = Predictions.read(file)
+
+    assert found.key.tolist() == [b"a", b"b"]
+    assert found.clean is not None
+    assert found.clean.key.tolist() == [b"x", b"y"]
+    assert found.clean.masked is not None
+    assert found.clean.masked.tolist() == [0, 2]
+    assert found.clean.clean is None
 
 
 @pytest.mark.parametrize("content", [b"", SOME.to_bytes()[:-40]])

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from model.emergence import (
     Emergence,
     Look,
     Rule,
+    artifacts,
     emergence,
     lower_bounds,
     outlier_mask,
@@ -210,3 +212,22 @@ def test_no_probe_and_probes_out_of_order_are_refused() -> None:
         emergence([])
     with pytest.raises(ValueError, match=r"must ascend.*\[20, 10\]"):
         emergence([look(20), look(10)])
+
+
+def test_one_probe_says_how_many_blocks_are_positive_and_which_is_the_first() -> None:
+    assert artifacts(look(1, {7: 0.01, 9: 0.01, 8: 0.0005})) == {
+        "artifacts/positive": 1.0,
+        "artifacts/positive_blocks": 2.0,
+        "artifacts/first_block": 7.0,
+    }
+    assert artifacts(look(1, {7: 0.01}, received=IGNORED)) == {
+        "artifacts/positive": 0.0,
+        "artifacts/positive_blocks": 0.0,
+    }
+
+
+def test_one_probe_says_nothing_of_few_images_and_of_norms_that_are_not_finite() -> None:
+    few = look(1, {7: 0.01})
+    broken = replace(few, outliers=np.where(np.arange(DEPTH)[:, None] == 3, np.nan, few.outliers))
+
+    assert artifacts(replace(few, outliers=few.outliers[:, :29])) == artifacts(broken) == {}

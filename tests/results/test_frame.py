@@ -37,21 +37,24 @@ def test_mean_spread_and_interval_are_those_computed_by_hand() -> None:
 
 
 def test_a_metric_is_missing_only_of_jobs_whose_task_it_is_to_measure_it() -> None:
-    train, on_a, on_r = (
+    train, on_a, on_r, looks = (
         Result(name, {}, DONE, {}, config)
         for name, config in (
             ("trained", {"task": "train", "data": {"name": "d"}}),
             ("a", {"task": "evaluate", "data": {"name": "a"}}),
             ("r", {"task": "evaluate", "data": {"name": "r"}}),
+            ("looks", {"task": "analyze", "data": {"name": "a"}}),
         )
     )
     again = Result("again", {}, DONE, {"val/top1": 90.0}, on_a.config)
     unreadable = Result("unreadable", {}, None, {})
-    every = [train, on_a, on_r, again, unreadable]
+    every = [train, on_a, on_r, looks, again, unreadable]
 
     assert that_measure(every, "val/top1") == [train, again, unreadable]
     assert that_measure(every, "eval/a/top1") == [on_a, again, unreadable]
     assert that_measure(every, "eval/r/gap") == [on_r, unreadable]
+    assert that_measure(every, "norms/max") == [train, looks, unreadable]
+    assert that_measure(every, "artifacts/positive") == [looks, unreadable]
 
 
 def test_what_is_missing_or_diverged_is_counted_and_not_averaged() -> None:

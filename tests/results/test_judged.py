@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,20 @@ def test_of_a_gap_images_of_both_sets_are_judged_among_the_classes_that_they_sha
     assert found.less is not None
     assert list(found.less.keys) == [b"x", b"y", b"z", b"w"]
     assert found.less.right.tolist() == [[True, True, False, False]]
+
+
+def test_clean_images_that_the_evaluation_kept_count_and_not_those_of_its_parent(
+    shifted: Root,
+) -> None:
+    clean = predicted([(b"a", 1, (0, 3, 4), 1), (b"b", 2, (0, 3, 4), 1)])
+    kept(shifted, CHILD, replace(predicted([(b"x", 1, (3, 0, 1), 1)]), clean=clean))
+
+    (found,) = judged(shifted, [[evaluated(50.0, 100.0)]], "eval/s/gap")
+
+    assert found is not None
+    assert found.less is not None
+    assert (list(found.keys), found.right.tolist()) == ([b"a", b"b"], [[True, False]])
+    assert (list(found.less.keys), found.less.right.tolist()) == ([b"x"], [[True]])
 
 
 def test_a_gap_whose_clean_images_are_not_those_that_were_reported_is_judged_by_none(

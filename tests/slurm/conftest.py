@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.dev_cluster import DevCluster
-from support.site import LONG, Site, reference_metrics
+from support.site import Site, reference_metrics
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +32,3 @@ def site(dev_cluster: DevCluster, tmp_path: Path, digits: Path) -> Iterator[Site
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> dict[str, object]:
     """What the job of ``Site.sweep`` measures on this machine when nothing happens to it."""
     return reference_metrics(tmp_path_factory.mktemp("reference"), digits)
-
-
-@pytest.fixture(scope="session")
-def uninterrupted_and_long(
-    tmp_path_factory: pytest.TempPathFactory, digits: Path
-) -> dict[str, object]:
-    """As ``uninterrupted``, of a job that lasts until SLURM has looked at its time limit."""
-    return reference_metrics(tmp_path_factory.mktemp("long"), digits, set=LONG)

@@ -9,13 +9,14 @@ import pytest
 from support.dev_cluster import DevCluster
 from support.pool_bench import until
 from support.shown import plant_store, statuses
-from support.site import EARLY, LONG, SWEEP, Site, one_after_the_other
+from support.site import EARLY, SWEEP, Site, one_after_the_other
 
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.processes import Process
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
+FAULTS = Path(__file__).parents[1] / "support" / "faults"
 Metrics = dict[str, object]
 
 
@@ -63,13 +64,13 @@ def test_a_preempted_job_starts_again_and_ends_as_if_nothing_had_happened(
 
 
 def test_a_job_that_nears_its_time_limit_asks_for_another_start(
-    site: Site, uninterrupted_and_long: Metrics
+    site: Site, uninterrupted: Metrics
 ) -> None:
-    profile = site.profile(stop_before_end_s=100)
-    site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=SLOW, set=LONG)
+    profile = site.profile(stop_before_end_s=75, setup=[LINGERS])
+    site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=EACH_STEP)
     site.finish(site.watch(), seconds=500)
 
-    assert site.metrics() == uninterrupted_and_long
+    assert site.metrics() == uninterrupted
     first, *_, last = site.attempts()
     assert (first.ending, last.ending) == (Ending.STOPPED, Ending.FINISHED)
     assert last.start.restart == len(site.attempts()) - 1
@@ -77,17 +78,18 @@ def test_a_job_that_nears_its_time_limit_asks_for_another_start(
 
 
 def test_where_a_node_has_no_scontrol_a_watch_submits_the_job_again(
-    site: Site, uninterrupted_and_long: Metrics, tmp_path: Path
+    site: Site, uninterrupted: Metrics, tmp_path: Path
 ) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("srun", "sleep", "env", "bash", "sh"):
         (programs / name).symlink_to(str(shutil.which(name)))
-    profile = site.profile(stop_before_end_s=100, setup=[f"export PATH={programs}"])
-    site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=SLOW, set=LONG)
+    setup = [LINGERS, f"export PATH={programs}"]
+    profile = site.profile(stop_before_end_s=75, setup=setup)
+    site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=EACH_STEP)
     site.finish(site.watch(), seconds=500)
 
-    assert site.metrics() == uninterrupted_and_long
+    assert site.metrics() == uninterrupted
     first, second, *_ = site.attempts()
     assert first.ending is Ending.STOPPED
     assert second.start.token != first.start.token
@@ -202,8 +204,9 @@ def test_a_job_that_scancel_ended_stays_cancelled_until_it_is_launched(
 
 
 AUTO = {"device": "auto"}
-SLOW = {"checkpoint_minutes": 0}
-"""Saves after every step, which takes ten times as long as the step."""
+EACH_STEP = {"checkpoint_minutes": 0}
+LINGERS = f"export PYTHONPATH={FAULTS} LINGER_S=0.25"
+"""With ``EACH_STEP``, the first start lasts beyond two minutes on any machine."""
 
 
 def past(cluster: DevCluster, handle: str) -> str:

@@ -40,7 +40,7 @@ max_parallel: 2
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], seconds: float = 20.0) -> T:
+def until(look: Callable[[], T], seconds: float = 60.0) -> T:
     """What ``look`` gives once it is true; a test that waits longer fails."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -145,7 +145,7 @@ class Bench:
         return load_sweep(path, seeds=seeds, executors=EXECUTORS)
 
     def orchestrate(
-        self, *words: str, patience: float = 60, **environment: str
+        self, *words: str, patience: float = 240, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """The command line as its own process, on this root."""
         return subprocess.run(

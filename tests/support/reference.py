@@ -12,7 +12,7 @@ from orchestrator.sweep.schema import sweep_schema
 
 Schema = Mapping[str, Any]
 WIDTH = 100
-SECTIONS = ("data", "model", "optim", "train", "probe", "evaluation")
+SECTIONS = ("data", "model", "optim", "train", "probe", "evaluation", "analysis")
 BOUNDS = {
     "minimum": "at least {:g}",
     "exclusiveMinimum": "above {:g}",

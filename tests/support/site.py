@@ -43,7 +43,6 @@ SWEEP: dict[str, Any] = {
     },
     "placement": {"ranks": 2, "device": "cpu", "checkpoint_minutes": 0.02},
 }
-LONG = {"train": {"epochs": 60}}
 EARLY = 40
 """A step that is reached a second after the training began."""
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from sweep.conftest import Load, Refused
 
-from orchestrator.config import EvaluateConfig
+from orchestrator.config import AnalyzeConfig, EvaluateConfig
 from orchestrator.sweep.children import SEEDS
 from orchestrator.sweep.expand import Sweep
 
@@ -119,11 +119,11 @@ def test_of_a_key_that_both_vary_the_parents_has_a_name_of_its_own(load: Load) -
         ),
         (
             "name: s\nset: {data.name: d, checkpoint: best}",
-            "a.yaml:2: checkpoint is a setting of a sweep with task: evaluate",
+            "a.yaml:2: checkpoint is a setting of a sweep with task: evaluate or analyze",
         ),
         (
             "name: s\nset: {data.name: d}\nof: {sweeps: [s.yaml]}",
-            "a.yaml:3: of belongs to a sweep with task: evaluate",
+            "a.yaml:3: of belongs to a sweep with task: evaluate or analyze",
         ),
         (
             f"name: s\ntask: evaluate\n{SET}",
@@ -131,7 +131,7 @@ def test_of_a_key_that_both_vary_the_parents_has_a_name_of_its_own(load: Load) -
         ),
         (
             f"{HEAD}{SET}seeds: [0]",
-            f"a.yaml:5: {SEEDS}",
+            f"a.yaml:5: {SEEDS.format(task='evaluate')}",
         ),
         (
             f"{HEAD}{SET}derive: {{checkpoint: 1 + 1}}",
@@ -160,11 +160,11 @@ def test_of_a_key_that_both_vary_the_parents_has_a_name_of_its_own(load: Load) -
         ),
         (
             f"{HEAD}{SET}".replace("s.yaml", "e2.yaml"),
-            f"sweep 'e2.yaml' evaluates; name one whose jobs train ({AT})",
+            f"sweep 'e2.yaml' has task: evaluate; name one whose jobs train ({AT})",
         ),
         (
             f"{HEAD}{SET}".replace("s.yaml", "a.yaml"),
-            f"sweep 'a.yaml' evaluates; name one whose jobs train ({AT})",
+            f"sweep 'a.yaml' has task: evaluate; name one whose jobs train ({AT})",
         ),
         (
             f"{HEAD}{SET}".replace("s.yaml", "exp1"),
@@ -179,4 +179,68 @@ def test_a_mistake_is_one_line_with_its_place(refused: Refused, text: str, messa
 def test_seeds_that_no_parent_has_are_refused(refused: Refused) -> None:
     assert refused(HEAD + SET, seeds=[7]) == [
         "a.yaml:3: none of the parents has such a seed (there: 0, 1)"
+    ]
+
+
+LOOK = HEAD.replace("evaluate", "analyze")
+TIMM = """
+name: c
+task: analyze
+of:
+  timm:
+    deit3-b: {model: deit3_base_patch16_224.fb_in22k_ft_in1k, expect: artifacts}
+    dinov2-s: vit_small_patch14_dinov2.lvd142m
+set: {data.name: imagenet_val}
+"""
+LISTED = TIMM.partition("  timm:")[0] + "  timm: [a, b]\nset: {data.name: d}\n"
+
+
+def test_every_job_of_the_named_sweeps_is_analysed_on_as_many_images_as_are_asked_for(
+    load: Load,
+) -> None:
+    sweep = load(LOOK + "set: {data.name: digits}\ngrid: [{analysis.images: [50, null]}]")
+
+    first, second, *_ = sweep.points
+    assert len({point.id for point in sweep.points}) == len(sweep.points) == 8
+    assert first.name == "registers=0,seed=0,digits,images=50"
+    assert first.axes == {"model.registers": 0, "seed": 0, "analysis.images": 50}
+    assert second.axes["analysis.images"] is None
+    assert first.parent is not None
+    assert first.config == AnalyzeConfig.from_plain(
+        {"of": first.parent.id, "data": {"name": "digits"}, "analysis": {"images": 50}}
+    )
+
+
+def test_models_of_timm_need_no_parent_and_are_called_by_their_cases(load: Load) -> None:
+    sweep = load(TIMM)
+
+    assert [(p.name, p.axes, p.expect, p.parent, p.trained) for p in sweep.points] == [
+        ("deit3-b,imagenet_val", {"case": "deit3-b"}, "artifacts", None, None),
+        ("dinov2-s,imagenet_val", {"case": "dinov2-s"}, "", None, None),
+    ]
+    assert sweep.points[1].config == AnalyzeConfig.from_plain(
+        {"of": "timm:vit_small_patch14_dinov2.lvd142m", "data": {"name": "imagenet_val"}}
+    )
+
+
+def test_models_of_timm_may_be_listed_by_name_and_what_is_expected_changes_no_job(
+    load: Load,
+) -> None:
+    listed = load(LISTED)
+    told = load(LISTED.replace("[a, b]", "{a: {model: a, expect: none}, b: b}"))
+
+    assert [point.name for point in listed.points] == ["a,d", "b,d"]
+    assert [point.id for point in listed.points] == [point.id for point in told.points]
+
+
+def test_conditions_choose_among_models_of_timm_by_their_cases(load: Load) -> None:
+    where = "grid: [{data.name: [d, e]}]\nwhere: case == 'a' or data.name == 'e'\n"
+    text = LISTED.partition("set:")[0] + where
+
+    assert [point.name for point in load(text).points] == ["a,d", "a,e", "b,e"]
+
+
+def test_seeds_of_models_of_timm_are_refused(refused: Refused) -> None:
+    assert refused(LISTED, seeds=[0]) == [
+        "a.yaml:4: models of timm's have no seeds; leave --seeds out"
     ]

@@ -96,6 +96,8 @@ def test_the_numbers_of_another_set_are_those_told_from_its_logits(this: Examina
     assert answered.masked is not None
     assert 100 * answered.right().sum() / len(answered) == metrics[f"eval/{NAME}/top1"]
     assert (answered.masked == answered.label).tolist() == masked.tolist()
+    assert answered.clean is not None
+    assert (answered.clean.masked == answered.clean.label).tolist() == clean_masked.tolist()
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.results.contrasts import MARGIN, Contrast, Verdict, contrasts
-from orchestrator.results.digits import of_p
 from orchestrator.results.frame import mean
 from orchestrator.results.report.answer import in_words
-from orchestrator.results.report.marks import BOTH, GATE, REGISTERS
-from orchestrator.results.report.markup import Html, table, tag
-from orchestrator.results.report.numbers import NOTHING, plain
+from orchestrator.results.report.markup import Html, tag
+from orchestrator.results.report.numbers import plain
+from orchestrator.results.report.remedy import contrast_table, gated, usual_remedy
 from orchestrator.results.report.shift_figures import datasets_of, evaluated
 from orchestrator.results.report.study import Arm, Study
-from orchestrator.results.report.tables import difference, named, over_images, verdict
+from orchestrator.results.report.tables import named
 
-USUAL_REGISTERS = 4
-"""So many registers are the usual remedy, with which gates are compared."""
 WORDS = {
     **{one: str(one) for one in Verdict},
     Verdict.HIGHER: "wider",
@@ -65,14 +62,8 @@ def gaps_of(study: Study, dataset: str) -> Iterator[Gaps]:
     alike = [arm for arm in study.arms if arm not in study.unlike]
     if study.plain is not None:
         yield from _against(study, dataset, study.plain, alike)
-    usual = [
-        arm
-        for arm in alike
-        if arm.mark.family == REGISTERS.name and arm.registers == USUAL_REGISTERS
-    ]
-    gated = [arm for arm in alike if arm.mark.family in (GATE.name, BOTH.name)]
-    for one in usual[:1]:
-        yield from _against(study, dataset, one, gated)
+    if (usual := usual_remedy(study)) is not None:
+        yield from _against(study, dataset, usual, gated(study))
 
 
 def _against(study: Study, dataset: str, first: Arm, arms: Sequence[Arm]) -> Iterator[Gaps]:
@@ -119,33 +110,15 @@ def _in_short(one: Gaps) -> str:
 
 
 def _table(one: Gaps) -> Html:
-    base = one.arms[0].name
     columns: dict[str, Sequence[str]] = {
         "arm": [named(arm) for arm in one.arms],
         "clean (%)": [plain(value, 1) for value in one.clean],
         "shifted (%)": [plain(value, 1) for value in one.masked],
         "gap (points)": [plain(value, 1) for value in one.gap],
         "n": [f"{n}" for n in one.n],
-        f"difference of gaps to {base}": [difference(c) for c in one.contrasts],
-        "over seeds and images": [over_images(c) for c in one.contrasts],
-        "p (Holm)": [
-            of_p(c.p_holm) if c and c.p_holm is not None else NOTHING for c in one.contrasts
-        ],
-        "p of equivalence": [
-            of_p(c.p_equivalence) if c and c.p_equivalence is not None else NOTHING
-            for c in one.contrasts
-        ],
-        "verdict": [verdict(c, WORDS) for c in one.contrasts],
     }
-    kept = {name: cells for name, cells in columns.items() if any(c != NOTHING for c in cells)}
-    return table(
-        _caption(one),
-        [*kept],
-        [*zip(*kept.values(), strict=True)],
-        numbers=[name for name in kept if name not in ("arm", "verdict")],
-        marked=0,
-        class_="answers",
-    )
+    against = f"difference of gaps to {one.arms[0].name}"
+    return contrast_table(_caption(one), columns, against, one.contrasts, WORDS)
 
 
 def _caption(one: Gaps) -> str:

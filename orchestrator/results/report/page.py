@@ -7,6 +7,7 @@ from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.state import State
 from orchestrator.results.pages import document
 from orchestrator.results.report.answer import Line, in_short, lines_of, stop_rule
+from orchestrator.results.report.controls import controls
 from orchestrator.results.report.cost_figures import cost_figures
 from orchestrator.results.report.drawing import Picture, inline
 from orchestrator.results.report.gaps import gap_tables
@@ -15,6 +16,7 @@ from orchestrator.results.report.markup import Html, section, tag
 from orchestrator.results.report.norm_figures import no_outliers, norm_figures, outlier_figure
 from orchestrator.results.report.numbers import counted, day, listed
 from orchestrator.results.report.rate_figures import rate_figures
+from orchestrator.results.report.remedy import remedy_table
 from orchestrator.results.report.shift_figures import shift_figures
 from orchestrator.results.report.study import Study
 from orchestrator.results.report.style import STYLE
@@ -109,6 +111,8 @@ def _content(study: Study, pictures: Pictures) -> Iterator[Piece]:
     """Every part, in order."""
     yield Piece("questions", "Questions", [questions(study)] if study.asked else [])
     yield Piece("answer", "Answer", _answer(study, lines_of(study)))
+    if study.controls:
+        yield Piece("controls", "Controls", controls(study))
     for key, part in PARTS.items():
         said = no_outliers(study) if key == "outliers" and not pictures[key] else ""
         figures = [_figures(pictures[key], part)] if pictures[key] else []
@@ -133,7 +137,7 @@ def _answer(study: Study, told: Sequence[Line]) -> list[Html]:
         for sentence in in_short(study, told)
     ]
     box = [tag("div", *short, class_="short")] if short else []
-    return [*box, answers(study, told)]
+    return [*box, answers(study, told), *remedy_table(study)]
 
 
 def _figures(pictures: Sequence[Picture], part: Part) -> Html:

@@ -1,4 +1,4 @@
-"""What is known of a study, as plain values: its sweeps, runs, arms, evaluations and costs."""
+"""What is known of a study, as plain values: its sweeps, runs, arms, controls and costs."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -117,6 +117,25 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """An analysis of a model that was trained elsewhere, of which something is known.
+
+    Attributes:
+        name: of its job.
+        model: what timm calls it.
+        expect: ``artifacts``, ``none``, ``contested``; empty where its sweep does not say.
+        state: of its job.
+        metrics: what was measured; empty until then.
+    """
+
+    name: str
+    model: str
+    expect: str = ""
+    state: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
     """The runs that differ in seed and learning rate alone.
 
@@ -223,6 +242,7 @@ class Study:
     arms: Sequence[Arm] = ()
     baseline: int | None = None
     evaluations: Sequence[Evaluation] = ()
+    controls: Sequence[Control] = ()
     inside: Mapping[str, Inside] = field(default_factory=dict)
     judged: Mapping[tuple[str, str], Judged] = field(default_factory=dict)
     failures: Sequence[Failure] = ()

@@ -58,7 +58,7 @@ def _of_dataset(place: Path, count: int) -> Chosen:
         raise DataError(f"Dataset '{manifest.name}' has no validation images.")
 
     def read(number: int, channels: int) -> Image.Image:
-        return image_of(images.image(positions[number])).convert(_mode(channels))
+        return image_of(images.image(positions[number])).convert(mode_of(channels))
 
     keys = tuple(images.index.name(position) for position in positions)
     return Chosen(f"dataset {manifest.name}, validation split", keys, read)
@@ -82,7 +82,7 @@ def _of_folder(place: Path, count: int) -> Chosen:
 
     def read(number: int, channels: int) -> Image.Image:
         path = place / keys[number]
-        _mode(channels)
+        mode_of(channels)
         try:
             return image_of(pixels(path.read_bytes(), channels))
         except UNREADABLE as error:
@@ -93,7 +93,7 @@ def _of_folder(place: Path, count: int) -> Chosen:
     return Chosen(f"folder {place}", keys, read)
 
 
-def _mode(channels: int) -> str:
+def mode_of(channels: int) -> str:
     """What Pillow calls images of so many channels.
 
     Raises:

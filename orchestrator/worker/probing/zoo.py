@@ -1,8 +1,6 @@
 """Vision transformers of timm's, with the weights that they can be given here."""
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from orchestrator.errors import DataError, SpecError
+from orchestrator.worker.probing.hub import pretrained
 from orchestrator.worker.probing.specimen import Specimen, facts_of
 from orchestrator.worker.probing.weights_file import load_weights, read_weights
 
@@ -25,8 +24,8 @@ def timm_specimen(name: str, *, weights: Path | None = None, untrained: bool = F
     Its weights are those of timm's hub or its cache, those of a file, or random ones.
 
     Raises:
-        SpecError: timm has no such model, it is no vision transformer, or its weights cannot be
-            had here.
+        SpecError: timm has no such model, it is no vision transformer, or has no weights.
+        WeightsError: its weights cannot be had here.
         DataError: the file cannot be read, or holds another architecture.
     """
     import timm.data  # noqa: PLC0415 - it loads torchvision, which takes seconds
@@ -84,39 +83,8 @@ def _created(name: str, **sizes: Any) -> VisionTransformer:
 
 
 def _pretrained(name: str) -> Any:
-    import timm  # noqa: PLC0415 - as above
-
     model: Any = _created(name)  # says first what is wrong with the name
-    if not model.pretrained_cfg.get("hf_hub_id") and not model.pretrained_cfg.get("url"):
-        raise SpecError(
-            f"timm has no weights for '{name}'. Name others with --weights FILE, or look at random "
-            "ones with --untrained."
-        )
-    try:
-        with _quiet("huggingface_hub", "timm"):
-            model = timm.create_model(name, pretrained=True)
-    except Exception as error:  # noqa: BLE001  # a dozen classes of four libraries
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SpecError(
-            f"The weights of '{name}' are not in the cache of this machine, and {HUB} did not give "
-            f"them: {reason} Run this once where there is a network and bring the cache here "
-            "($HF_HOME), or give a file with --weights, or look at random ones with --untrained."
-        ) from None
-    return model
-
-
-@contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Without the warnings of these libraries, which tell of every try."""
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    return pretrained(name, model.pretrained_cfg)
 
 
 def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:

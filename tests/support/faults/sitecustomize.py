@@ -1,13 +1,15 @@
-"""Kills a worker with signal 9 in the middle of a file operation, once; for tests.
+"""Disturbs a job's first start in the middle of its file operations; for tests.
 
-A folder with this file stands on PYTHONPATH. $KILL_AT names the operation, $KILLED_ONCE a file
-that is made when it struck, so that the next start is left alone.
+A folder with this file stands on PYTHONPATH. $KILL_AT names the operation at which a worker is
+killed with signal 9, $KILLED_ONCE a file that is made when it struck, so that the next start is
+left alone. With $LINGER_S each checkpoint of the job's first attempt takes so many seconds more.
 """
 
 import os
 import pathlib
 import signal
 import sys
+import time
 from typing import Any
 
 _open = pathlib.Path.open
@@ -82,6 +84,16 @@ def _after_weights(count: int) -> Any:
     return rename
 
 
+def _lingering(seconds: float) -> Any:
+    def rename(source: Any, target: Any, **options: Any) -> None:
+        path = pathlib.Path(target)
+        if path.parent.name == "checkpoints" and path.name.startswith("001-"):
+            time.sleep(seconds)
+        _rename(source, target, **options)
+
+    return rename
+
+
 def _is_late(path: pathlib.Path) -> bool:
     """Not at the first checkpoint, so that there is one to go back to."""
     folder = next(parent for parent in path.parents if parent.name == "checkpoints")
@@ -102,3 +114,5 @@ if "orchestrator.worker" in sys.orig_argv:
             os.rename = _after_weights(1)
         case "last weights published":
             os.rename = _after_weights(3)
+    if "LINGER_S" in os.environ:
+        os.rename = _lingering(float(os.environ["LINGER_S"]))

@@ -7,7 +7,7 @@ import timm
 import torch
 from PIL import Image
 
-from orchestrator.errors import DataError, SpecError
+from orchestrator.errors import DataError, SpecError, WeightsError
 from orchestrator.worker.probing import zoo
 from orchestrator.worker.probing.zoo import timm_specimen
 
@@ -72,10 +72,10 @@ def test_layer_scales_under_the_names_of_deits_authors_are_taken(tmp_path: Path)
 
 @pytest.mark.usefixtures("offline")
 def test_without_a_network_one_sentence_says_what_to_do() -> None:
-    with pytest.raises(SpecError) as told:
+    with pytest.raises(WeightsError) as told:
         timm_specimen(TINY)
 
-    for way in ("network", "--weights", "--untrained", TINY):
+    for way in ("HF_HUB_OFFLINE is set", "where there is a network", "$HF_HOME", TINY):
         assert way in str(told.value)
 
 
