@@ -34,6 +34,7 @@ class Case:
     seen: Sighting | None = None
     submissions: int = 1
     cancelled: bool = False
+    stopped: bool = False
     error: str = ""
     troubles: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -63,6 +64,12 @@ CASES = {
         "fake does not say what became of it; .* cancel it and launch again",
         troubles=("half of it is down",),
         notes=["note: half of it is down"],
+    ),
+    S.STOPPED: Case(
+        "val/loss 2 is number 2 of 2",
+        ({"ending": Ending.STOPPED},),
+        ended(exit_code=75),
+        stopped=True,
     ),
     S.CANCELLED: Case("by ann", submissions=0, cancelled=True),
     S.PREEMPTED: Case(
@@ -136,6 +143,10 @@ def test_a_job_of_each_state_is_explained_in_a_sentence_and_a_next_step(
         place.seen[one.token, 0] = case.seen
     if case.cancelled:
         write_order(root, Order(what="cancel", jobs=[JOB], who="ann"))
+
+    if case.stopped:
+        why = "val/loss 2 is number 2 of 2"
+        write_order(root, Order(what="stop", jobs=[JOB], last={JOB: 1}, why=why))
 
     said, *notes, step = explain(root, NAME).lines
 
