@@ -17,10 +17,12 @@ DTYPES: Mapping[str, str] = {
     **dict.fromkeys(("basis", "kind", "message", "example", "answer", "what"), "str"),
     **dict.fromkeys(("attention", "job", "metric", "file", "id", "axis"), "str"),
     **dict.fromkeys(("epoch", "epochs", "step", "attempts", "n", "missing", "diverged"), "int64"),
-    **dict.fromkeys(("count", "things", "bytes", "of_others", "bytes_of_others"), "int64"),
+    **dict.fromkeys(
+        ("count", "stopped", "things", "bytes", "of_others", "bytes_of_others"), "int64"
+    ),
     **dict.fromkeys(("params", "forward_macs", "training_macs", "lists_of_images"), "int64"),
     **dict.fromkeys(("stale_s", "hours", "gpu_hours", "cpu_hours", "crossings"), "float64"),
-    **dict.fromkeys(("mean", "std", "low", "high", "after", "by", "until"), "float64"),
+    **dict.fromkeys(("mean", "std", "low", "high", "after", "by", "until", "rung"), "float64"),
     **dict.fromkeys(("relative_to_vanilla", "relative_to_first", "time"), "float64"),
     **dict.fromkeys(("config", "job_ids", "mixes", "only", "blocks"), "object"),
     **dict.fromkeys(("lasting", "undecided", "values", "flags"), "object"),

@@ -49,10 +49,11 @@ class Measured:
     ) -> "DataFrame":
         """Mean and spread over seeds of a metric; a row is a group of jobs.
 
-        Columns: the axes of ``by`` (none: all but the seed), n, missing, diverged, mean, std, low
-        and high (of the 95 % interval), job_ids, mixes, values, flags (tuples), and the means of
-        ``also`` by name. With a ``baseline`` also those of a `results.contrasts.Contrast`, named
-        contrast.difference and so on; its own row has none. ``attrs``: metric, by, at,
+        Columns: the axes of ``by`` (none: all but the seed), n, missing, diverged, stopped, mean,
+        std, low and high (of the 95 % interval), job_ids, mixes, values, flags (tuples), and the
+        means of ``also`` by name. With a ``baseline`` also those of a
+        `results.contrasts.Contrast`, named contrast.difference and so on; its own row has none.
+        ``attrs``: metric, by, at,
         selected_on_reported, chosen, baseline, detectable, notes.
 
         Args:

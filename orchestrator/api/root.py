@@ -76,7 +76,8 @@ class Root(Measured):
         """Each job's state, progress and last metrics; a row is a job.
 
         Columns: name, axes, state, outcome, reason, epoch, epochs, step, a ``float64`` for each
-        metric, attempts, executor, handle, stale_s, older_code and older_weights (``bool``).
+        metric, attempts, executor, handle, stale_s, older_code and older_weights
+        (``bool``), rung.
         ``attrs``: sweep, counts, notes; axes (dicts of axis, value, counts, epochs, epochs_asked),
         spent and to_come (dicts of gpu_hours, cpu_hours), finish.
         """
@@ -153,8 +154,12 @@ class Root(Measured):
         return tables.failures(document)
 
     @naming_extras()
-    def retry(self, jobs: str | None, *, where: str | None = None) -> Retried:
+    def retry(
+        self, jobs: str | None, *, where: str | None = None, stopped: bool = False
+    ) -> Retried:
         """Try again those of the jobs that failed or were given up, with new budgets.
+
+        With ``stopped`` also those that a search stopped: they go to their full length.
 
         Returns:
             ids of the jobs that were ``submitted``, that are due ``later`` as room comes, that no
@@ -165,7 +170,7 @@ class Root(Measured):
             Unclear: a place did not say how much it takes; nothing was submitted there.
         """
         root = self._open()
-        return submit_again(root, meant(root, jobs, where), jobs)
+        return submit_again(root, meant(root, jobs, where), jobs, stopped=stopped)
 
     def cancel(
         self, jobs: str | None, *, where: str | None = None, why: str = "", yes: bool = False

@@ -207,9 +207,9 @@ class Sweep:
         """See `Root.failures`."""
         return self.root.failures(self.name, where=where)
 
-    def retry(self, *, where: str | None = None) -> Retried:
+    def retry(self, *, where: str | None = None, stopped: bool = False) -> Retried:
         """See `Root.retry`."""
-        return self.root.retry(self.name, where=where)
+        return self.root.retry(self.name, where=where, stopped=stopped)
 
     def cancel(self, *, where: str | None = None, why: str = "", yes: bool = False) -> Cancelled:
         """See `Root.cancel`."""

@@ -17,15 +17,15 @@ Places = Mapping[str, Row]
 
 STATUS = (
     *("name", "state", "outcome", "reason", "epoch", "epochs", "step", "attempts"),
-    *("executor", "handle", "stale_s", "older_code", "older_weights"),
+    *("executor", "handle", "stale_s", "older_code", "older_weights", "rung"),
 )
 PLAN = (
     *("name", "state", "reason", "hours", "gpu_hours", "cpu_hours", "crossings", "basis"),
     "config",
 )
 RESULTS = (
-    *("n", "missing", "diverged", "mean", "std", "low", "high", "job_ids", "mixes", "values"),
-    "flags",
+    *("n", "missing", "diverged", "stopped", "mean", "std", "low", "high", "job_ids", "mixes"),
+    *("values", "flags"),
 )
 FAILURES = ("kind", "message", "count", "only", "example", "job_ids")
 EMERGENCE = (

@@ -12,7 +12,17 @@ from click.shell_completion import CompletionItem
 if TYPE_CHECKING:
     from orchestrator.jobs.layout import Root
 
-STATES = ("RUNNING", "QUEUED", "FAILED", "PREEMPTED", "UNKNOWN", "CANCELLED", "PLANNED", "DONE")
+STATES = (
+    "RUNNING",
+    "QUEUED",
+    "FAILED",
+    "PREEMPTED",
+    "UNKNOWN",
+    "STOPPED",
+    "CANCELLED",
+    "PLANNED",
+    "DONE",
+)
 ENOUGH = 1000
 """Nobody reads more."""
 JOBS_LOOKED_AT = 5

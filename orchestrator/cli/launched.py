@@ -9,6 +9,7 @@ LEFT_ALONE = {
     State.DONE: "done already",
     State.RUNNING: "running already",
     State.QUEUED: "waiting already",
+    State.STOPPED: "stopped by its search (to train them whole: orchestrate retry --stopped)",
     State.UNKNOWN: "of unknown fate, or not whole: left alone (see orchestrate why JOB)",
 }
 

@@ -11,6 +11,7 @@ from orchestrator.cli.render import in_all, number, show, size
 from orchestrator.cli.tables import once, table
 from orchestrator.controller.hours import Estimate, Total
 from orchestrator.controller.plan import AxisValue, Plan
+from orchestrator.jobs.directions import HIGH, direction
 
 MOST_VALUES = 12
 """Of an axis that the table shows."""
@@ -33,6 +34,8 @@ def show_plan(planned: Plan, *, script: bool) -> None:
             click.echo(shape.script)
     if planned.estimates:
         _show_costs(planned)
+    if planned.least is not None:
+        _show_search(planned, planned.least)
     for (dataset, px), count in planned.decoded.items():
         say(
             f"Images of {dataset} decoded at {px} px take about {size(count)} on each node, if "
@@ -104,6 +107,22 @@ def _show_costs(planned: Plan) -> None:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(planned.finish))
     once = f"{planned.at_once} at a time" if planned.at_once else "all at once"
     say(f"Begun now, {once}, all would be done by {when}{but}.")
+
+
+def _show_search(planned: Plan, least: Total) -> None:
+    asha, rungs = planned.sweep.search, planned.sweep.rungs
+    assert asha is not None
+    better = "high" if direction(asha.metric) == HIGH else "low"
+    say(
+        f"Search: after epochs {', '.join(map(str, rungs))} a job is judged by {asha.metric} "
+        f"({better} is good) beside those that came there before; 1 of {asha.reduction} goes on."
+    )
+    total = Total.of(planned.estimates.values())
+    if planned.estimates and not total.unknown:
+        say(
+            f"All told between {in_all(least)}, if all but one end at the first of these epochs, "
+            f"and {in_all(total)}, if none does; all else here is told as if none did."
+        )
 
 
 def _cost_row(kind: tuple[bool, int, str], jobs: Sequence[Estimate]) -> list[str]:

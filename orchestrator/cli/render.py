@@ -22,6 +22,7 @@ STATE_STYLE: Mapping[str, str] = {
     "RUNNING": "cyan",
     "QUEUED": "blue",
     "UNKNOWN": "magenta",
+    "STOPPED": "dim cyan",
     "CANCELLED": "dim",
     "PREEMPTED": "yellow",
     "FAILED": "bold red",

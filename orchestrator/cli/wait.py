@@ -21,10 +21,12 @@ from orchestrator.jobs.state import State
 
 FAILED_JOBS = 3
 LINES_S = 10.0
+AS_ASKED = (State.DONE, State.STOPPED)
+"""How jobs end without anything being wrong."""
 
 
 def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> int:
-    """Tend the sweeps until nothing more happens by itself; the number of jobs not DONE.
+    """Tend the sweeps until nothing more happens by itself; the number of jobs not ``AS_ASKED``.
 
     ``every``: seconds between two rounds, in place of what the places bear.
     """
@@ -33,9 +35,11 @@ def wait_for(root: Root, sweeps: Sequence[str], every: float | None = None) -> i
         for look in rounds(root, sweeps, every):
             rows = rows_of(root, look.jobs, look.found)
             show.tell(rows, look)
-    missing = [row for row in rows if row.state is not State.DONE]
+    missing = [row for row in rows if row.state not in AS_ASKED]
     for line in _told(missing):
         click.echo(line)
+    if stopped := sum(row.state is State.STOPPED for row in rows):
+        click.echo(f"{stopped} of {len(rows)} jobs were stopped by a search.")
     if missing:
         click.echo(f"{len(missing)} of {len(rows)} jobs are not done. See: orchestrate why JOB")
     return len(missing)
@@ -62,7 +66,7 @@ def watch_once(root: Root, sweeps: Sequence[str], tell: Callable[[WatchDocument]
     tell(as_json(sweeps, found, look.notes, over=look.settled))
     if not look.settled:
         return NOT_OVER
-    return 0 if {*found} <= {State.DONE} else FAILED_JOBS
+    return 0 if {*found} <= {*AS_ASKED} else FAILED_JOBS
 
 
 def tell_round(told: WatchDocument) -> None:

@@ -23,7 +23,7 @@ CANCEL_S = 120.0
 """A pool kills what was asked to stop after half of this."""
 TICK_S = 0.5
 logger = logging.getLogger(__name__)
-OVER = (State.DONE, State.CANCELLED)
+OVER = (State.DONE, State.STOPPED, State.CANCELLED)
 
 
 def cancellable(root: Root, ids: Sequence[str]) -> list[str]:
@@ -66,7 +66,7 @@ def as_json(jobs: Mapping[str, str], warnings: Sequence[str], *, cancelled: bool
 
 
 def cancel_again(root: Root, found: Survey) -> None:
-    """Ask the places again to end what was cancelled, and to give back what is held and waits."""
+    """Ask the places to end what was cancelled or stopped, and to give back what is held."""
     members = [m for job in leaving(found) for m in found.facts[job].members]
     at_work = _at_work(found)
     _ask(root, [m for m in members if _is_busy(found, m) or (m.token, m.index) in at_work])
@@ -82,12 +82,14 @@ def being_cancelled(found: Survey) -> list[str]:
 def leaving(found: Survey) -> list[str]:
     """Those of the jobs that their places should end, or give back."""
     held = [j for j, s in found.statuses.items() if s.state is State.QUEUED and is_held(found, j)]
-    return [*being_cancelled(found), *held]
+    stopped = [j for j in found.standing.stops if j in found.statuses]
+    stopped = [j for j in stopped if found.statuses[j].state in UNDER_WAY]
+    return list(dict.fromkeys([*being_cancelled(found), *stopped, *held]))
 
 
 def is_held(found: Survey, job: str) -> bool:
-    """Whether an order to hold a job stands, and none to cancel it."""
-    return job in found.standing.holds and job not in found.standing.cancels
+    """Whether an order to hold a job stands, and none to end it."""
+    return job in found.standing.holds and not found.standing.ends(job)
 
 
 def await_cancelled(root: Root, ids: Sequence[str]) -> None:

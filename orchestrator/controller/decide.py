@@ -9,16 +9,22 @@ from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.state import UNDER_WAY, State
 
 
-def free(root: Root, found: Survey, jobs: Collection[str], why: str) -> bool:
+def free(
+    root: Root, found: Survey, jobs: Collection[str], why: str, *, whole: bool = False
+) -> bool:
     """Lift what keeps the jobs from being started, and renew what they were given up for.
 
-    Returns whether there was anything to decide: then ``found`` is no longer true.
+    That a search stopped them is lifted only if they are to be trained ``whole``. Returns whether
+    there was anything to decide: then ``found`` is no longer true.
     """
-    kept = {job: orders for job in jobs if (orders := found.standing.keeps(job))}
+    standing = found.standing
+    stops = {order.id for orders in standing.stops.values() for order in orders if not whole}
+    keeping = ((job, [o for o in standing.keeps(job) if o.id not in stops]) for job in jobs)
+    kept = {job: orders for job, orders in keeping if orders}
     if kept:
         lifted = sorted({order.id for orders in kept.values() for order in orders})
         write_order(root, Order(what="lift", jobs=sorted(kept), lifts=lifted, why=why))
-    held = found.standing.holds  # what was withdrawn for it may be told as cancelled later
+    held = standing.holds  # what was withdrawn for it may be told as cancelled later
     spent = sorted(job for job in jobs if job in held or _is_left_to_people(found, job))
     if spent:
         write_order(root, Order(what="retry", jobs=spent, tokens=_tokens(found, spent), why=why))
@@ -64,7 +70,7 @@ def may_be_under_way(found: Survey, job: str) -> bool:
 
 def _is_left_to_people(found: Survey, job: str) -> bool:
     status = found.statuses[job]
-    return status.state is State.CANCELLED or status.given_up
+    return status.state in (State.STOPPED, State.CANCELLED) or status.given_up
 
 
 def _tokens(found: Survey, jobs: Collection[str]) -> list[str]:

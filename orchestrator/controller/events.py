@@ -126,8 +126,9 @@ def _starts(found: Survey, job: str) -> int:
     return settled.summary.attempts if settled else len(found.facts[job].attempts)
 
 
+AS_ASKED = {State.DONE.value, State.STOPPED.value}
 NEXT: dict[What, Callable[[Event], str]] = {
-    "ended": lambda event: "results" if event.counts.keys() == {State.DONE.value} else "failures",
+    "ended": lambda event: "results" if event.counts.keys() <= AS_ASKED else "failures",
     "failures": lambda _: "failures",
     "budget": lambda _: "status",
 }

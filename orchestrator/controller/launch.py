@@ -53,6 +53,7 @@ from orchestrator.jobs.store import (
 from orchestrator.sweep.expand import Sweep, placed
 
 SUBMITTED_BY_LAUNCH = (State.PLANNED, State.PREEMPTED, State.FAILED, State.CANCELLED)
+"""Of any sweep; one that searches nothing also takes up what another's search stopped."""
 CONTROLLER_S = 60
 """Between two rounds of a controller, unless somebody says otherwise."""
 
@@ -112,7 +113,8 @@ def launch(
         said += [w for m in manifests.values() if (w := bind_dataset(root, m))]
         settle(root)
         found = _decide(root, sweep, wishes.fresh)
-        due = [point for point in sweep.points if _is_due(found, point.id)]
+        states = submitted_states(sweep)
+        due = [point for point in sweep.points if submits(found.statuses[point.id], states)]
         dropped = dropped_running(root, sweep)
         _hold_against_records(root, sweep, found)
         snapshot = take_snapshot(root, sweep.packages, code)
@@ -137,9 +139,7 @@ def launch(
         controller=tender,
         ending=len(being_cancelled(found)),
         waiting=sum(status.waits for status in found.statuses.values()),
-        left_alone=Counter(
-            s.state for s in found.statuses.values() if s.state not in SUBMITTED_BY_LAUNCH
-        ),
+        left_alone=Counter(s.state for s in found.statuses.values() if s.state not in states),
         older_code=len(of_older_code(sweep, found)),
         older_weights=len(of_older_weights(root, sweep.points, found)),
         other_placement=of_other_placement(sweep, found),
@@ -177,7 +177,7 @@ def _check(
         sweep=sweep,
         terms=terms,
         root_path=root_path,
-        states=SUBMITTED_BY_LAUNCH,
+        states=submitted_states(sweep),
         fresh=wishes.fresh,
     )
     costs, before = launching.costs(manifests)
@@ -196,7 +196,10 @@ def _hold_against_records(root: Root, sweep: Sweep, found: Survey) -> None:
     for point in sweep.points:
         if point.id not in folders or is_damaged(found, point.id):
             continue
-        if _is_due(found, point.id) or not root.job(point.id).record.is_file():
+        if (
+            submits(found.statuses[point.id], submitted_states(sweep))
+            or not root.job(point.id).record.is_file()
+        ):
             write_job(root, point.id, point.config)
 
 
@@ -209,7 +212,8 @@ def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
     found = look(root, sweep.points)
     store_ends(root, found)
     held = [job for job in ids if is_held(found, job)]
-    freed = free(root, found, {*held, *(job for job in ids if _is_due(found, job))}, "launched")
+    due = [job for job in ids if submits(found.statuses[job], submitted_states(sweep))]
+    freed = free(root, found, {*held, *due}, "launched", whole=sweep.search is None)
     anew = {p.id: p.config for p in sweep.points if p.id in fresh and can_begin_afresh(found, p.id)}
     if anew:
         for job, config in anew.items():  # what is there may be damaged
@@ -218,13 +222,14 @@ def _decide(root: Root, sweep: Sweep, fresh: Collection[str]) -> Survey:
     return look(root, sweep.points) if freed or anew else found
 
 
-def _is_due(found: Survey, job: str) -> bool:
-    return submits(found.statuses[job])
+def submitted_states(sweep: Sweep) -> tuple[State, ...]:
+    """The states of the jobs that a launch of the sweep submits."""
+    return SUBMITTED_BY_LAUNCH if sweep.search else (*SUBMITTED_BY_LAUNCH, State.STOPPED)
 
 
-def submits(status: JobStatus) -> bool:
-    """Whether a launch would submit a job."""
-    return status.state in SUBMITTED_BY_LAUNCH and not status.waits
+def submits(status: JobStatus, states: Collection[State]) -> bool:
+    """Whether a launch that submits jobs in these states would submit this one."""
+    return status.state in states and not status.waits
 
 
 def _check_room(sweep: Sweep, cluster: ClusterProfile | None) -> None:
@@ -263,6 +268,8 @@ def _told_of(sweep: Sweep) -> dict[str, Any]:
     if sweep.notify is not None:
         command = list(sweep.notify.words)
         found["notify"] = {"command": command, "folder": str(sweep.notify.folder)}
+    if sweep.search is not None:
+        found["search"] = {"asha": sweep.search.to_plain(), "rungs": list(sweep.rungs)}
     return found
 
 

@@ -126,7 +126,8 @@ def _is_settled(theirs: JobStatus, root: Root, beside: Survey) -> bool:
     """Whether nothing more will become of a parent without a person."""
     if theirs.state is State.PLANNED and not beside.facts[theirs.id].members:
         return theirs.id not in launched_ever(root, root.sweep_names())
-    return theirs.state in (State.DONE, State.CANCELLED) or theirs.given_up
+    over = (State.DONE, State.STOPPED, State.CANCELLED)
+    return theirs.state in over or theirs.given_up
 
 
 def _lacking(parent: Parent, root: Root, beside: Survey) -> str | None:

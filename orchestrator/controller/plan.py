@@ -4,7 +4,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from orchestrator.controller.hours import (
     jobs_at_once,
     shares_left,
 )
-from orchestrator.controller.launch import SUBMITTED_BY_LAUNCH, submits
+from orchestrator.controller.launch import submits, submitted_states
 from orchestrator.controller.machine import existing
 from orchestrator.controller.parents import check_parents, look
 from orchestrator.controller.secrecy import check_settings
 from orchestrator.controller.spent import spent
 from orchestrator.controller.submit import Due, Terms, draft, remedied
-from orchestrator.documents.launches import PlanDocument, PlanJob
+from orchestrator.documents.launches import PlanDocument, PlanJob, PlanSearch
 from orchestrator.errors import SpecError
 from orchestrator.executors import executor_named
 from orchestrator.jobs.code import code_hash
@@ -88,6 +88,8 @@ class Plan:
     decoded: Mapping[tuple[str, int], int]
     """By dataset and ``data.decoded_px``: about what the decoded images take on each node."""
 
+    least: Total | None
+    """What they take together if the search stops as many as it can; None: it has no search."""
     promise: Promise | None
     """What its seeds would tell of its arms; None: it trains none."""
 
@@ -109,7 +111,7 @@ class Plan:
     @property
     def submitted(self) -> list[Estimate]:
         """What the jobs take that a launch would submit, now or when their parents are done."""
-        return self._in(SUBMITTED_BY_LAUNCH)
+        return self._in(submitted_states(self.sweep))
 
     @property
     def under_way(self) -> list[Estimate]:
@@ -162,18 +164,20 @@ def plan(
     root = root_there(root_path)
     found = look(root, sweep.points) if root else None
     statuses = found.statuses if found else {point.id: _new(point) for point in sweep.points}
-    coming = [p for p in sweep.points if statuses[p.id].state in (*SUBMITTED_BY_LAUNCH, *UNDER_WAY)]
+    states = (*submitted_states(sweep), *UNDER_WAY)
+    coming = [p for p in sweep.points if statuses[p.id].state in states]
     left = dict.fromkeys((point.id for point in coming), 1.0)
     if root is not None and found is not None:
         left = shares_left(root, left, found)
     disk = [disk_of(point.config, point.placement) for point in coming]
     data = [p.config.data for p in coming if isinstance(p.config, RunConfig)]
     decoded = {(one.name, one.decoded_px) for one in data if one.decoded_px}
+    costs = estimates(root, coming, left, terms, manifests)
     return Plan(
         sweep=sweep,
         statuses=statuses,
         shapes=_shapes(sweep, terms, root_path, statuses),
-        estimates=estimates(root, coming, left, terms, manifests),
+        estimates=costs,
         spent=spent(found) if found else Spent(),
         at_once=jobs_at_once([point.placement for point in coming], terms),
         flops=sum(
@@ -186,6 +190,7 @@ def plan(
         disk_free=shutil.disk_usage(existing(root_path)).free,
         supposed=supposed,
         decoded={(name, px): decoded_bytes(manifests[name], px) for name, px in sorted(decoded)},
+        least=_least(sweep, [costs[job] for job, share in left.items() if share == 1.0]),
         promise=promise(root, sweep),
     )
 
@@ -245,6 +250,37 @@ def as_json(planned: Plan) -> PlanDocument:
             for (name, px), count in planned.decoded.items()
         ],
         "detectable": planned.promise.to_plain() if planned.promise else None,
+        "search": _search(planned),
+    }
+
+
+def _least(sweep: Sweep, unbegun: Sequence[Estimate]) -> Total | None:
+    """What these jobs take if the best of them comes first to every rung, and the others end.
+
+    Jobs that have begun may end at once.
+    """
+    if sweep.search is None:
+        return None
+    share = sweep.search.grace / sweep.epochs
+    cheapest = min(unbegun, key=lambda one: one.device_hours or 0.0, default=None)
+    ended = (
+        one if one is cheapest else replace(one, hours=one.hours and share * one.hours)
+        for one in unbegun
+    )
+    return Total.of(ended)
+
+
+def _search(planned: Plan) -> PlanSearch | None:
+    asha, least = planned.sweep.search, planned.least
+    if asha is None or least is None:
+        return None
+    return {
+        "metric": asha.metric,
+        "grace": asha.grace,
+        "reduction": asha.reduction,
+        "rungs": planned.sweep.rungs,
+        "least_gpu_hours": least.gpu_hours,
+        "least_cpu_hours": least.cpu_hours,
     }
 
 
@@ -278,7 +314,7 @@ def _shapes(
 ) -> list[Shape]:
     groups: dict[str, list[Due]] = {}
     for point in sweep.points:
-        if submits(statuses[point.id]):
+        if submits(statuses[point.id], submitted_states(sweep)):
             one = _as_launched(Due.of(point), statuses[point.id], terms.cluster)
             groups.setdefault(one.shape, []).append(one)
     executor = executor_named(sweep.executor, Root(root_path))

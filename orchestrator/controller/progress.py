@@ -17,12 +17,13 @@ PHASES = {
     State.PLANNED: "waiting",
     State.FAILED: "failed",
     State.UNKNOWN: "unknown",
+    State.STOPPED: "stopped",
     State.CANCELLED: "cancelled",
 }
 """What a person asks of many jobs, by their states."""
 URGENCY = (
     *(State.FAILED, State.UNKNOWN, State.RUNNING, State.PREEMPTED),
-    *(State.QUEUED, State.PLANNED, State.CANCELLED, State.DONE),
+    *(State.QUEUED, State.PLANNED, State.CANCELLED, State.STOPPED, State.DONE),
 )
 """States in the order in which one wants to see their jobs."""
 TROUBLED = (State.FAILED, State.UNKNOWN)
@@ -38,14 +39,15 @@ class Progress:
     asked: int
     """Epochs that they have together."""
     share: float
-    """Of the work, from 0 to 1: a job that is done counts in full, wherever it ended."""
+    """Of the work, from 0 to 1: one that is done, or was stopped, counts in full wherever it is."""
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Self:
         asked = sum(row.epochs for row in rows)
         trained = sum(min(row.epoch, row.epochs) for row in rows)
-        full = sum(row.epochs if row.state is State.DONE else row.epoch for row in rows)
-        done = sum(row.state is State.DONE for row in rows)
+        over = (State.DONE, State.STOPPED)
+        full = sum(row.epochs if row.state in over else row.epoch for row in rows)
+        done = sum(row.state in over for row in rows)
         share = full / asked if asked else done / max(1, len(rows))
         counts = Counter(row.state for row in rows)
         return cls(counts=counts, epochs=trained, asked=asked, share=min(1.0, share))

@@ -22,6 +22,7 @@ from orchestrator.jobs.identity import flatten, reduced
 from orchestrator.jobs.journal import History
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import read_job, read_trained
+from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.summary import lost_measurements
 from orchestrator.results.contrasts import Judged
@@ -242,6 +243,7 @@ def _run(told: Gathered, job: Named, config: RunConfig) -> Run:
         curves=_curves(told.histories[job.id]),
         emergence=answer_of(told.root, job.id, job.name, attempts) if attempts else None,
         host=attempts[-1].start.host if attempts else "",
+        stopped=told.found.statuses[job.id].state is State.STOPPED,
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from orchestrator.controller.subjects import condition_on, jobs_meant
 from orchestrator.errors import SpecError
 from orchestrator.extras import naming_extras
+from orchestrator.jobs.directions import direction, in_points
 from orchestrator.jobs.layout import Root
 from orchestrator.results import frame
 from orchestrator.results.answer import Answer, Question, name_of
@@ -17,7 +18,6 @@ from orchestrator.results.contrasts import (
     contrasts,
     detectable_difference,
 )
-from orchestrator.results.directions import direction, in_points
 from orchestrator.results.frame import Group, Result
 from orchestrator.results.judged import judged
 from orchestrator.results.moments import (

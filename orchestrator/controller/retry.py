@@ -39,17 +39,25 @@ def as_json(retried: Retried) -> RetryDocument:
     }
 
 
-def to_retry(found: Survey) -> list[str]:
-    """The jobs of a look that failed, or that a watch gave up; none cancelled or only held."""
+def to_retry(found: Survey, *, stopped: bool = False) -> list[str]:
+    """The jobs of a look that failed, or that a watch gave up; none cancelled or only held.
+
+    With ``stopped`` also those that a search stopped.
+    """
+    states = (State.FAILED, State.STOPPED) if stopped else (State.FAILED,)
     return [
         job
         for job, status in found.statuses.items()
-        if status.state is State.FAILED or (status.given_up and job not in found.standing.holds)
+        if status.state in states or (status.given_up and job not in found.standing.holds)
     ]
 
 
-def retry(root: Root, jobs: Sequence[Named], asked: str | None = None) -> Retried:
+def retry(
+    root: Root, jobs: Sequence[Named], asked: str | None = None, *, stopped: bool = False
+) -> Retried:
     """Submit those of the jobs that failed or were given up.
+
+    With ``stopped`` also those that a search stopped: they go to their end, judged no more.
 
     Each goes as the sweep of ``asked`` has it, SWEEP or SWEEP/POINT, if that does, else as the
     first that was launched here and does.
@@ -72,7 +80,7 @@ def retry(root: Root, jobs: Sequence[Named], asked: str | None = None) -> Retrie
             listed = {one.id: one for one in due_of_revision(revision)}
             mine = [job for job in left if job in listed]
             left = [job for job in left if job not in listed]
-            again = _freed(root, mine)
+            again = _freed(root, mine, stopped=stopped)
             if again:
                 code = take_snapshot(root, packages_of(revision))
                 submitter = Submitter(root, lease, Terms.of_revision(revision), code)
@@ -87,13 +95,13 @@ def retry(root: Root, jobs: Sequence[Named], asked: str | None = None) -> Retrie
     )
 
 
-def _freed(root: Root, jobs: Sequence[str]) -> list[str]:
+def _freed(root: Root, jobs: Sequence[str], *, stopped: bool) -> list[str]:
     """Those of the jobs that are to be tried again, once nothing keeps them."""
     found = survey(root, jobs)
     store_ends(root, found)
-    again = to_retry(found)
+    again = to_retry(found, stopped=stopped)
     if again:
-        free(root, found, again, "retried")
+        free(root, found, again, "retried", whole=stopped)
         states = survey(root, again).statuses
         again = [job for job in again if states[job].state in SUBMITTED_BY_LAUNCH]
     return again

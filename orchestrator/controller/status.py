@@ -41,6 +41,7 @@ class Row:
     stale_s: float | None
     older_code: bool
     older_weights: bool
+    rung: int | None = None
 
 
 def look_at(root: Root, jobs: Sequence[Named]) -> Survey:
@@ -129,6 +130,7 @@ def _row(root: Root, job: Named, status: JobStatus, look: _Look, current: _Curre
         stale_s=look.stale,
         older_code=is_older(summary.codes, summary.package, today),
         older_weights=current.weights_anew,
+        rung=status.rung,
     )
 
 

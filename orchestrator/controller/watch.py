@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.controller.breaker import Limits, stop_fan_out, would_stop
 from orchestrator.controller.cancel import cancel_again, leaving
+from orchestrator.controller.halving import due_stops
 from orchestrator.controller.notify import notify
 from orchestrator.controller.parents import look
 from orchestrator.controller.select import Named, select
@@ -19,11 +20,12 @@ from orchestrator.executors import executor_named
 from orchestrator.jobs.evidence import LIVE_S, Sight
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.lease import leased
+from orchestrator.jobs.orders import write_order
 from orchestrator.jobs.state import MAY_BE_DUE, State
 from orchestrator.jobs.store import is_imported, launched_revision
 from orchestrator.jobs.submissions import is_open, read_outcomes
 
-SETTLED = (State.DONE, State.CANCELLED)
+SETTLED = (State.DONE, State.STOPPED, State.CANCELLED)
 
 
 def as_json(
@@ -60,7 +62,8 @@ def tend(root: Root, sweep: str) -> Survey:
     revision = launched_revision(root, sweep)
     found = look(root, _jobs_of(revision).values())
     limits = Limits.of_revision(revision)
-    if not (_has_work(root, found) or passed(root, found) or would_stop(found, limits)):
+    idle = not (_has_work(root, found) or passed(root, found) or would_stop(found, limits))
+    if idle and not due_stops(root, revision, found):
         return found
     with leased(root.lease, f"watch {sweep}") as lease:
         if is_imported(root, sweep):  # an import may have had it, too
@@ -70,7 +73,7 @@ def tend(root: Root, sweep: str) -> Survey:
         settle(root)
         found = look(root, jobs.values())
         store_ends(root, found)
-        found = _decide(root, sweep, jobs, found, Limits.of_revision(revision))
+        found = _decide(root, revision, jobs, found)
         cancel_again(root, found)
         due = [jobs[job] for job, status in found.statuses.items() if status.due]
         if due:
@@ -83,14 +86,21 @@ def tend(root: Root, sweep: str) -> Survey:
 
 
 def _decide(
-    root: Root, sweep: str, jobs: Mapping[str, Due], found: Survey, limits: Limits
+    root: Root, revision: Mapping[str, Any], jobs: Mapping[str, Due], found: Survey
 ) -> Survey:
-    """Let follow what waited for trial jobs; hold what would fail alike, or cost too much."""
+    """Stop what a search stops; let follow what waited for trial jobs.
+
+    Hold what would fail alike, or cost too much.
+    """
+    if stops := due_stops(root, revision, found):
+        for order in stops:
+            write_order(root, order)
+        found = look(root, jobs.values())
     followed = passed(root, found)
     if followed:
         let_follow(root, followed)
         found = look(root, jobs.values())
-    stopped = stop_fan_out(root, sweep, found, limits)
+    stopped = stop_fan_out(root, revision["name"], found, Limits.of_revision(revision))
     return look(root, jobs.values()) if stopped else found
 
 

@@ -24,6 +24,7 @@ NEXT = {
     State.RUNNING: "See: orchestrate logs {id} -f",
     State.QUEUED: "Nothing to do but wait; to withdraw it: orchestrate cancel {id}",
     State.UNKNOWN: "It is left alone until that is known; to look again: orchestrate watch",
+    State.STOPPED: "To train it whole all the same: orchestrate retry {id} --stopped",
     State.CANCELLED: "To go on with it: launch its sweep again",
     State.PREEMPTED: "To go on with it: orchestrate watch, or launch its sweep again",
     State.FAILED: "See: orchestrate logs {id}; when it is mended: orchestrate retry {id}",

@@ -38,6 +38,8 @@ class StatusJob(TypedDict):
     """Whether its result is of other code than today's."""
     older_weights: bool
     """Of an evaluation or analysis: whether its parent was trained anew since."""
+    rung: int | None
+    """Of a job that is STOPPED: the number of the rung at which its search ended it, from 1."""
 
 
 @told

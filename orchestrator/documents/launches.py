@@ -87,6 +87,20 @@ class PlanPromise(TypedDict):
 
 
 @told
+class PlanSearch(TypedDict):
+    """How jobs are stopped early. All other hours are of jobs that go to their end."""
+
+    metric: str
+    grace: int
+    reduction: int
+    rungs: Sequence[int]
+    """The epochs after which jobs are judged."""
+    least_gpu_hours: float
+    """If all jobs but one end at the first rung."""
+    least_cpu_hours: float
+
+
+@told
 class PlanDocument(Document):
     """What a launch would do and cost; hours and bytes are of jobs to come or under way."""
 
@@ -110,6 +124,8 @@ class PlanDocument(Document):
     decoded: Sequence[PlanDecoded]
     detectable: PlanPromise | None
     """Null of a sweep that trains nothing."""
+    search: PlanSearch | None
+    """Null of a sweep without one."""
 
 
 @told

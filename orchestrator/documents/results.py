@@ -44,6 +44,8 @@ class ResultsRow(TypedDict):
     """Jobs that measured the metric and are done, or have passed the moment at which it is told."""
     missing: int
     diverged: int
+    stopped: int
+    """By a search, before their end, or before the moment at which it is told."""
     mean: Number | None
     std: Number | None
     """The sample's; null below two values."""

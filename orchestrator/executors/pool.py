@@ -132,7 +132,7 @@ class Pool:
         for index in [index for index in self.line.waiting if standing.keeps(jobs[index])]:
             self._withdraw(index, "withdrawn before it started")
         for member in self.running:
-            if jobs[member.index] in standing.cancels:
+            if standing.ends(jobs[member.index]):
                 member.ask(now)
 
     def _withdraw(self, index: int, why: str) -> None:

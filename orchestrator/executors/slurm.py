@@ -226,13 +226,13 @@ class SlurmExecutor:
                 yield handles[token]
 
     def _wanted(self, token: str) -> set[int]:
-        """Members of a submission that have not ended, and that nobody cancelled."""
+        """Members of a submission that have not ended, and that no order ends."""
         folder = self.root.submission(token)
         stored = {outcome["index"] for outcome in read_outcomes(folder)}
         ended = stored | read_pools(folder).ended.keys()
-        cancels = standing_orders(read_orders(self.root)).cancels
+        standing = standing_orders(read_orders(self.root))
         jobs = Submission.read(folder).jobs
-        return {i for i, job in enumerate(jobs) if i not in ended and job not in cancels}
+        return {i for i, job in enumerate(jobs) if i not in ended and not standing.ends(job)}
 
     def _handle(self, token: str) -> tuple[str, str]:
         """SLURM's number of a submission, and its cluster."""

@@ -18,7 +18,31 @@ from orchestrator.jobs.processes import user_name
 SCHEMA = 1
 WHOLE = 32
 """So long is an order's own id; that of a part of it goes on with a hash of the part's jobs."""
-Kind = Literal["cancel", "hold", "retry", "afresh", "lift"]
+Kind = Literal["cancel", "hold", "stop", "retry", "afresh", "lift"]
+
+
+class AtRung(Section):
+    """At which rung a search judged a job, and how: ``rank`` among the ``of`` that had come."""
+
+    sweep: str
+    rung: int
+    """From 1."""
+    epoch: int
+    metric: str
+    value: float | None
+    """Null: it was no number."""
+    rank: int
+    of: int
+    places: int
+    """So many went on."""
+
+    @property
+    def words(self) -> str:
+        value = "no number" if self.value is None else f"{self.value:.4g}"
+        return (
+            f"rung {self.rung} (epoch {self.epoch}) of {self.sweep}: {self.metric} {value} is "
+            f"number {self.rank} of {self.of}, {self.places} go on"
+        )
 
 
 class Order(Section):
@@ -37,9 +61,12 @@ class Order(Section):
     """Of ``retry`` and ``afresh``: submissions whose starts count no more against their jobs."""
     last: dict[str, int] = Field(default_factory=dict)
     """By job, its last attempt at that time. Of ``afresh``: it and those before it are discarded,
-    only their life counts. Of ``hold``: of a job in ``behind`` later ones alone show progress."""
+    only their life counts. Of ``hold``: of a job in ``behind`` later ones alone show progress. Of
+    ``stop``: once that attempt is discarded, the order is void."""
     behind: list[str] = Field(default_factory=list)
     """Of ``hold``: jobs that have to get somewhere first; then a watch lifts it by itself."""
+    at: AtRung | None = None
+    """Of ``stop``: where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +80,18 @@ class Standing:
     """Tokens of the submissions whose starts spend no budget any more."""
     discarded: Mapping[str, int] = field(default_factory=dict)
     """Number of the last attempt whose results do not count."""
+    stops: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)
+    """The orders of a sweep's search to stop early; of attempts that were discarded none counts."""
+    released: Mapping[str, tuple[Order, ...]] = field(default_factory=dict)
+    """Those that a person lifted: the job goes to its end."""
+
+    def ends(self, job: str) -> tuple[Order, ...]:
+        """The orders by which a job that runs is to leave."""
+        return (*self.cancels.get(job, ()), *self.stops.get(job, ()))
 
     def keeps(self, job: str) -> tuple[Order, ...]:
         """The orders that keep a job from being started."""
-        return (*self.cancels.get(job, ()), *self.holds.get(job, ()))
+        return (*self.ends(job), *self.holds.get(job, ()))
 
 
 NO_ORDERS = Standing()
@@ -135,15 +170,30 @@ def standing_orders(orders: Iterable[Order]) -> Standing:
     """What stands of all orders of a root."""
     orders = list(orders)
     lifted = {(job, gone) for order in orders for gone in order.lifts for job in order.jobs}
-    found: dict[str, dict[str, tuple[Order, ...]]] = {"cancel": {}, "hold": {}}
+    found: dict[str, dict[str, tuple[Order, ...]]] = {"cancel": {}, "hold": {}, "stop": {}}
+    released: dict[str, tuple[Order, ...]] = {}
     written_off: dict[str, frozenset[str]] = {}
     discarded: dict[str, int] = {}
     for order in orders:
         for job in order.jobs:
             if order.what in found and (job, order.id) not in lifted:
                 found[order.what][job] = (*found[order.what].get(job, ()), order)
+            elif order.what == "stop":
+                released[job] = (*released.get(job, ()), order)
             if order.tokens:
                 written_off[job] = written_off.get(job, frozenset()).union(order.tokens)
             if order.what == "afresh":
                 discarded[job] = max(discarded.get(job, 0), order.last.get(job, 0))
-    return Standing(found["cancel"], found["hold"], written_off, discarded)
+    stops, freed = (_of_today(one, discarded) for one in (found["stop"], released))
+    return Standing(found["cancel"], found["hold"], written_off, discarded, stops, freed)
+
+
+def _of_today(
+    stops: Mapping[str, tuple[Order, ...]], discarded: Mapping[str, int]
+) -> dict[str, tuple[Order, ...]]:
+    """Those that judged an attempt which was not discarded since."""
+    kept = {
+        job: tuple(one for one in orders if one.last.get(job, 0) > discarded.get(job, 0))
+        for job, orders in stops.items()
+    }
+    return {job: orders for job, orders in kept.items() if orders}

@@ -31,6 +31,7 @@ class State(StrEnum):
     RUNNING = "RUNNING"
     QUEUED = "QUEUED"
     UNKNOWN = "UNKNOWN"
+    STOPPED = "STOPPED"
     CANCELLED = "CANCELLED"
     PREEMPTED = "PREEMPTED"
     FAILED = "FAILED"
@@ -50,7 +51,7 @@ class JobStatus:
     are spent, where they are counted. ``lacked``: what starts had too little of, and what they
     had; ``avoid``: nodes that its next one should not get; ``held``: whether an order keeps it;
     ``waits``: whether it lacks what its parent is to leave, and ``in_vain`` whether that will not
-    come by itself.
+    come by itself; ``rung``: the number of the one at which its sweep's search ended it.
     """
 
     id: str
@@ -66,6 +67,7 @@ class JobStatus:
     held: bool = False
     waits: bool = False
     in_vain: bool = False
+    rung: int | None = None
 
     @property
     def given_up(self) -> bool:
@@ -166,6 +168,14 @@ def _said_so_itself(member: Member, attempt: Attempt | None) -> bool:
     return attempt.ending is not Ending.STOPPED or not member.restarts
 
 
+def _stopped(e: Evidence) -> JobStatus | None:
+    orders = e.standing.stops.get(e.job.id)
+    if not orders or e.standing.cancels.get(e.job.id):
+        return None
+    rung = orders[0].at.rung if orders[0].at else None
+    return JobStatus(e.job.id, State.STOPPED, reason=orders[0].why, rung=rung)
+
+
 def _cancelled(e: Evidence) -> JobStatus | None:
     orders = e.standing.cancels.get(e.job.id)
     if orders:
@@ -228,7 +238,8 @@ def _planned(e: Evidence) -> JobStatus:
 def _stopping(e: Evidence) -> str:
     if e.standing.cancels.get(e.job.id):
         return "is being cancelled"
-    return ""
+    stops = e.standing.stops.get(e.job.id)
+    return f"is being stopped: {stops[0].why}" if stops else ""
 
 
 def _rule(e: Evidence, kind: str) -> Rule:
@@ -274,6 +285,7 @@ _ROWS: tuple[Callable[[Evidence], JobStatus | None], ...] = (
     _queued,
     _damaged,
     _unknown,
+    _stopped,
     _cancelled,
     _preempted,
     _failed,

@@ -23,10 +23,10 @@ from orchestrator.jobs.files import (
 from orchestrator.jobs.layout import Root
 
 SCHEMA = 1
-REVISION_SCHEMA = 4
+REVISION_SCHEMA = 5
 """Of a sweep's revision. 1 had no cluster and no resources, which are then read as none; 2 had a
 placement and resources with each job, and no form of it: such jobs have records of their own; 3
-had no jobs with parents."""
+had no jobs with parents; 4 had no search."""
 
 IMPORTED = "imported.json"
 """Beside a sweep's revisions; not a number's name."""

@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model.flops import count_training_macs
@@ -52,6 +52,8 @@ class Result:
     course: tuple[Mark, ...] = ()
     """Where the metrics that were asked for were measured; see ``read_results``."""
     made: Made = UNKNOWN
+    stopped: bool = False
+    """Whether a search stopped it, so that its metrics are not those of its whole training."""
     passed: bool = False
     """Whether its metrics are those of a moment that it has passed, so that they count before its
     end; see `moments.placed`."""
@@ -93,6 +95,8 @@ class Group:
     them, settings on which they differ."""
     values: tuple[float, ...] = ()
     """What the mean is of."""
+    stopped: int = 0
+    """By a search, and not whole; at a moment that they have passed they count like any other."""
     flags: tuple[str, ...] = ()
     """What else its points have not in common, or are: see `provenance.flags`."""
 
@@ -112,7 +116,8 @@ def read_results(
     facts = gather(root, ids, read_submissions(root), Beside(standing=standing))
     probed = any(metric.startswith(OF_PROBES) for metric in metrics)
     maker = Maker(root, standing.discarded, probed=probed)
-    return [_result(maker, job, facts[job["id"]], metrics) for job in revision["jobs"]]
+    found = (_result(maker, job, facts[job["id"]], metrics) for job in revision["jobs"])
+    return [replace(one, stopped=one.ending is None and one.id in standing.stops) for one in found]
 
 
 def _result(
@@ -241,12 +246,14 @@ def grouped(
 def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str]) -> Group:
     finished = [r for r in members if r.counts]
     diverged = sum(r.ending is Ending.DIVERGED for r in members)
+    stopped = sum(r.stopped and not r.counts for r in members)
     values = [r.metrics[metric] for r in finished if metric in r.metrics]
     return Group(
         axes={axis: members[0].at(axis) for axis in by},
         n=len(values),
-        missing=len(members) - len(values) - diverged,
+        missing=len(members) - len(values) - diverged - stopped,
         diverged=diverged,
+        stopped=stopped,
         mean=mean(values),
         std=deviation(values),
         ci95=interval(values),

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import SpecError
+from orchestrator.jobs.directions import BY_END, direction
 from orchestrator.jobs.facts import Ending
 from orchestrator.results.course import Mark
-from orchestrator.results.directions import BY_END, direction
 
 if TYPE_CHECKING:
     from orchestrator.results.frame import Result

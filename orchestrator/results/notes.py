@@ -1,8 +1,8 @@
 """What is to be said beside a table of results, a sentence each."""
 
+from orchestrator.jobs.directions import direction
 from orchestrator.results.answer import Answer, name_of
 from orchestrator.results.digits import decimals
-from orchestrator.results.directions import direction
 from orchestrator.results.frame import Group
 from orchestrator.results.moments import Kind
 

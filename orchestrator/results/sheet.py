@@ -18,7 +18,9 @@ OF_CONTRASTS = (
 )
 BASELINE = "baseline"
 """What stands in place of a verdict on the row that the others are compared with."""
-NARROW = {"missing": "miss", "diverged": "div", "notes": ""}
+NARROW = {"missing": "miss", "diverged": "div", "stopped": "stop", "notes": ""}
+COUNTS = ("n", "missing", "diverged", "stopped")
+UNTOLD_AT_ZERO = COUNTS[1:]
 """Columns that have a shorter name on a terminal."""
 MORE = "Intervals over seeds and images: --csv, --markdown, --latex, --json."
 
@@ -55,7 +57,7 @@ def metric_named(found: Answer) -> str:
 def _plain(found: Answer, group: Group, contrast: Contrast | None) -> dict[str, Any]:
     low, high = group.ci95 or NO_BOUNDS
     row = {axis: cell(value) for axis, value in group.axes.items()}
-    row |= {"n": group.n, "missing": group.missing, "diverged": group.diverged}
+    row |= {name: getattr(group, name) for name in COUNTS}
     row |= {f"{metric_named(found)} mean": group.mean, "std": group.std, "low": low, "high": high}
     row |= group.also
     if found.contrasts:
@@ -80,7 +82,7 @@ def shown(found: Answer, *, wide: bool) -> Sheet:
         marks = [_mark(notes, text) for text in of_group(group)]
         rows.append(_texts(found, group, contrast, wide=wide) | {"notes": ",".join(marks)})
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    empty = {name for name in ("missing", "diverged") if all(row[name] == "0" for row in rows)}
+    empty = {name for name in UNTOLD_AT_ZERO if all(row[name] == "0" for row in rows)}
     empty |= {name for name in columns if not any(row[name] for row in rows)}
     kept = [name for name in columns if name not in empty]
     axes = [*map(_axis_named(found), found.axes)]
@@ -113,7 +115,7 @@ def _mark(notes: list[str], text: str) -> str:
 def _texts(found: Answer, group: Group, contrast: Contrast | None, *, wide: bool) -> dict[str, str]:
     named = _axis_named(found)
     row = {named(axis): label(value) for axis, value in group.axes.items()}
-    row |= {name: str(getattr(group, name)) for name in ("n", "missing", "diverged")}
+    row |= {name: str(getattr(group, name)) for name in COUNTS}
     row[metric_named(found)] = with_spread(group.mean, group.std)
     if wide:
         row["95 %"] = within(*group.ci95) if group.ci95 else ""

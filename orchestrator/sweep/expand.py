@@ -17,7 +17,9 @@ from orchestrator.config import (
     refuse_placement,
     refuse_resources,
 )
+from orchestrator.config.search import Asha
 from orchestrator.errors import SpecError
+from orchestrator.jobs.asha import rungs
 from orchestrator.jobs.parents import Parent
 from orchestrator.jobs.records import Form, form_of, id_of
 from orchestrator.sweep import keys
@@ -115,6 +117,20 @@ class Sweep:
     overrides: tuple[str, ...]
     max_gpu_hours: float | None = None
     notify: Notify | None = None
+    search: Asha | None = None
+    """By which its jobs are stopped early."""
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs after which its search judges; none without one."""
+        return rungs(self.search, self.epochs) if self.search else ()
+
+    @property
+    def epochs(self) -> int:
+        """For how many the jobs of a sweep with a search train, which is as many for all."""
+        trained = self.points[0].trained
+        assert trained is not None  # a search is of jobs that train
+        return trained.train.epochs
 
 
 @dataclass(frozen=True, slots=True)

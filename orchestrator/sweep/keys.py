@@ -11,8 +11,6 @@ from pydantic_core import PydanticUndefined
 
 from orchestrator.config import CHILDREN, RunConfig
 
-_NOT_YET = {key: f"{key} is not supported by this version" for key in ("search",)}
-
 
 @dataclass(frozen=True, slots=True)
 class _Key:
@@ -102,8 +100,6 @@ def unknown_setting(key: str, *also: str) -> str | None:
     """Why ``key`` is no configuration key and none of ``also``; None if it is one."""
     if key in SECTIONS or key in LEAVES or key in also:
         return None
-    if key in _NOT_YET:
-        return _NOT_YET[key]
     groups = sorted(section for section in SECTIONS if "." not in key)
     return f"{key} is not a configuration key{_hint(key, (*also, *LEAVES, *groups))}"
 
@@ -131,8 +127,6 @@ def _belongs(key: str, own: Collection[str]) -> bool:
 
 def unknown_key(key: str, known: Collection[str]) -> str:
     """Why ``key``, which is none of ``known``, is refused, and what to do instead."""
-    if key in _NOT_YET:
-        return f"{_NOT_YET[key]}; known keys: {', '.join(known)}"
     if unknown_setting(key) is None:
         return f"{key} is a configuration key; write it under set"
     return unlisted_key(key, known)

@@ -17,6 +17,7 @@ from orchestrator.sweep.grid import read_blocks
 from orchestrator.sweep.packages import read_packages
 from orchestrator.sweep.parents import read_parents
 from orchestrator.sweep.ranges import with_ranges
+from orchestrator.sweep.search import read_search
 from orchestrator.sweep.settings import Layer, layer_of
 from orchestrator.sweep.spec import Seeds
 from orchestrator.sweep.strict_yaml import Document, Place, parse_document
@@ -79,6 +80,8 @@ def load_sweep(  # noqa: PLR0913 - what the command line gives
         points, folders = expand_children(blueprint, task, parents), {**parents.packages, **folders}
     else:
         points = expand(blueprint)
+    search = read_search(chain, points, faults)
+    faults.refuse()
     return Sweep(
         name=spec.name,
         study=chain.owner("study")[0].study or spec.name,
@@ -88,6 +91,7 @@ def load_sweep(  # noqa: PLR0913 - what the command line gives
         max_failures=chain.owner("max_failures")[0].max_failures,
         max_gpu_hours=chain.owner("max_gpu_hours")[0].max_gpu_hours,
         notify=notify,
+        search=search,
         points=points,
         packages=folders,
         sources=tuple(Source(document.name, document.text) for document in documents),

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.config import Placement, Resources
 from orchestrator.config.command import Command
+from orchestrator.config.search import Search
 from orchestrator.config.section import Section
 from orchestrator.sweep.edge import owner_of, read_section
 from orchestrator.sweep.faults import Faults
@@ -199,6 +200,9 @@ class SweepSpec(Section):
     max_gpu_hours: float | None = Field(default=None, ge=0)
     """GPU-hours that all starts of its jobs may take together: a launch that would go beyond is
     refused, and a watch starts no further job once they are spent; null: any number."""
+    search: Search | None = None
+    """Jobs that do badly are stopped early, by whoever watches; null: all are trained to their
+    end."""
     notify: Command | None = None
     """A command that whoever watches runs, in this file's folder, when the sweep has ended, when
     jobs fail alike, and when ``max_gpu_hours`` are spent: its words, or a text that is split into

@@ -31,6 +31,12 @@ from orchestrator.worker.place import Place
 WAIT_S = 120.0
 DISCARDED = "discarded"
 """What ``started.json`` calls the last attempt that was discarded before this one."""
+KEPT = {
+    "cancel": "the job was cancelled",
+    "stop": "the job was stopped early",
+    "hold": "the job is held",
+}
+"""By what keeps a job from being started."""
 RECORDED_PACKAGES = ("torch", "timm", "numpy", "pillow")
 RECORDED_VARIABLES = (
     *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
@@ -130,7 +136,7 @@ def reason_to_leave(
     if me.root.submission(me.submission.token).refused.exists():
         return "the submission counts as refused"
     if orders := standing.keeps(me.job):
-        return "the job was cancelled" if orders[0].what == "cancel" else "the job is held"
+        return KEPT[orders[0].what]
     if attempts and not me.began(attempts[-1], place.restart):
         last = attempts[-1]
         end = recorded_ends(me.root, last.start.token).get(last.start.index)

@@ -4,7 +4,15 @@ from orchestrator.api import tables
 
 
 def row(case: str, contrast: dict[str, Any] | None) -> dict[str, Any]:
-    counts = {"n": 3, "missing": 0, "diverged": 0, "mean": 1.0, "std": 0.1, "ci95": [0.5, 1.5]}
+    counts = {
+        "n": 3,
+        "missing": 0,
+        "diverged": 0,
+        "stopped": 0,
+        "mean": 1.0,
+        "std": 0.1,
+        "ci95": [0.5, 1.5],
+    }
     return {"case": case, **counts, "job_ids": ["a"], "mixes": [], "contrast": contrast}
 
 

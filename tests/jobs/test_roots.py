@@ -107,6 +107,18 @@ def test_every_reading_verb_reads_what_every_older_version_wrote(old: Root) -> N
         assert said(old, "logs", f"s/{name}") == ""
 
 
+def test_a_search_of_an_older_version_is_read_and_its_decision_stands(tmp_path: Path) -> None:
+    root = copied("schema-6", tmp_path)
+
+    rows = json.loads(said(root, "status", "f", "--json"))["jobs"]
+    (row,) = json.loads(said(root, "results", "f", "--by", "seed", "--json"))["rows"]
+
+    assert [(one["state"], one["rung"]) for one in rows] == [("DONE", None), ("STOPPED", 3)]
+    assert "rung 3 (epoch 4) of f: val/loss" in rows[1]["reason"]
+    assert (row["n"], row["stopped"]) == (1, 1)
+    assert "1 DONE, 1 STOPPED" in said(root, "watch", "f", "--once")
+
+
 def test_evaluations_of_an_older_version_are_read(tmp_path: Path) -> None:
     root = copied("schema-4", tmp_path)
     rows = json.loads(said(root, "status", "e", "--json"))["jobs"]

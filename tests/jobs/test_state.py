@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator.config import ClusterProfile
 from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting, Sightings, is_live
 from orchestrator.jobs.facts import Attempt, End, Ending, JobFacts, Member, RankError, Start
-from orchestrator.jobs.orders import Order, Standing, standing_orders
+from orchestrator.jobs.orders import AtRung, Order, Standing, standing_orders
 from orchestrator.jobs.rules import RULES
 from orchestrator.jobs.state import JobStatus, State, status_of
 
@@ -79,6 +79,9 @@ WITHDRAWN = end(started=False, cancelled=True)
 HOLD = Order(what="hold", jobs=["j"], why="trial jobs come first")
 RETRY = Order(what="retry", jobs=["j"], tokens=[FIRST])
 AFRESH = Order(what="afresh", jobs=["j"], tokens=[FIRST], last={"j": 1})
+RUNG = AtRung(sweep="s", rung=2, epoch=6, metric="val/top1", value=41.5, rank=5, of=8, places=4)
+STOP = Order(what="stop", jobs=["j"], last={"j": 1}, at=RUNG, why=RUNG.words)
+LIFTED = [STOP, Order(what="lift", jobs=["j"], lifts=[STOP.id], tokens=[FIRST])]
 REFUSED_FOR = Member(
     "t1", 0, "slurm", BEGAN, None, refused=True, end=None, why_refused="no such QOS"
 )
@@ -249,6 +252,19 @@ TABLE = [
     Case("no answer, heartbeat late", S.UNKNOWN, [SILENT], [member()]),
     Case("no answer beats a cancel order", S.UNKNOWN, [], [member()], cancelled=True),
     Case("an old open intent", S.UNKNOWN, [RAISED], [OPEN, member("t2", EXIT_1)]),
+    Case(
+        "a search stopped it",
+        S.STOPPED,
+        [STOPPED],
+        [member(end=LEFT)],
+        orders=[STOP],
+        reason="rung 2 (epoch 6) of s: val/top1 41.5 is number 5 of 8, 4 go on",
+    ),
+    Case(
+        "stopped through its place", S.STOPPED, [STOPPED], [member(end=BY_SCANCEL)], orders=[STOP]
+    ),
+    Case("stopped, though it failed as it left", S.STOPPED, [RAISED], [member()], orders=[STOP]),
+    Case("stopped, then killed", S.STOPPED, [DEAD], [member(end=BY_9)], orders=[STOP]),
     Case("cancelled before it ran", S.CANCELLED, cancelled=True, reason="by ann"),
     Case("cancelled and stopped", S.CANCELLED, [STOPPED], [member(end=LEFT)], cancelled=True),
     Case("cancelled after a failure", S.CANCELLED, [RAISED], [member(end=EXIT_1)], cancelled=True),
@@ -485,6 +501,43 @@ def test_the_table_walks_every_state_in_the_order_of_the_rows() -> None:
 
 
 ORDERED = [
+    Case(
+        "stopped while it runs",
+        S.RUNNING,
+        [LIVE],
+        [member()],
+        RUNS,
+        orders=[STOP],
+        reason=f"is being stopped: {RUNG.words}",
+    ),
+    Case("stopped while it waits", S.QUEUED, [STOPPED], [member()], WAITS, orders=[STOP]),
+    Case("stopped when done", S.DONE, [FINISHED], [member()], orders=[STOP], outcome="finished"),
+    Case("stopped and cancelled", S.CANCELLED, [STOPPED], cancelled=True, orders=[STOP]),
+    Case("stopped and held", S.STOPPED, [STOPPED], [member(end=LEFT)], orders=[STOP, HOLD]),
+    Case("its stop lifted", S.PREEMPTED, [STOPPED], [member(end=LEFT)], orders=LIFTED, due=True),
+    Case(
+        "its stop lifted after scancel",
+        S.PREEMPTED,
+        [STOPPED],
+        [member(end=BY_SCANCEL)],
+        orders=LIFTED,
+        due=True,
+    ),
+    Case(
+        "afresh after a stop",
+        S.PLANNED,
+        [STOPPED],
+        [member(end=LEFT)],
+        orders=[STOP, AFRESH],
+        due=True,
+    ),
+    Case(
+        "stopped anew after it began afresh",
+        S.STOPPED,
+        [STOPPED, attempt(SECOND, 2, ending=Ending.STOPPED)],
+        [member(end=LEFT), member(SECOND, LEFT)],
+        orders=[STOP, AFRESH, STOP.model_copy(update={"id": "1" * 32, "last": {"j": 2}})],
+    ),
     Case("held", S.PLANNED, orders=[HOLD], reason="held: trial jobs come first"),
     Case("held, its member withdrawn", S.PLANNED, [], [member(end=WITHDRAWN)], orders=[HOLD]),
     Case("held while it waits", S.QUEUED, [], [member()], WAITS, orders=[HOLD], reason="withdrawn"),

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from orchestrator.jobs.directions import direction, in_points
 from orchestrator.results.contrasts import (
     VERDICTS,
     Judged,
@@ -11,7 +12,6 @@ from orchestrator.results.contrasts import (
     detectable_difference,
     pooled,
 )
-from orchestrator.results.directions import direction, in_points
 from orchestrator.results.power import detectable
 from orchestrator.results.statistics import holm, welch
 

@@ -1,4 +1,4 @@
-"""Records a root of the formats of its time: jobs done, preempted, killed, cancelled; evaluations.
+"""Records a root of the formats of its time: jobs of every end, evaluations, a search.
 
     PYTHONPATH=. python tests/support/record_root.py NAME
 
@@ -49,6 +49,19 @@ set: {data.name: digits}
 placement: {device: cpu}
 """
 """Of the jobs of sweep s, of which one is done."""
+SEARCH = (
+    SWEEP.partition("grid:")[0].replace("name: s", "name: f", 1)
+    + """
+grid:
+  - cases:
+      whole: {optim: {lr: 1e-2, warmup_epochs: 0}, train.epochs: 30, evaluation.every_epochs: 1}
+      early: {optim: {lr: 1e-6, warmup_epochs: 0}, train.epochs: 30, evaluation.every_epochs: 1}
+search: {asha: {metric: val/loss, grace: 1, reduction: 2}}
+placement: {device: cpu, checkpoint_minutes: 0.001}
+max_parallel: 1
+"""
+)
+"""Of whose jobs the second is stopped at a rung."""
 KEPT_STEPS = range(0, 221, 20)
 """Of each journal that goes beyond them: the points of these steps, first ones of training."""
 LEFT_OUT = ("snapshots", "cache", "lease", "mirror", "mlflow", "environment.json")
@@ -71,6 +84,8 @@ def main(name: str) -> None:
         (here / "evaluations.yaml").write_text(EVALUATIONS)
         orchestrate(here, "launch", "evaluations.yaml")
         until(lambda: any(row["state"] == "DONE" for row in rows(here, "e")))
+        (here / "search.yaml").write_text(SEARCH)
+        orchestrate(here, "launch", "search.yaml", "--wait")
         keep(here, ROOTS / name, going_on=jobs["preempted"].name)
         sys.stdout.write(f"{ROOTS / name}\n")
 

@@ -16,14 +16,6 @@ def test_a_file_without_a_word_is_told(refused: Refused) -> None:
     assert refused("") == ["a.yaml: is empty; a sweep file starts with name: ..."]
 
 
-@pytest.mark.parametrize("key", ["search"])
-def test_what_is_not_there_yet_is_said_to_be_so(refused: Refused, key: str) -> None:
-    for text in (f"{HEAD}{key}: x", f"{HEAD}grid: [{{{key}: x}}]", f"{HEAD}grid: [{{{key}: [x]}}]"):
-        (line,) = refused(text)
-
-        assert line.startswith(f"a.yaml:3: {key} is not supported by this version")
-
-
 @pytest.mark.parametrize("name", ["a/b", "../a", ".a", "", "a b", "a" * 65, '"a\\n"', "ä"])
 def test_a_name_is_safe_as_a_file_name(refused: Refused, name: str) -> None:
     (line,) = refused(f"name: '{name}'" if '"' not in name else f"name: {name}")

@@ -22,7 +22,8 @@ class Line:
 
     Attributes:
         accuracy: mean top-1 in percent over seeds, ``spread`` their standard deviation.
-        n: runs that finished; ``of`` those that there are, ``diverged`` of these.
+        n: runs that finished; ``of`` those that there are, of which some have ``diverged`` and some
+            were ``stopped`` early.
         contrast: against the baseline; None: it is the baseline, or there is none.
         macs, seconds: over the baseline's.
         outliers: mean share of outlier tokens, in percent, at the last probe.
@@ -35,6 +36,7 @@ class Line:
     n: int
     of: int
     diverged: int
+    stopped: int
     contrast: Contrast | None
     macs: float | None
     seconds: float | None
@@ -61,7 +63,8 @@ def lines_of(study: Study) -> list[Line]:
 
 
 def _line(study: Study, arm: Arm, numbers: Sequence[float], contrast: Contrast | None) -> Line:
-    judged = [r.emergence.found for r in arm.runs if r.emergence and r.emergence.found]
+    whole = [run.emergence for run in arm.runs if not run.stopped]
+    judged = [answer.found for answer in whole if answer and answer.found]
     outliers = mean(arm.values("norms/outlier_share"))
     return Line(
         arm=arm,
@@ -70,6 +73,7 @@ def _line(study: Study, arm: Arm, numbers: Sequence[float], contrast: Contrast |
         n=len(numbers),
         of=len(arm.runs),
         diverged=sum(run.diverged for run in arm.runs),
+        stopped=sum(run.stopped for run in arm.runs),
         contrast=contrast,
         macs=relative_macs(study, arm),
         seconds=relative_seconds(study, arm),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.state import State
 from orchestrator.results.pages import document
 from orchestrator.results.report.answer import Line, in_short, lines_of, stop_rule
 from orchestrator.results.report.controls import controls
@@ -74,7 +75,7 @@ PARTS: Mapping[str, Part] = {
     ),
 }
 """By the key of their figures, in the order of the page."""
-ENDS = (Ending.FINISHED, Ending.DIVERGED)
+ENDS = (Ending.FINISHED, Ending.DIVERGED, State.STOPPED)
 """How a job is over for good."""
 Pictures = Mapping[str, Sequence[Picture]]
 
@@ -159,6 +160,8 @@ def _header(study: Study, shown: Sequence[Piece]) -> Html:
         f"{counted(len(study.asked), 'sweep')}, {counted(jobs, 'job')} of which "
         f"{done:,} finished, {counted(len(study.arms), 'arm')}."
     )
+    stopped = study.states.get(State.STOPPED, 0)
+    early = f" {stopped:,} were stopped early: no number is theirs." if stopped else ""
     ended = sum(study.states.get(end, 0) for end in ENDS)
     open_ = "" if ended == jobs else f" {jobs - ended:,} are not over: their numbers are to come."
     links = [tag("li", tag("a", one.title, href=f"#{one.identity}")) for one in shown]
@@ -166,7 +169,7 @@ def _header(study: Study, shown: Sequence[Piece]) -> Html:
         "header",
         tag("p", "Report of a study", class_="kind"),
         tag("h1", study.name),
-        tag("p", lead + open_ + measured, class_="lead"),
+        tag("p", lead + early + open_ + measured, class_="lead"),
         tag("nav", tag("ul", *links), aria_label="Parts of this page"),
     )
 

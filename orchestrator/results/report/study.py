@@ -50,7 +50,8 @@ class Run:
     Attributes:
         arm: what names its arm in its sweep: the point's name without seed and learning rate.
         key: equal for the jobs of one arm: the configuration without seed and learning rate.
-        outcome: an `Ending` that is for good, or "": it is not over, or failed.
+        outcome: an `Ending` that is for good, or "": it is not over, or failed, or was stopped.
+        stopped: whether a search stopped it early.
         model: settings of the model, nested.
         scale: of its data, length and size, by key: what runs that are compared have in common.
         curves: by metric, by complete epochs, the last value there.
@@ -70,6 +71,7 @@ class Run:
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     emergence: Answer | None = None
     host: str = ""
+    stopped: bool = False
 
     @property
     def finished(self) -> bool:

@@ -174,8 +174,9 @@ def _accuracy(line: Line) -> str:
 
 
 def _runs(line: Line) -> str:
-    missing = line.of - line.n - line.diverged
+    missing = line.of - line.n - line.diverged - line.stopped
     also = [f"{line.diverged} diverged"] if line.diverged else []
+    also += [f"{line.stopped} stopped early"] if line.stopped else []
     also += [f"{missing} missing"] if missing else []
     return f"{line.n}{f' ({listed(also)})' if also else ''}"
 
