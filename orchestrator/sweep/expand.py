@@ -118,7 +118,7 @@ class Sweep:
     max_gpu_hours: float | None = None
     notify: Notify | None = None
     search: Asha | None = None
-    """By which its jobs are stopped early."""
+    """By which its jobs are stopped early, which then all train for the same number of epochs."""
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -127,10 +127,9 @@ class Sweep:
 
     @property
     def epochs(self) -> int:
-        """For how many the jobs of a sweep with a search train, which is as many for all."""
-        trained = self.points[0].trained
-        assert trained is not None  # a search is of jobs that train
-        return trained.train.epochs
+        """For how many the first of its jobs trains; 0: it trains nothing."""
+        config = self.points[0].config
+        return config.train.epochs if isinstance(config, RunConfig) else 0
 
 
 @dataclass(frozen=True, slots=True)
