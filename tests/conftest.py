@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.environment import FOREIGN
 from support.finished import run_to_its_end
 from support.pool_bench import Bench
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # a busy machine is no fault
 NEEDS = {"slurm": "a real SLURM", "browser": "a real Chromium"}
 """What tests with these markers need of the machine, and get where it is asked for."""
 

@@ -12,7 +12,9 @@ from orchestrator.cli.plan_page import show_plan
 from orchestrator.config import AnalyzeConfig, RunConfig
 from orchestrator.controller.hours import Total
 from orchestrator.controller.plan import Plan, plan
+from orchestrator.errors import SpecError
 from orchestrator.executors import EXECUTORS
+from orchestrator.sweep.cost import arms_of
 from orchestrator.sweep.expand import Point, Sweep
 from orchestrator.sweep.load import load_sweep
 
@@ -184,3 +186,5 @@ def test_the_controls_can_be_planned_before_anything_is_there(
 
     assert (len(planned.estimates), planned.due, planned.flops) == (5, 5, 0)
     assert planned.promise is None
+    with pytest.raises(SpecError, match="'exp0_controls' is of models that were trained elsewhere"):
+        arms_of(planned.sweep)

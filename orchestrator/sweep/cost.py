@@ -20,6 +20,7 @@ from orchestrator.documents.launches import (
     FlopsDocument,
     FlopsTime,
 )
+from orchestrator.errors import SpecError
 from orchestrator.jobs.datasets import Manifest
 from orchestrator.sweep.expand import Point, Sweep
 
@@ -64,12 +65,21 @@ class Arm:
 
 
 def arms_of(sweep: Sweep) -> list[Arm]:
-    """The sweep's distinct architectures, each named by the first point that has it."""
+    """The sweep's distinct architectures, each named by the first point that has it.
+
+    Raises:
+        SpecError: it is of models that no job of ours trains, which are not counted.
+    """
     first: dict[ViTConfig, Point] = {}
     for point in sweep.points:
         if point.trained is not None:
             first.setdefault(point.trained.model, point)
-    baseline = count_macs(next(iter(first))) if first else 0
+    if not first:
+        raise SpecError(
+            f"Sweep '{sweep.name}' is of models that were trained elsewhere; costs are those of "
+            "models that sweeps train. Name a sweep that does."
+        )
+    baseline = count_macs(next(iter(first)))
     return [_arm(model, point, baseline) for model, point in first.items()]
 
 

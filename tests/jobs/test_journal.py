@@ -77,7 +77,7 @@ def _told(history: History) -> list[tuple[int, int, str]]:
 
 
 @given(st.lists(lives, max_size=6))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_schedule_of_kills_folds_to_the_journal_of_an_uninterrupted_run(
     schedule: list[Life],
 ) -> None:

@@ -2,7 +2,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -92,7 +92,6 @@ def test_a_shift_beyond_the_image_is_black() -> None:
 sides = st.integers(1, 3000)
 
 
-@settings(deadline=None)
 @given(sides, sides, st.integers(0, 10**6))
 def test_a_random_box_lies_inside_the_image(width: int, height: int, number: int) -> None:
     left, top, right, bottom = random_box((width, height), uniforms(DRAWS, number))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -169,7 +169,6 @@ def test_the_probe_batch_has_the_smallest_hashes_of_every_class(prepared: Prepar
         assert set(smallest) == {p for p in positions if index.label[p] == label}
 
 
-@settings(deadline=None)
 @given(st.integers(1, 600))
 def test_the_probe_batch_is_as_large_as_asked_and_balanced(prepared: Prepared, images: int) -> None:
     index = load_index(*prepared, "val")

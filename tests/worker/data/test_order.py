@@ -3,7 +3,7 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.config.train import TrainConfig
@@ -46,7 +46,6 @@ def shares_of_epoch(images: int, train: TrainConfig, world: int) -> Iterator[lis
         ]
 
 
-@settings(deadline=None)
 @given(epochs())
 def test_every_image_is_taken_exactly_once_an_epoch(epoch: Epoch) -> None:
     images, train, world = epoch
@@ -71,7 +70,6 @@ def chunks_of(share: Share) -> dict[int, list[int]]:
     )
 
 
-@settings(deadline=None)
 @given(epochs(most_repeats=3))
 def test_any_number_of_ranks_has_the_same_chunks(epoch: Epoch) -> None:
     images, train, world = epoch

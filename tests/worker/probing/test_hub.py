@@ -102,11 +102,9 @@ def test_weights_that_are_damaged_in_the_cache_are_told_as_such(home: Path) -> N
         pretrained(NAME, KNOWN)
 
 
-def test_weights_at_an_address_are_read_from_their_file_or_asked_for_there(
-    home: Path, connections: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("home")
+def test_weights_that_are_on_no_hub_are_asked_for_at_their_address(connections: list[Any]) -> None:
     url = f"{hub.ENDPOINT}/models/x.pth"
-    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", False)
 
     with pytest.raises(WeightsError, match="cannot be reached"):
         pretrained(NAME, {"url": url})
