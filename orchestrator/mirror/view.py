@@ -23,7 +23,17 @@ SECTIONS = {
 }
 """Those that are open, and how their charts are laid out."""
 FAMILIES = (
-    *("val", "train", "norms", "activations", "attention", "mlp", "redundancy", "gates"),
+    *(
+        "val",
+        "train",
+        "norms",
+        "artifacts",
+        "activations",
+        "attention",
+        "mlp",
+        "redundancy",
+        "gates",
+    ),
     *("layer_scale", "gradients", "updates", "stability", "eval", "flops", "data"),
     *("time", "memory"),
     "Model metrics",
