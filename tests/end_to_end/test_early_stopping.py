@@ -45,9 +45,12 @@ SWEEP: dict[str, Any] = {
         "probe": {"every_epochs": 32, "images": 10},
     },
     "grid": [{"optim.lr": [3e-3, 1e-6, 1e-2, 1e-5, 1e-3]}],
-    "placement": {"device": "cpu", "checkpoint_minutes": 0.005, "log_every_steps": 5},
+    "placement": {"device": "cpu", "checkpoint_minutes": 0, "log_every_steps": 5},
     "max_parallel": 1,
 }
+FAULTS = Path(__file__).parents[1] / "support" / "faults"
+SLOWLY = {"PYTHONPATH": str(FAULTS), "LINGER_S": "0.05"}
+"""A first start takes ten seconds on any machine, so that it is not over before it is judged."""
 SEARCH = {"asha": {"metric": "val/top1", "grace": 3, "reduction": 4}}
 """Rungs 3 and 12: much of a job is left when it is judged last."""
 WATCH = """
@@ -68,8 +71,8 @@ def at(folder: Path, digits: Path, **changes: Any) -> Bench:
     return Bench(folder, digits)
 
 
-def said(bench: Bench, *words: str) -> str:
-    done = bench.orchestrate(*words, patience=300)
+def said(bench: Bench, *words: str, **environment: str) -> str:
+    done = bench.orchestrate(*words, patience=300, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -116,7 +119,7 @@ def measured(bench: Bench, name: str) -> dict[tuple[int, str], float]:
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Bench]:
     bench = at(tmp_path_factory.mktemp("unbroken"), digits, search=SEARCH)
-    said(bench, "launch", "s.yaml")
+    said(bench, "launch", "s.yaml", **SLOWLY)
     assert watching(bench).wait(300) == 0
     assert "jobs were stopped by a search" in said(bench, "watch", "s")
     yield bench
@@ -127,7 +130,7 @@ def test_a_watch_that_is_killed_between_decisions_changes_none_of_them(
     unbroken: Bench, tmp_path: Path, digits: Path
 ) -> None:
     bench = at(tmp_path / "broken", digits, search=SEARCH)
-    said(bench, "launch", "s.yaml")
+    said(bench, "launch", "s.yaml", **SLOWLY)
     kills, still = 0, list[int]()
     while True:
         decided = len(list(bench.root.orders.glob("[0-9]*.json")))
