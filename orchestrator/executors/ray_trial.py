@@ -1,0 +1,143 @@
+"""One trial of Ray Tune: a member of a submission, from its ranks' start to their end.
+
+It decides nothing about the job. Tune hears from it when the ranks have started, which epochs they
+have measured (a scheduler of Tune's could stop on that; ours are orders in the run root, which the
+worker and the driver obey), and how they ended.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.util import get_current_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from orchestrator.executors.pool_lines import Seat
+from orchestrator.executors.pool_member import Rank, Running, end_of
+from orchestrator.executors.ray_marks import begin, is_asked_to_stop
+from orchestrator.executors.ray_ranks import Far, FarRank, NodeRanks, Post, start_ranks
+from orchestrator.executors.ray_share import Share
+from orchestrator.jobs.files import read_record
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.processes import process
+from orchestrator.jobs.submissions import Submission
+
+TICK_S = 0.2
+HEAR_S = 1.0
+
+
+def run_member(config: dict[str, Any]) -> None:
+    """What Tune calls in an actor that has the first node's share of the job.
+
+    ``config``: the run root, the submission's token, the member's index, the job's share.
+    """
+    root = Root(Path(config["root"]))
+    folder = root.submission(config["token"])
+    index: int = config["index"]
+    if not begin(folder, index):
+        return  # it was withdrawn meanwhile
+    submission = Submission.read(folder)
+    ranks, fars = _start(root, submission, index, Share(**config["share"]))
+    first = ranks[0]
+    gpus = tuple(map(str, ray.get_gpu_ids()))
+    tune.report({"process": str(process(first.pid)), "gpus": list(gpus)})
+    member = Running(index, ranks, Seat(gpus))
+    course = Course(root, submission, index)
+    next_hearing = 0.0
+    while True:
+        now = time.monotonic()
+        if now >= next_hearing:
+            next_hearing = now + HEAR_S
+            for far in fars:
+                far.look()
+            if is_asked_to_stop(folder, index):
+                member.ask(now)
+            if (epoch := course.measured()) is not None:
+                tune.report({"measured": epoch})
+        if member.reap(now):
+            break
+        member.hurry(now)
+        time.sleep(TICK_S)
+    how = asdict(end_of(member, root, submission))
+    if any(far.lost for far in fars):
+        how |= {"by_place": True, "detail": "a node of it is gone"}
+    tune.report({"how": how})
+
+
+def _start(
+    root: Root, submission: Submission, index: int, share: Share
+) -> tuple[list[Rank], list[Far]]:
+    """The ranks of all nodes, in order, and those of them that are seen through an actor."""
+    folder = root.submission(submission.token)
+    address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    group = get_current_placement_group()
+    assert group is not None, "Tune starts every trial in one"
+    posts = [
+        Post(node * share.ranks, share.ranks, address, together=share.nodes == 1)
+        for node in range(share.nodes)
+    ]
+    ranks: list[Rank] = list(start_ranks(folder, submission, index, posts[0]))
+    fars = []
+    each = share.bundles()[0]
+    for node, post in enumerate(posts[1:], start=1):
+        strategy = PlacementGroupSchedulingStrategy(
+            placement_group=group, placement_group_bundle_index=node
+        )
+        actor = ray.remote(NodeRanks).options(
+            num_cpus=each["CPU"], num_gpus=each["GPU"], scheduling_strategy=strategy, max_restarts=0
+        )
+        far = Far(actor.remote(folder.path, index, post), post.count)
+        fars.append(far)
+        ranks += [FarRank(far, position) for position in range(post.count)]
+    return ranks, fars
+
+
+@dataclass
+class Course:
+    """How far a member's journal is, read on from where it was read last."""
+
+    root: Root
+    submission: Submission
+    index: int
+    epoch: int = 0
+    _read: int = 0
+    _journal: Path | None = field(default=None)
+
+    def measured(self) -> int | None:
+        """The newest epoch of which there are measurements, if it is news."""
+        self._journal = self._journal or self._find()
+        if self._journal is None or not self._journal.exists():
+            return None
+        with self._journal.open("rb") as lines:
+            lines.seek(self._read)
+            news = lines.read()
+        whole = news[: news.rfind(b"\n") + 1]
+        self._read += len(whole)
+        newest = max((_epoch_of(line) for line in whole.splitlines()), default=0)
+        if newest <= self.epoch:
+            return None
+        self.epoch = newest
+        return newest
+
+    def _find(self) -> Path | None:
+        """The journal of the attempt that the member has claimed."""
+        job = self.root.job(self.submission.jobs[self.index])
+        for number in reversed(job.attempt_numbers()):
+            attempt = job.attempt(number)
+            if attempt.started.exists():
+                start = read_record(attempt.started)
+                if (start.get("token"), start.get("index")) == (self.submission.token, self.index):
+                    return attempt.journal
+        return None
+
+
+def _epoch_of(line: bytes) -> int:
+    """Of a point of a journal; 0 of any other line."""
+    try:
+        return int(json.loads(line).get("epoch", 0))
+    except (ValueError, TypeError, AttributeError):
+        return 0
