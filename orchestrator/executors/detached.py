@@ -66,12 +66,13 @@ def find(root: Root, tokens: Collection[str]) -> dict[str, str]:
 
 
 def observe(
-    root: Root, submissions: Sequence[Submission], what: str, settle_s: float = 0.0
+    root: Root, submissions: Sequence[Submission], what: str, settle_s: float | None = None
 ) -> Observation:
     """One look at all members.
 
-    A member on another machine is taken to run on for ``settle_s`` after the last sign of life of
-    its program, which is gone.
+    ``settle_s``: where members end with their program, so long after its last sign of life those
+    on other machines may still run; a program that is silent for as long as an attempt may be is
+    then taken to be gone, wherever it was. None: of that nothing is said.
     """
     now = file_time(root.path)
     seen: dict[tuple[str, int], Sighting] = {}
@@ -81,7 +82,9 @@ def observe(
             continue
         if alive is None and now - log.touched < LIVE_S:
             alive = True
-        young = now - log.touched < settle_s
+        elif alive is None and settle_s is not None:
+            alive = False
+        young = now - log.touched < (settle_s or 0.0)
         end = End(now, started=False, by_place=True, detail=f"its {what} is gone")
         for index, sighting in _sightings(log, len(submission.jobs), end, alive=alive, young=young):
             seen[submission.token, index] = sighting

@@ -10,10 +10,12 @@ is done about an end is decided as everywhere, by whoever launches or watches.
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
@@ -23,12 +25,17 @@ from ray import tune
 from orchestrator.executors import detached
 from orchestrator.executors.pool_log import PoolLogWriter
 from orchestrator.executors.ray_own import own_cluster, wait_in_line
-from orchestrator.executors.ray_scribe import Over, Scribe, Tidings
+from orchestrator.executors.ray_raylet import raylet_here
+from orchestrator.executors.ray_scribe import Scribe
 from orchestrator.executors.ray_share import Share, share_of
 from orchestrator.executors.ray_theirs import NotThere, connect
+from orchestrator.executors.ray_tidings import Over, Tidings
 from orchestrator.executors.ray_trial import run_member
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.submissions import Submission
+
+LEAVE_S = 30.0
+"""How long a driver may take to leave Ray once its members have ended."""
 
 
 def main(token: str) -> int:
@@ -43,6 +50,7 @@ def main(token: str) -> int:
             _leave(str(error), detached.UNAVAILABLE if error.passes else 1)
     scribe = Scribe(root, submission, PoolLogWriter(root.submission(token).pool))
     scribe.tend()
+    _leave_when_over(scribe)
     try:
         _heed(scribe)
         if address is not None:
@@ -52,10 +60,23 @@ def main(token: str) -> int:
                 _heed(scribe)  # Ray has put its own handler there
                 _run(scribe)
     except BaseException as error:
-        scribe.end_all(f"its driver ended: {type(error).__name__}: {error}".partition("\n")[0])
+        ray.shutdown()  # its trials end with it
+        scribe.lose_all(f"its driver ended: {type(error).__name__}: {error}".partition("\n")[0])
         raise
-    scribe.end_all("its driver ended")
+    ray.shutdown()
+    scribe.lose_all("its driver ended")
     return 0
+
+
+def _leave_when_over(scribe: Scribe) -> None:
+    """End this process a while after the last member, even if Ray, which is gone, holds it up."""
+
+    def leave() -> None:
+        scribe.wait()
+        time.sleep(LEAVE_S)
+        os._exit(1)
+
+    Thread(target=leave, daemon=True).start()
 
 
 def _heed(scribe: Scribe) -> None:
@@ -71,6 +92,7 @@ def _heed(scribe: Scribe) -> None:
 def _run(scribe: Scribe) -> None:
     """A trial for each member, as many at a time as fit and may; returns when all have ended."""
     root, submission = scribe.root, scribe.submission
+    scribe.raylet = raylet_here()
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     share = share_of(submission.resources, submission.placement, gpus_there=there.get("GPU", 0) > 0)
     tune.Tuner(

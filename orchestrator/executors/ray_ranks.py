@@ -15,6 +15,7 @@ from typing import Any
 import ray
 
 from orchestrator.executors.pool import rank_environment
+from orchestrator.executors.ray_raylet import leave_with_raylet
 from orchestrator.jobs.layout import SubmissionFolder
 from orchestrator.jobs.submissions import Submission
 
@@ -96,6 +97,7 @@ class NodeRanks:
     """Ranks on another node than the trial's: an actor there, in the trial's placement group."""
 
     def __init__(self, folder: Path, index: int, post: Post) -> None:
+        leave_with_raylet()
         submission = Submission.read(SubmissionFolder(folder))
         self._ranks = start_ranks(SubmissionFolder(folder), submission, index, post)
 

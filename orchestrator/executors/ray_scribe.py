@@ -1,26 +1,36 @@
 """What a driver of Ray knows of its members, and the only writer of its record.
 
-Tune tells it, in the driver's main thread, what becomes of trials; a thread of its own obeys the
-orders of the run root each second.
+It is told, in the main thread, what becomes of trials; a thread of its own obeys the orders
+of the run root each second, and sees to it that no member is said to have ended while it lives.
 """
 
+import os
+import signal
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, RLock, Thread
-from typing import Any
-
-from ray.tune import Callback, Stopper
 
 from orchestrator.executors.pool import BEAT_S, ORDERS_S, bearing_with_the_file_server
 from orchestrator.executors.pool_log import PoolLogWriter
+from orchestrator.executors.pool_member import GRACE_S
 from orchestrator.executors.ray_marks import withdraw
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.submissions import Submission
+
+SETTLE_S = 30.0
+"""So long may last what was lost and cannot be seen from here; its ranks are asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A member of which Ray knows nothing any more: since when (monotonic), and why."""
+
+    since: float
+    why: str
 
 
 @dataclass
@@ -30,24 +40,27 @@ class Scribe:
     root: Root
     submission: Submission
     log: PoolLogWriter
-    started: set[int] = field(default_factory=set)
+    started: dict[int, Process] = field(default_factory=dict)
     asked: set[int] = field(default_factory=set)
+    lost: dict[int, Lost] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
     stopping: bool = False
     """Whether the driver was asked to stop."""
+    raylet: Process | None = None
+    """What connects the driver with Ray: without it nothing is heard of any trial."""
     _lock: RLock = field(default_factory=RLock)
-    _leave: Event = field(default_factory=Event)
+    _over: Event = field(default_factory=Event)
 
     @property
     def over(self) -> bool:
         """Whether every member has ended."""
-        return len(self.ended) == len(self.submission.jobs)
+        return self._over.is_set()
 
     def start(self, index: int, process: Process, gpus: tuple[str, ...]) -> None:
         """Its ranks have started."""
         with self._lock:
-            if index not in self.started | self.ended:
-                self.started.add(index)
+            if index not in self.started and index not in self.ended:
+                self.started[index] = process
                 self.log.start(index, process, gpus)
 
     def end(self, index: int, how: End) -> None:
@@ -56,26 +69,37 @@ class Scribe:
             if index not in self.ended:
                 self.ended.add(index)
                 self.log.end(index, how)
+            if len(self.ended) == len(self.submission.jobs):
+                self._over.set()
 
-    def end_all(self, why: str) -> None:
-        """Nothing of the submission goes on: its place ended what had not."""
+    def lose(self, index: int, why: str) -> None:
+        """Its trial is gone; the ranks are told to stop by the kernel, and may take a while."""
+        with self._lock:
+            if index not in self.ended:
+                self.lost.setdefault(index, Lost(time.monotonic(), why))
+
+    def lose_all(self, why: str) -> None:
+        """Nothing of the submission goes on; waits until what had started has ended."""
         for index in range(len(self.submission.jobs)):
-            started = index in self.started
-            self.end(index, End(time.time(), started=started, by_place=True, detail=why))
+            self.lose(index, why)
+        self.wait()
 
-    def tend(self) -> Thread:
-        """Obey the orders from now on, in a thread; ``leave`` ends it."""
-        thread = Thread(target=self._tend, daemon=True)
-        thread.start()
-        return thread
+    def wait(self) -> None:
+        """Until every member has ended."""
+        self._over.wait()
 
-    def leave(self) -> None:
-        self._leave.set()
+    def tend(self) -> None:
+        """Obey the orders from now on, in a thread."""
+        Thread(target=self._tend, daemon=True).start()
 
     def _tend(self) -> None:
         next_beat = 0.0
-        while not self._leave.wait(ORDERS_S):
+        while not self._over.wait(ORDERS_S):
+            if self.raylet is not None and self.raylet.alive() is False:
+                for index in range(len(self.submission.jobs)):
+                    self.lose(index, "the Ray node of its driver is gone")
             with bearing_with_the_file_server():
+                self._bury()
                 self.obey()
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + BEAT_S
@@ -85,76 +109,32 @@ class Scribe:
         """Withdraw members that wait and are not to run, ask those to stop that run."""
         standing = standing_orders(read_orders(self.root))
         for index, job in enumerate(self.submission.jobs):
-            if index in self.ended | self.asked:
+            if index in self.ended or index in self.asked:
                 continue
-            if (self.stopping or standing.keeps(job)) and self._withdrawn(index):
-                continue
-            if self.stopping or job in standing.cancels:
+            stops = self.stopping or job in standing.cancels
+            if (stops or standing.keeps(job)) and self._withdrawn(index):
+                why = "the driver was stopped" if self.stopping else "withdrawn before it started"
+                self.end(index, End(time.time(), started=False, detail=why))
+            elif stops:
                 with self._lock:
                     self.asked.add(index)
                     self.log.ask(index)
 
     def _withdrawn(self, index: int) -> bool:
         """Whether it waited, and now never will start."""
-        if index in self.started or not withdraw(
-            self.root.submission(self.submission.token), index
-        ):
-            return False
-        why = "the driver was stopped" if self.stopping else "withdrawn before it started"
-        self.end(index, End(time.time(), started=False, detail=why))
-        return True
+        folder = self.root.submission(self.submission.token)
+        return index not in self.started and withdraw(folder, index)
 
-
-class OfThisProcess:
-    """What has a scribe. Tune keeps a copy on disk, which nobody restores: without it."""
-
-    def __init__(self, scribe: Scribe) -> None:
-        self._scribe = scribe
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-
-class Tidings(OfThisProcess, Callback):
-    """What Tune says of its trials, told to a scribe."""
-
-    def on_trial_result(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,
-        result: Mapping[str, Any],
-        **_: Any,
-    ) -> None:
-        index = trial.config["index"]
-        if "process" in result:
-            self._scribe.start(index, Process.named(result["process"]), tuple(result["gpus"]))
-        if "how" in result:
-            self._scribe.end(index, End(**result["how"]))
-
-    def on_trial_error(
-        self,
-        iteration: int,  # noqa: ARG002
-        trials: list[Any],  # noqa: ARG002
-        trial: Any,
-        **_: Any,
-    ) -> None:
-        """Its actor is gone, or could not start the ranks: nothing else ends a trial so."""
-        error = None
-        with suppress(Exception):
-            error = trial.get_pickled_error()
-        words = " ".join(str(error or "no word").strip().splitlines()[-1:])
-        index = trial.config["index"]
-        self._scribe.end(
-            index, End(time.time(), started=True, by_place=True, detail=f"Ray lost it: {words}")
-        )
-
-
-class Over(OfThisProcess, Stopper):
-    """Lets Tune end once every member has."""
-
-    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:  # noqa: ARG002
-        return False
-
-    def stop_all(self) -> bool:
-        return self._scribe.over
+    def _bury(self) -> None:
+        """End the lost members that were waiting, are seen gone, or cannot live any more."""
+        for index, lost in list(self.lost.items()):
+            process, age = self.started.get(index), time.monotonic() - lost.since
+            alive = process.alive() if process else None
+            if alive and process and age > GRACE_S:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            waited = self._withdrawn(index)
+            if waited or alive is False or (alive is None and age > SETTLE_S):
+                del self.lost[index]
+                how = End(time.time(), started=not waited, by_place=True, detail=lost.why)
+                self.end(index, how)

@@ -6,6 +6,7 @@ worker and the driver obey), and how they ended.
 """
 
 import json
+import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,9 +18,10 @@ from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from orchestrator.executors.pool_lines import Seat
-from orchestrator.executors.pool_member import Rank, Running, end_of
+from orchestrator.executors.pool_member import Running, end_of
 from orchestrator.executors.ray_marks import begin, is_asked_to_stop
 from orchestrator.executors.ray_ranks import Far, FarRank, NodeRanks, Post, start_ranks
+from orchestrator.executors.ray_raylet import leave_with_raylet
 from orchestrator.executors.ray_share import Share
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.layout import Root
@@ -40,12 +42,13 @@ def run_member(config: dict[str, Any]) -> None:
     index: int = config["index"]
     if not begin(folder, index):
         return  # it was withdrawn meanwhile
+    leave_with_raylet()
     submission = Submission.read(folder)
-    ranks, fars = _start(root, submission, index, Share(**config["share"]))
-    first = ranks[0]
+    here, fars = _start(root, submission, index, Share(**config["share"]))
+    there = (FarRank(far, position) for far in fars for position in range(far.count))
     gpus = tuple(map(str, ray.get_gpu_ids()))
-    tune.report({"process": str(process(first.pid)), "gpus": list(gpus)})
-    member = Running(index, ranks, Seat(gpus))
+    tune.report({"process": str(process(here[0].pid)), "gpus": list(gpus)})
+    member = Running(index, [*here, *there], Seat(gpus))
     course = Course(root, submission, index)
     next_hearing = 0.0
     while True:
@@ -70,30 +73,33 @@ def run_member(config: dict[str, Any]) -> None:
 
 def _start(
     root: Root, submission: Submission, index: int, share: Share
-) -> tuple[list[Rank], list[Far]]:
-    """The ranks of all nodes, in order, and those of them that are seen through an actor."""
+) -> tuple[list[subprocess.Popen[bytes]], list[Far]]:
+    """The ranks of this node, and the other nodes with theirs, in order."""
     folder = root.submission(submission.token)
     address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    group = get_current_placement_group()
-    assert group is not None, "Tune starts every trial in one"
-    posts = [
+    here, *others = (
         Post(node * share.ranks, share.ranks, address, together=share.nodes == 1)
         for node in range(share.nodes)
+    )
+    ranks = start_ranks(folder, submission, index, here)
+    return ranks, [
+        Far(_actor(share, node).remote(folder.path, index, post), post.count)
+        for node, post in enumerate(others, start=1)
     ]
-    ranks: list[Rank] = list(start_ranks(folder, submission, index, posts[0]))
-    fars = []
-    each = share.bundles()[0]
-    for node, post in enumerate(posts[1:], start=1):
-        strategy = PlacementGroupSchedulingStrategy(
+
+
+def _actor(share: Share, node: int) -> Any:
+    """What starts the ranks of a further node, with that node's part of the job's share."""
+    group, each = get_current_placement_group(), share.bundles()[node]
+    assert group is not None, "Tune starts every trial in one"
+    return ray.remote(NodeRanks).options(
+        num_cpus=each["CPU"],
+        num_gpus=each["GPU"],
+        max_restarts=0,
+        scheduling_strategy=PlacementGroupSchedulingStrategy(
             placement_group=group, placement_group_bundle_index=node
-        )
-        actor = ray.remote(NodeRanks).options(
-            num_cpus=each["CPU"], num_gpus=each["GPU"], scheduling_strategy=strategy, max_restarts=0
-        )
-        far = Far(actor.remote(folder.path, index, post), post.count)
-        fars.append(far)
-        ranks += [FarRank(far, position) for position in range(post.count)]
-    return ranks, fars
+        ),
+    )
 
 
 @dataclass
