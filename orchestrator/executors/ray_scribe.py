@@ -1,7 +1,7 @@
 """What a driver of Ray knows of its members, and the only writer of its record.
 
-It is told, in the main thread, what becomes of trials; a thread of its own obeys the orders
-of the run root each second, and sees to it that no member is said to have ended while it lives.
+It is told, in the main thread, what becomes of trials. A thread of its own obeys the orders of the
+run root each second, and sees to it that no member is said to have ended while it lives.
 """
 
 import os
