@@ -25,7 +25,10 @@ OWN_KEY = (
 and where there is none, makes one and leaves it in the user's home."""
 PATIENCE_S = 60.0
 PROBE_S = 5.0
+LET_RANKS_SAVE: Mapping[str, str] = {"RAY_kill_child_processes_on_worker_exit": "0"}
+"""Without it, processes of Ray that end kill what they have started; ours ask it to stop."""
 QUIET: Mapping[str, str] = {
+    **LET_RANKS_SAVE,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",

@@ -6,11 +6,11 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.executors.ray_ask import unreachable
+from orchestrator.executors.ray_ask import LET_RANKS_SAVE, unreachable
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.submissions import Submission
 
-CARRIED = ("PYTHONPATH", "ORCHESTRATE_ROOT", "ORCHESTRATE_DATA")
+CARRIED = ("PYTHONPATH", "ORCHESTRATE_ROOT", "ORCHESTRATE_DATA", *LET_RANKS_SAVE)
 """Variables that processes on every node need: the submission's snapshot of our code, and where."""
 LOOK_S = 60.0
 

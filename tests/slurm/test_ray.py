@@ -27,7 +27,7 @@ def test_a_sweep_has_the_same_jobs_metrics_and_results_here_on_slurm_and_on_two_
     """Each job has a rank on each node."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     resources = {"nodes": 2, "cpus_per_rank": 2}
-    sweep = site.write(set=SHORT, seeds=[0, 1], max_parallel=1, resources=resources)
+    sweep = site.write(set=SHORT, resources=resources)
     roots = {name: Root(site.folder / name) for name in PLACES}
 
     def launch(place: str) -> tuple[str, ...]:
@@ -40,7 +40,6 @@ def test_a_sweep_has_the_same_jobs_metrics_and_results_here_on_slurm_and_on_two_
         *("--chdir", str(site.folder), str(RAY_CLUSTER), *ORCHESTRATE, *launch("ray")),
     )
     until(lambda: not dev_cluster.run("squeue", "-h", "-j", batch, "--states", "R,PD,CG"), 150)
-    assert "2 jobs are done" in log.read_text() or roots["ray"].path.exists(), log.read_text()
     for place in ("slurm", "local"):
         site.orchestrate(*launch(place))
 
@@ -51,7 +50,7 @@ def test_a_sweep_has_the_same_jobs_metrics_and_results_here_on_slurm_and_on_two_
     assert jobs["ray"] == jobs["slurm"] == jobs["local"]
     assert measured["ray"] == measured["slurm"] == measured["local"], log.read_text()
     assert tables["ray"] == tables["slurm"] == tables["local"]
-    assert tables["ray"]["rows"][0]["n"] == 2
+    assert tables["ray"]["rows"][0]["n"] == 1
     for job in jobs["ray"]:
         (attempt,) = read_attempts(roots["ray"].job(job))
         assert (attempt.start.facts["world"], attempt.start.facts["variables"]["SLURM_JOB_ID"]) == (
