@@ -111,7 +111,7 @@ class Scribe:
         for index, job in enumerate(self.submission.jobs):
             if index in self.ended or index in self.asked:
                 continue
-            stops = self.stopping or job in standing.cancels
+            stops = self.stopping or bool(standing.ends(job))
             if (stops or standing.keeps(job)) and self._withdrawn(index):
                 why = "the driver was stopped" if self.stopping else "withdrawn before it started"
                 self.end(index, End(time.time(), started=False, detail=why))

@@ -199,6 +199,7 @@ def test_two_ranks_on_a_ray_of_their_own_go_on_after_it_was_killed_with_the_same
     assert last.from_step
     assert last.from_step >= EARLY
     assert one_after_the_other(site.job())
+    (tmp_path / "local").mkdir()
     assert site.metrics() == reference_metrics(tmp_path / "local", digits)
     assert not (tmp_path / ".ray").exists()
     assert not list(Path("/tmp").glob(f"o-ray-{os.getuid()}/{folder.token}"))
