@@ -30,7 +30,7 @@ LET_RANKS_SAVE: Mapping[str, str] = {"RAY_kill_child_processes_on_worker_exit": 
 QUIET: Mapping[str, str] = {
     **LET_RANKS_SAVE,
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -39,7 +39,7 @@ QUIET: Mapping[str, str] = {
     "RAY_worker_niceness": "0",
 }
 """What Ray hears before it is imported: it reports nothing to anybody, writes no metrics of trials,
-leaves signals, folders and priorities as they are."""
+hides GPUs from who asked for none, leaves signals, folders and priorities as they are."""
 
 
 @cache

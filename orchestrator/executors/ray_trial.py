@@ -8,7 +8,7 @@ worker and the driver obey), and how they ended.
 import json
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from ray import tune
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from orchestrator.executors.pool import CANNOT_START
 from orchestrator.executors.pool_lines import Seat
 from orchestrator.executors.pool_member import Running, end_of
 from orchestrator.executors.ray_marks import begin, is_asked_to_stop
 from orchestrator.executors.ray_ranks import Far, FarRank, NodeRanks, Post, start_ranks
 from orchestrator.executors.ray_raylet import leave_with_raylet
 from orchestrator.executors.ray_share import Share
+from orchestrator.jobs.facts import End
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.processes import process
@@ -44,7 +46,13 @@ def run_member(config: dict[str, Any]) -> None:
         return  # it was withdrawn meanwhile
     leave_with_raylet()
     submission = Submission.read(folder)
-    here, fars = _start(root, submission, index, Share(**config["share"]))
+    try:
+        here, fars = _start(root, submission, index, Share(**config["share"]))
+    except OSError as error:
+        detail = f"its process could not be started: {error}"
+        how = End(time.time(), started=True, exit_code=CANNOT_START, detail=detail)
+        tune.report({"how": asdict(how)})
+        return
     there = (FarRank(far, position) for far in fars for position in range(far.count))
     gpus = tuple(map(str, ray.get_gpu_ids()))
     tune.report({"process": str(process(here[0].pid)), "gpus": list(gpus)})
@@ -65,10 +73,10 @@ def run_member(config: dict[str, Any]) -> None:
             break
         member.hurry(now)
         time.sleep(TICK_S)
-    how = asdict(end_of(member, root, submission))
+    how = end_of(member, root, submission)
     if any(far.lost for far in fars):
-        how |= {"by_place": True, "detail": "a node of it is gone"}
-    tune.report({"how": how})
+        how = replace(how, by_place=True, detail="a node of it is gone")
+    tune.report({"how": asdict(how)})
 
 
 def _start(
