@@ -17,7 +17,7 @@ from ray import tune
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from orchestrator.executors.pool import CANNOT_START
+from orchestrator.executors.pool import CANNOT_START, bearing_with_the_file_server
 from orchestrator.executors.pool_lines import Seat
 from orchestrator.executors.pool_member import Running, end_of
 from orchestrator.executors.ray_marks import begin, is_asked_to_stop
@@ -26,7 +26,7 @@ from orchestrator.executors.ray_raylet import leave_with_raylet
 from orchestrator.executors.ray_share import Share
 from orchestrator.jobs.facts import End
 from orchestrator.jobs.files import read_record
-from orchestrator.jobs.layout import Root
+from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.processes import process
 from orchestrator.jobs.submissions import Submission
 
@@ -57,26 +57,28 @@ def run_member(config: dict[str, Any]) -> None:
     gpus = tuple(map(str, ray.get_gpu_ids()))
     tune.report({"process": str(process(here[0].pid)), "gpus": list(gpus)})
     member = Running(index, [*here, *there], Seat(gpus))
-    course = Course(root, submission, index)
-    next_hearing = 0.0
-    while True:
-        now = time.monotonic()
-        if now >= next_hearing:
-            next_hearing = now + HEAR_S
-            for far in fars:
-                far.look()
-            if is_asked_to_stop(folder, index):
-                member.ask(now)
-            if (epoch := course.measured()) is not None:
-                tune.report({"measured": epoch})
-        if member.reap(now):
-            break
-        member.hurry(now)
-        time.sleep(TICK_S)
+    _attend(member, folder, fars, Course(root, submission, index))
     how = end_of(member, root, submission)
     if any(far.lost for far in fars):
         how = replace(how, by_place=True, detail="a node of it is gone")
     tune.report({"how": asdict(how)})
+
+
+def _attend(member: Running, folder: SubmissionFolder, fars: list[Far], course: "Course") -> None:
+    """Until all its ranks have ended: pass orders on to them, and tell Tune how far they are."""
+    next_hearing = 0.0
+    while not member.reap(now := time.monotonic()):
+        if now >= next_hearing:
+            next_hearing = now + HEAR_S
+            for far in fars:
+                far.look()
+            with bearing_with_the_file_server():
+                if is_asked_to_stop(folder, member.index):
+                    member.ask(now)
+                if (epoch := course.measured()) is not None:
+                    tune.report({"measured": epoch})
+        member.hurry(now)
+        time.sleep(TICK_S)
 
 
 def _start(
