@@ -15,6 +15,7 @@ EXTRAS = {
     "torch": "train",
     "timm": "train",
     "submitit": "slurm",
+    "ray": "ray",
     "mlflow": "mlflow",
     "pandas": "frames",
 }

@@ -46,6 +46,7 @@ class Sweep:
         seeds: Sequence[int] | None = None,
         executor: str | None = None,
         cluster: str | Path | None = None,
+        address: str | None = None,
         root: str | Path | None = None,
         data_root: str | Path | None = None,
     ) -> Self:
@@ -58,6 +59,8 @@ class Sweep:
             executor: where to run, in place of the sweep's.
             cluster: the file of the cluster's profile [$ORCHESTRATE_CLUSTER,
                 ~/.config/orchestrate/cluster.yaml, slurm/cluster.yaml].
+            address: with the executor ray, the cluster [$RAY_ADDRESS, the profile's, one on this
+                machine].
             root: the run root [$ORCHESTRATE_ROOT, the nearest runs/ upward, ./runs].
             data_root: folder of the datasets [$ORCHESTRATE_DATA, the profile's, ./data].
 
@@ -71,6 +74,7 @@ class Sweep:
             seeds=seeds,
             executor=executor,
             cluster_file=None if cluster is None else str(cluster),
+            address=address,
             data_root=None if data_root is None else str(data_root),
         )
         return cls(loaded)
@@ -118,6 +122,7 @@ class Sweep:
             root_path=one.root_path,
             data_root=one.data_root,
             cluster=one.cluster,
+            ray=one.ray,
             images=images,
         )
         notes = planning.check_plan(planned, max_gpu_hours)
@@ -188,6 +193,7 @@ class Sweep:
             root_path=one.root_path,
             data_root=one.data_root,
             cluster=one.cluster,
+            ray=one.ray,
             wishes=wishes,
         )
 

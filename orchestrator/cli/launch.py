@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.options import (
+    address_option,
     cluster_option,
     every_option,
     executor_option,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @max_gpu_hours_option
 @every_option
 @cluster_option
+@address_option
 @set_option
 @seeds_option
 @site_data_option
@@ -60,6 +62,7 @@ def launch(
     max_gpu_hours: float | None,
     every: float | None,
     cluster_file: str | None,
+    address: str | None,
     overrides: tuple[str, ...],
     seeds: list[int] | None,
     data_root: str | None,
@@ -75,6 +78,7 @@ def launch(
     orchestrate launch sweeps/quickstart.yaml --wait --seeds 0
     orchestrate launch sweeps/quickstart.yaml --set optim.lr=3e-3
     orchestrate launch sweeps/exp2_registers.yaml --executor slurm --controller
+    orchestrate launch sweeps/exp2_registers.yaml --executor ray --address node1:6379
     orchestrate launch sweeps/exp2_registers.yaml --canary --wait
     orchestrate launch sweeps/quickstart.yaml --fresh older
     """
@@ -96,6 +100,7 @@ def launch(
         seeds=seeds,
         executor=executor,
         cluster_file=cluster_file,
+        address=address,
         data_root=data_root,
     )
     sweep = loaded.sweep
@@ -113,6 +118,7 @@ def launch(
         root_path=root_path,
         data_root=loaded.data_root,
         cluster=loaded.cluster,
+        ray=loaded.ray,
         wishes=wishes,
     )
     if as_json:

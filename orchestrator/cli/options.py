@@ -94,6 +94,11 @@ cluster_option: Callable[[click.decorators.FC], click.decorators.FC] = click.opt
     help="The cluster's profile [$ORCHESTRATE_CLUSTER, ~/.config/orchestrate/cluster.yaml, "
     "slurm/cluster.yaml].",
 )
+address_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="With --executor ray: the cluster [$RAY_ADDRESS, the profile's, one on this machine].",
+)
 site_data_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--data-root",
     metavar="DIR",

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.options import (
+    address_option,
     cluster_option,
     executor_option,
     json_option,
@@ -23,6 +24,7 @@ from orchestrator.cli.prose import say
 @sweep_argument
 @executor_option
 @cluster_option
+@address_option
 @set_option
 @seeds_option
 @where_option
@@ -41,6 +43,7 @@ def plan(
     sweep_file: Path,
     executor: str | None,
     cluster_file: str | None,
+    address: str | None,
     overrides: tuple[str, ...],
     seeds: list[int] | None,
     where: str | None,
@@ -76,6 +79,7 @@ def plan(
         seeds=seeds,
         executor=executor,
         cluster_file=cluster_file,
+        address=address,
         data_root=data_root,
     )
     sweep = points_meant(loaded.sweep, root_path, where)
@@ -84,6 +88,7 @@ def plan(
         root_path=root_path,
         data_root=loaded.data_root,
         cluster=loaded.cluster,
+        ray=loaded.ray,
         images=images,
     )
     if as_json:

@@ -7,6 +7,7 @@ from orchestrator.config.cluster import ClusterProfile, Partition
 from orchestrator.config.evaluate import EvaluateConfig
 from orchestrator.config.job import CHILDREN, TASKS, JobConfig, config_from_plain
 from orchestrator.config.placement import Placement, refuse_placement
+from orchestrator.config.ray import RaySite
 from orchestrator.config.resources import Resources, refuse_resources
 from orchestrator.config.run import RunConfig
 
@@ -21,6 +22,7 @@ __all__ = [
     "JobConfig",
     "Partition",
     "Placement",
+    "RaySite",
     "Resources",
     "RunConfig",
     "config_from_plain",

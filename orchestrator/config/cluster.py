@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from orchestrator.config.command import Command
 from orchestrator.config.data import DATASET_NAME
+from orchestrator.config.ray import RaySite
 from orchestrator.config.resources import (
     Duration,
 )
@@ -141,6 +142,9 @@ class ClusterProfile(Section):
     """Told of what happens to sweeps that name no command of their own; see ``SweepSpec``."""
     extra: dict[OptionName, OptionValue] = Field(default_factory=dict)
     """Further options of sbatch; an empty value gives the bare option."""
+    ray: RaySite | None = None
+    """The Ray cluster of ``executor: ray``, where neither ``--address`` nor ``$RAY_ADDRESS`` names
+    one; nothing else of a profile concerns Ray, but for ``data_root``."""
     reasons: dict[Kind, SiteRule] = Field(default_factory=dict)
     """What is done here about jobs that fail, where it is not what is done elsewhere."""
 

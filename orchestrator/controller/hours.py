@@ -164,7 +164,8 @@ def finish_hours(told: Collection[Estimate], at_once: int | None) -> float | Non
 
 def jobs_at_once(placements: Sequence[Placement], terms: Terms) -> int | None:
     """How many run at a time; None: as many as the cluster has room for."""
-    if terms.max_parallel is not None or terms.cluster is not None or not placements:
+    elsewhere = terms.cluster is not None or (terms.ray is not None and terms.ray.address)
+    if terms.max_parallel is not None or elsewhere or not placements:
         return terms.max_parallel
     if all(_on_gpus_here(one) for one in placements):
         return max(1, len(visible_gpus()) // max(one.ranks for one in placements))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config import ClusterProfile
+from orchestrator.config import ClusterProfile, RaySite
 from orchestrator.controller.budget import Launching, check_budget
 from orchestrator.controller.cancel import await_cancelled, being_cancelled, is_held
 from orchestrator.controller.checks import check_data, check_placements
@@ -80,12 +80,13 @@ class Wishes:
 AS_USUAL = Wishes()
 
 
-def launch(
+def launch(  # noqa: PLR0913 - what the command line gives
     sweep: Sweep,
     *,
     root_path: Path,
     data_root: Path,
     cluster: ClusterProfile | None = None,
+    ray: RaySite | None = None,
     wishes: Wishes = AS_USUAL,
 ) -> Launched:
     """Submit the jobs of ``sweep`` that are neither done nor under way.
@@ -105,7 +106,7 @@ def launch(
         sweep = replace(sweep, max_gpu_hours=wishes.max_gpu_hours)
     if wishes.deterministic:
         sweep = placed(sweep, {"deterministic": True})
-    terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
+    terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster, ray)
     manifests, code, said = _check(sweep, terms, root_path, wishes)
     root = create_root(root_path)
     await_cancelled(root, [point.id for point in sweep.points])
@@ -290,6 +291,7 @@ def describe(sweep: Sweep, terms: Terms, snapshot: str) -> dict[str, Any]:
         **_told_of(sweep),
         "data_root": str(terms.data_root),
         "cluster": terms.cluster.to_plain() if terms.cluster else None,
+        **({"ray": terms.ray.to_plain()} if terms.ray else {}),
         **described(sweep.packages),
         "snapshot": snapshot,
         "shapes": [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from orchestrator.config import ClusterProfile, RunConfig
+from orchestrator.config import ClusterProfile, RaySite, RunConfig
 from orchestrator.controller.axes import by_axis
 from orchestrator.controller.budget import check_budget
 from orchestrator.controller.checks import check_data, check_profile
@@ -138,12 +138,13 @@ class Plan:
         return [e for job, e in self.estimates.items() if self.statuses[job].state in states]
 
 
-def plan(
+def plan(  # noqa: PLR0913 - what the command line gives
     sweep: Sweep,
     *,
     root_path: Path,
     data_root: Path,
     cluster: ClusterProfile | None = None,
+    ray: RaySite | None = None,
     images: int | None = None,
 ) -> Plan:
     """Check the sweep as a launch does, and tell what it would do.
@@ -157,7 +158,7 @@ def plan(
         RootError: the root is damaged, or of a newer version.
     """
     manifests, supposed = check_data(sweep, data_root, images)
-    terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster)
+    terms = Terms(sweep.executor, sweep.max_parallel, data_root, cluster, ray)
     check_profile(sweep, terms)
     check_settings(sweep, cluster)
     check_parents(sweep, root_path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from orchestrator.config import ClusterProfile, Placement, Resources
+from orchestrator.config import ClusterProfile, Placement, RaySite, Resources
 from orchestrator.controller.gpus import gpus_asked
 from orchestrator.controller.survey import Survey
 from orchestrator.errors import BusyError, Full, Refused, Unclear
@@ -73,15 +73,17 @@ class Terms:
     """Jobs at a time; None leaves it to the place."""
     data_root: Path
     cluster: ClusterProfile | None = None
+    ray: RaySite | None = None
 
     @classmethod
     def of_revision(cls, revision: dict[str, Any]) -> Self:
-        cluster = revision.get("cluster")
+        cluster, ray = revision.get("cluster"), revision.get("ray")
         return cls(
             revision["executor"],
             revision["max_parallel"],
             Path(revision["data_root"]),
             None if cluster is None else ClusterProfile.from_record(cluster),
+            None if ray is None else RaySite.from_record(ray),
         )
 
 
@@ -115,6 +117,7 @@ def draft(due: Sequence[Due], terms: Terms, snapshot: str) -> Submission:
         placement=due[0].placement,
         resources=due[0].resources,
         cluster=cluster,
+        ray=terms.ray,
         max_parallel=terms.max_parallel,
         snapshot=snapshot,
         python=(cluster.python if cluster else None) or sys.executable,

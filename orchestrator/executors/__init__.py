@@ -8,9 +8,11 @@ from orchestrator.jobs.layout import Root
 
 EXECUTORS = {
     "local": "orchestrator.executors.local:LocalExecutor",
+    "ray": "orchestrator.executors.ray_tune:RayExecutor",
     "slurm": "orchestrator.executors.slurm:SlurmExecutor",
 }
 """Name in a sweep file -> class, imported when it is used."""
+ON_RAY = "ray"
 CLUSTERED = frozenset({"slurm"})
 """Executors that need a cluster's profile."""
 

@@ -2,24 +2,15 @@
 
 import os
 import shlex
-import subprocess
 import sys
-import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from signal import SIGTERM
 
-from orchestrator.errors import Refused, Unclear
+from orchestrator.executors import detached
 from orchestrator.executors.base import Admission, Observation
-from orchestrator.executors.last_words import last_line
 from orchestrator.executors.pool_lines import visible_gpus
-from orchestrator.executors.pool_log import PoolLog, look_at_pool, read_pool_log
-from orchestrator.jobs.clock import file_time
 from orchestrator.jobs.compilers import missing_compiler
-from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
-from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.submissions import Submission
 
@@ -95,54 +86,17 @@ class LocalExecutor:
         )
 
     def submit(self, submission: Submission) -> str:
-        folder = self.root.submission(submission.token)
-        log = folder.logs / "pool.log"
-        with log.open("wb") as output:
-            started = subprocess.Popen(
-                ["/bin/sh", str(folder.script)],
-                cwd=self.root.path,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            ended = started.poll() is not None  # before the look: it may be quick
-            if (pool := read_pool_log(folder.pool)) is not None:
-                return str(pool.process)
-            if ended:
-                raise Refused(f"The pool did not start: {last_line(log) or 'no word'} (see {log})")
-            time.sleep(0.02)
-        raise Unclear(f"The pool of submission {submission.token} has not answered yet (see {log})")
+        return detached.start(self.root, submission, "pool", START_S)
 
     def find(self, tokens: Collection[str]) -> dict[str, str]:
-        logs = {token: read_pool_log(self.root.submission(token).pool) for token in tokens}
-        return {token: str(log.process) for token, log in logs.items() if log}
+        return detached.find(self.root, tokens)
 
     def observe(self, submissions: Sequence[Submission]) -> Observation:
-        now = file_time(self.root.path)
-        seen: dict[tuple[str, int], Sighting] = {}
-        for submission in submissions:
-            log, alive = look_at_pool(self.root.submission(submission.token).pool)
-            if log is None:
-                continue
-            if alive is None and now - log.touched < LIVE_S:
-                alive = True
-            for index, sighting in _sightings(log, len(submission.jobs), alive=alive, now=now):
-                seen[submission.token, index] = sighting
-        return Observation(seen)
+        return detached.observe(self.root, submissions, "pool")
 
     def cancel(self, members: Collection[tuple[str, int]]) -> list[str]:
         """A live pool reads the orders itself; only what outlived its pool is signalled here."""
-        for token, index in members:
-            log, alive = look_at_pool(self.root.submission(token).pool)
-            if log is None or alive is not False or index not in log.running():
-                continue
-            orphan = log.started[index].process
-            if orphan.alive():
-                with suppress(ProcessLookupError):
-                    os.killpg(orphan.pid, SIGTERM)
+        detached.end_orphans(self.root, members)
         return []
 
     def member_handle(self, handle: str, token: str, index: int) -> str:  # noqa: ARG002
@@ -154,19 +108,3 @@ def _as_cores_allow(submission: Submission) -> int:
     """Jobs at a time on this machine: a core for each thread."""
     placement = submission.placement
     return max(1, len(os.sched_getaffinity(0)) // (placement.ranks * placement.threads_per_rank))
-
-
-def _sightings(
-    log: PoolLog, members: int, *, alive: bool | None, now: float
-) -> Iterator[tuple[int, Sighting]]:
-    """What is known of each member; nothing of those of a silent pool on another machine."""
-    for index in range(members):
-        if index in log.ended:
-            yield index, Sighting(Sight.ENDED, log.ended[index])
-        elif index in log.started and (alive or log.started[index].process.alive()):
-            yield index, Sighting(Sight.RUNNING)
-        elif alive:
-            yield index, Sighting(Sight.WAITING)
-        elif alive is False:
-            end = End(now, started=index in log.started, by_place=True, detail="its pool is gone")
-            yield index, Sighting(Sight.ENDED, end)

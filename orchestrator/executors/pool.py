@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import RootError
-from orchestrator.executors.last_words import last_line
 from orchestrator.executors.pool_lines import (
     AllocationLine,
     Line,
@@ -24,9 +23,9 @@ from orchestrator.executors.pool_lines import (
     visible_gpus,
 )
 from orchestrator.executors.pool_log import PoolLogWriter
-from orchestrator.executors.pool_member import Running
+from orchestrator.executors.pool_member import Running, end_of
 from orchestrator.executors.slurm_limits import gpus_of_allocation
-from orchestrator.jobs.facts import STOP_CODES, End, read_attempts
+from orchestrator.jobs.facts import STOP_CODES, End
 from orchestrator.jobs.layout import Root, SubmissionFolder
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import process
@@ -68,12 +67,12 @@ class Pool:
             self._reap(now)
             if now >= next_orders:
                 next_orders = now + ORDERS_S
-                with _bearing_with_the_file_server():
+                with bearing_with_the_file_server():
                     self._stop_members(now)
                     self._obey(now)
             if now >= next_beat:
                 next_beat = now + BEAT_S
-                with _bearing_with_the_file_server():
+                with bearing_with_the_file_server():
                     self.log.beat()
             self._fill()
             time.sleep(TICK_S)
@@ -92,7 +91,7 @@ class Pool:
     def _fill(self) -> None:
         """Start members as long as there are places."""
         while not self.asked:
-            with _bearing_with_the_file_server():
+            with bearing_with_the_file_server():
                 found = self.line.next([member.seat for member in self.running])
                 if found is not None:
                     self._start(*found)
@@ -105,7 +104,7 @@ class Pool:
                 member.hurry(now)
                 continue
             self.running.remove(member)
-            how = self._how_ended(member)
+            how = end_of(member, self.root, self.submission)
             if self.asked and self.line.resumes and not member.asked_at and how.exit_code != 0:
                 self.unfinished += 1
             else:
@@ -171,32 +170,9 @@ class Pool:
                 start_new_session=True,
             )
 
-    def _how_ended(self, member: Running) -> End:
-        rank, code = member.first_exit or (0, member.ranks[0].returncode)
-        return End(
-            time.time(),
-            started=True,
-            by_place=member.asked_at is not None and code != 0,
-            exit_code=code if code >= 0 else None,
-            signal=-code if code < 0 else None,
-            rank=rank,
-            detail=self._last_words(member.index, rank) if member.first_exit else "",
-        )
-
-    def _last_words(self, index: int, rank: int) -> str:
-        """The last line of a rank: in its attempt's log, or before it claimed the job."""
-        folder = self.root.job(self.submission.jobs[index])
-        logs = [
-            folder.attempt(attempt.number).log(rank)
-            for attempt in read_attempts(folder)
-            if (attempt.start.token, attempt.start.index) == (self.submission.token, index)
-        ]
-        logs = [*reversed(logs), self.folder.member_log(index, rank)]
-        return next((words for log in logs if (words := last_line(log))), "")
-
 
 @contextmanager
-def _bearing_with_the_file_server() -> Iterator[None]:
+def bearing_with_the_file_server() -> Iterator[None]:
     """What cannot be read or touched now is told in the pool's log, and tried again later."""
     try:
         yield

@@ -101,6 +101,10 @@ class PoolLogWriter:
         plain = {name: getattr(how, name) for name in End.__slots__}
         self._append({"end": index, "how": plain})
 
+    def ask(self, index: int) -> None:
+        """Tell a member that reads along to stop."""
+        self._append({"ask": index, "t": time.time()})
+
     def beat(self) -> None:
         os.utime(self._path)
 

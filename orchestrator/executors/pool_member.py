@@ -1,11 +1,16 @@
 """A member of a pool that runs: its ranks, and how long they may take to end."""
 
 import signal
-import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from orchestrator.executors.last_words import last_line
 from orchestrator.executors.pool_lines import Seat
-from orchestrator.jobs.facts import STOP_CODES
+from orchestrator.jobs.facts import STOP_CODES, End, read_attempts
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.submissions import Submission
 
 LEAVE_S = 20.0
 """How long the other ranks may go on after one failed, and after they were asked to stop."""
@@ -16,12 +21,23 @@ GRACE_S = 60.0
 NEAT = (0, *STOP_CODES.values())
 
 
+class Rank(Protocol):
+    """A rank's process, as ``subprocess.Popen`` shows one."""
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
 @dataclass
 class Running:
     """A member whose ranks were started."""
 
     index: int
-    ranks: list[subprocess.Popen[bytes]]
+    ranks: Sequence[Rank]
     seat: Seat
     first_exit: tuple[int, int] | None = None
     """(rank, return code) of the first rank that failed."""
@@ -70,3 +86,29 @@ class Running:
         for rank in self.ranks:
             if rank.poll() is None:
                 rank.send_signal(number)
+
+
+def end_of(member: Running, root: Root, submission: Submission) -> End:
+    """How a member ended of which all ranks have."""
+    rank, code = member.first_exit or (0, member.ranks[0].returncode or 0)
+    return End(
+        time.time(),
+        started=True,
+        by_place=member.asked_at is not None and code != 0,
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        rank=rank,
+        detail=_last_words(root, submission, member.index, rank) if member.first_exit else "",
+    )
+
+
+def _last_words(root: Root, submission: Submission, index: int, rank: int) -> str:
+    """The last line of a rank: in its attempt's log, or before it claimed the job."""
+    folder = root.job(submission.jobs[index])
+    logs = [
+        folder.attempt(attempt.number).log(rank)
+        for attempt in read_attempts(folder)
+        if (attempt.start.token, attempt.start.index) == (submission.token, index)
+    ]
+    logs = [*reversed(logs), root.submission(submission.token).member_log(index, rank)]
+    return next((words for log in logs if (words := last_line(log))), "")

@@ -171,7 +171,8 @@ class Evidence:
         starts = self.starts()
         for member in self.job.members:
             end, attempt = self.end(member), starts[member.token, member.index].attempt
-            if end is None or not member.restarts or (attempt and attempt.ending):
+            near = not (member.restarts or member.elsewhere)
+            if end is None or near or (attempt and attempt.ending):
                 continue
             in_order = end.started and not end.by_place and end.exit_code in IN_ORDER
             if (

@@ -140,6 +140,8 @@ class Member:
     end: End | None
     restarts: bool = False
     """Whether its place may start it again by itself (requeue)."""
+    elsewhere: bool = False
+    """Whether it may run on another machine though its place never starts it again."""
     why_refused: str = ""
     placement: Placement = ANYHOW
     resources: Resources = NONE_ASKED

@@ -94,6 +94,7 @@ def _members(root: Root, submission: Submission) -> list[Member]:
             refused=refused,
             end=ends.get(index),
             restarts=submission.cluster is not None,
+            elsewhere=submission.ray is not None and submission.ray.address is not None,
             why_refused=answer.get("why", ""),
             full=answer.get("full", False),
             placement=submission.placement,

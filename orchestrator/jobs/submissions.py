@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from orchestrator.config import ClusterProfile, Placement, Resources
+from orchestrator.config import ClusterProfile, Placement, RaySite, Resources
 from orchestrator.config.section import Section
 from orchestrator.jobs.files import (
     checked,
@@ -53,6 +53,8 @@ class Submission(Section):
     resources: Resources = Resources()
     cluster: ClusterProfile | None = None
     """The site's facts, where the place is a cluster."""
+    ray: RaySite | None = None
+    """Which Ray cluster runs it, where Ray does."""
     max_parallel: int | None
     """Members that may run at once; null leaves it to the place."""
     snapshot: str
@@ -131,8 +133,9 @@ def write_intent(root: Root, submission: Submission, script: str) -> SubmissionF
     folder.logs.mkdir(parents=True)
     folder.claimed.mkdir()
     if submission.packed:
-        folder.taken.mkdir()
         folder.pools.mkdir()
+    if submission.packed or submission.ray:
+        folder.taken.mkdir()
     publish(folder.script, os.fsencode(script))
     publish(folder.intent, to_json(submission.to_plain()))
     return folder

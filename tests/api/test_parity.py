@@ -57,7 +57,7 @@ SPELLED = {"sweep_file": "path", "import_": "import"}
 PLACES = {
     "plan": set(),
     "launch": set(),
-    "flops": {"executor", "cluster", "root", "data_root"},
+    "flops": {"executor", "cluster", "address", "root", "data_root"},
 }
 """Parameters of `Sweep.load` that its verb does without."""
 

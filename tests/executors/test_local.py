@@ -10,7 +10,7 @@ import pytest
 from support.pool_bench import Bench, kill, until
 
 from orchestrator.errors import Refused, RootError
-from orchestrator.executors import EXECUTORS, executor_named, local
+from orchestrator.executors import EXECUTORS, detached, executor_named
 from orchestrator.executors.local import LocalExecutor
 from orchestrator.executors.pool_log import PoolLogWriter
 from orchestrator.jobs.evidence import Sight
@@ -248,7 +248,7 @@ def test_a_pool_that_ended_before_the_first_look_was_not_refused(
         def poll(self) -> int | None:
             return self.wait()
 
-    monkeypatch.setattr(local.subprocess, "Popen", Quick)
+    monkeypatch.setattr(detached.subprocess, "Popen", Quick)
 
     submission = bench.submit("a")
 

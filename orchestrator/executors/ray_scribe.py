@@ -1,0 +1,140 @@
+"""What a driver of Ray knows of its members, and the only writer of its record.
+
+It is told, in the main thread, what becomes of trials. A thread of its own obeys the orders of the
+run root each second, and sees to it that no member is said to have ended while it lives.
+"""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event, RLock, Thread
+
+from orchestrator.executors.pool import BEAT_S, ORDERS_S, bearing_with_the_file_server
+from orchestrator.executors.pool_log import PoolLogWriter
+from orchestrator.executors.pool_member import GRACE_S
+from orchestrator.executors.ray_marks import withdraw
+from orchestrator.jobs.facts import End
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.orders import read_orders, standing_orders
+from orchestrator.jobs.processes import Process
+from orchestrator.jobs.submissions import Submission
+
+SETTLE_S = 30.0
+"""So long may last what was lost and cannot be seen from here; its ranks are asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A member of which Ray knows nothing any more: since when (monotonic), and why."""
+
+    since: float
+    why: str
+
+
+@dataclass
+class Scribe:
+    """Members by what is known of them; each has one end, the first that is told."""
+
+    root: Root
+    submission: Submission
+    log: PoolLogWriter
+    started: dict[int, Process] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
+    lost: dict[int, Lost] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
+    stopping: bool = False
+    """Whether the driver was asked to stop."""
+    raylet: Process | None = None
+    """What connects the driver with Ray: without it nothing is heard of any trial."""
+    _lock: RLock = field(default_factory=RLock)
+    _over: Event = field(default_factory=Event)
+
+    @property
+    def over(self) -> bool:
+        """Whether every member has ended."""
+        return self._over.is_set()
+
+    def start(self, index: int, process: Process, gpus: tuple[str, ...]) -> None:
+        """Its ranks have started."""
+        with self._lock:
+            if index not in self.started and index not in self.ended:
+                self.started[index] = process
+                self.log.start(index, process, gpus)
+
+    def end(self, index: int, how: End) -> None:
+        """It has ended, or never will start."""
+        with self._lock:
+            if index not in self.ended:
+                self.ended.add(index)
+                self.log.end(index, how)
+            if len(self.ended) == len(self.submission.jobs):
+                self._over.set()
+
+    def lose(self, index: int, why: str) -> None:
+        """Its trial is gone; the ranks are told to stop by the kernel, and may take a while."""
+        with self._lock:
+            if index not in self.ended:
+                self.lost.setdefault(index, Lost(time.monotonic(), why))
+
+    def lose_all(self, why: str) -> None:
+        """Nothing of the submission goes on; waits until what had started has ended."""
+        for index in range(len(self.submission.jobs)):
+            self.lose(index, why)
+        self.wait()
+
+    def wait(self) -> None:
+        """Until every member has ended."""
+        self._over.wait()
+
+    def tend(self) -> None:
+        """Obey the orders from now on, in a thread."""
+        Thread(target=self._tend, daemon=True).start()
+
+    def _tend(self) -> None:
+        next_beat = 0.0
+        while not self._over.wait(ORDERS_S):
+            if self.raylet is not None and self.raylet.alive() is False:
+                for index in range(len(self.submission.jobs)):
+                    self.lose(index, "the Ray node of its driver is gone")
+            with bearing_with_the_file_server():
+                self._bury()
+                self.obey()
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + BEAT_S
+                    self.log.beat()
+
+    def obey(self) -> None:
+        """Withdraw members that wait and are not to run, ask those to stop that run."""
+        standing = standing_orders(read_orders(self.root))
+        for index, job in enumerate(self.submission.jobs):
+            if index in self.ended or index in self.asked:
+                continue
+            stops = self.stopping or bool(standing.ends(job))
+            if (stops or standing.keeps(job)) and self._withdrawn(index):
+                why = "the driver was stopped" if self.stopping else "withdrawn before it started"
+                self.end(index, End(time.time(), started=False, detail=why))
+            elif stops:
+                with self._lock:
+                    self.asked.add(index)
+                    self.log.ask(index)
+
+    def _withdrawn(self, index: int) -> bool:
+        """Whether it waited, and now never will start."""
+        folder = self.root.submission(self.submission.token)
+        return index not in self.started and withdraw(folder, index)
+
+    def _bury(self) -> None:
+        """End the lost members that were waiting, are seen gone, or cannot live any more."""
+        for index, lost in list(self.lost.items()):
+            process, age = self.started.get(index), time.monotonic() - lost.since
+            alive = process.alive() if process else None
+            if alive and process and age > GRACE_S:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            waited = self._withdrawn(index)
+            if waited or alive is False or (alive is None and age > SETTLE_S):
+                del self.lost[index]
+                how = End(time.time(), started=not waited, by_place=True, detail=lost.why)
+                self.end(index, how)
