@@ -180,7 +180,9 @@ def test_two_ranks_on_a_ray_of_their_own_go_on_after_it_was_killed_with_the_same
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))  # where Ray would leave a key
     site = Site(tmp_path, digits)
-    sweep = str(site.write())
+    every = {"every_epochs": 10}
+    short = {"train": {"epochs": 10}, "evaluation": every, "probe": every}
+    sweep = str(site.write(set=short))
     site.orchestrate("launch", sweep, "--executor", "ray")
     (folder,) = site.root.submissions()
     until(site.attempts, SECONDS)
@@ -200,7 +202,7 @@ def test_two_ranks_on_a_ray_of_their_own_go_on_after_it_was_killed_with_the_same
     assert last.from_step >= EARLY
     assert one_after_the_other(site.job())
     (tmp_path / "local").mkdir()
-    assert site.metrics() == reference_metrics(tmp_path / "local", digits)
+    assert site.metrics() == reference_metrics(tmp_path / "local", digits, set=short)
     assert not (tmp_path / ".ray").exists()
     assert not list(Path("/tmp").glob(f"o-ray-{os.getuid()}/{folder.token}"))
 
