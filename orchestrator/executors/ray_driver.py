@@ -29,9 +29,10 @@ from orchestrator.executors.ray_raylet import raylet_here
 from orchestrator.executors.ray_scribe import Scribe
 from orchestrator.executors.ray_share import Share, share_of
 from orchestrator.executors.ray_theirs import NotThere, connect
-from orchestrator.executors.ray_tidings import Over, Tidings
+from orchestrator.executors.ray_tidings import Over, Search, Tidings
 from orchestrator.executors.ray_trial import run_member
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.search import searching
 from orchestrator.jobs.submissions import Submission
 
 LEAVE_S = 30.0
@@ -92,7 +93,7 @@ def _heed(scribe: Scribe) -> None:
 def _run(scribe: Scribe) -> None:
     """A trial for each member, as many at a time as fit and may; returns when all have ended."""
     root, submission = scribe.root, scribe.submission
-    scribe.raylet = raylet_here()
+    scribe.raylet, scribe.searches = raylet_here(), searching(root, submission.jobs)
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     share = share_of(submission.resources, submission.placement, gpus_there=there.get("GPU", 0) > 0)
     tune.Tuner(
@@ -104,6 +105,7 @@ def _run(scribe: Scribe) -> None:
             "share": asdict(share),
         },
         tune_config=tune.TuneConfig(
+            scheduler=Search(scribe) if scribe.searches else None,
             max_concurrent_trials=submission.max_parallel or 0,
             trial_name_creator=_name_of(submission),
             trial_dirname_creator=_folder_of,

@@ -1,12 +1,14 @@
 """What a driver of Ray knows of its members, and the only writer of its record.
 
 It is told, in the main thread, what becomes of trials. A thread of its own obeys the orders of the
-run root each second, and sees to it that no member is said to have ended while it lives.
+run root each second, lets searches decide, and sees to it that no member is said to have ended
+while it lives.
 """
 
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, RLock, Thread
@@ -19,6 +21,7 @@ from orchestrator.jobs.facts import End
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import Process
+from orchestrator.jobs.search import decide
 from orchestrator.jobs.submissions import Submission
 
 SETTLE_S = 30.0
@@ -46,6 +49,10 @@ class Scribe:
     ended: set[int] = field(default_factory=set)
     stopping: bool = False
     """Whether the driver was asked to stop."""
+    searches: Sequence[str] = ()
+    """The sweeps that search among its jobs."""
+    measured: Event = field(default_factory=Event)
+    """Set when a job has measured an epoch that the searches have not seen."""
     raylet: Process | None = None
     """What connects the driver with Ray: without it nothing is heard of any trial."""
     _lock: RLock = field(default_factory=RLock)
@@ -104,6 +111,19 @@ class Scribe:
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + BEAT_S
                     self.log.beat()
+                self._search()
+
+    def _search(self) -> None:
+        """Let searches decide on what is new; again at the next look if others have the lease."""
+        if not self.measured.is_set():
+            return
+        self.measured.clear()  # first: what is measured meanwhile is news again
+        decided = False
+        try:
+            decided = all(decide(self.root, sweep) for sweep in self.searches)
+        finally:
+            if not decided:
+                self.measured.set()
 
     def obey(self) -> None:
         """Withdraw members that wait and are not to run, ask those to stop that run."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback, Stopper
+from ray.tune.schedulers import FIFOScheduler
 
 from orchestrator.executors.ray_scribe import Scribe
 from orchestrator.jobs.facts import End
@@ -48,6 +49,28 @@ class Tidings(OfThisProcess, Callback):
     ) -> None:
         """Its actor is gone, or could not start the ranks: nothing else ends a trial so."""
         self._scribe.lose(trial.config["index"], f"Ray lost it: {_words_of(trial)}")
+
+
+class Search(OfThisProcess, FIFOScheduler):
+    """Tune's scheduler: has the searches of sweeps decide when a trial has measured an epoch.
+
+    Every trial goes on as far as Tune is concerned: who is to stop is told by orders, which the
+    scribe obeys as those of a watch, so that the worker saves and leaves in order.
+    """
+
+    def __init__(self, scribe: Scribe) -> None:
+        FIFOScheduler.__init__(self)  # type: ignore[no-untyped-call]
+        OfThisProcess.__init__(self, scribe)
+
+    def on_trial_result(
+        self,
+        tune_controller: Any,  # noqa: ARG002
+        trial: Any,  # noqa: ARG002
+        result: Mapping[str, Any],
+    ) -> str:
+        if "measured" in result:
+            self._scribe.measured.set()
+        return self.CONTINUE
 
 
 class Over(OfThisProcess, Stopper):

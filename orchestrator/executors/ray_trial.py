@@ -1,8 +1,8 @@
 """One trial of Ray Tune: a member of a submission, from its ranks' start to their end.
 
 It decides nothing about the job. Tune hears from it when the ranks have started, which epochs they
-have measured (a scheduler of Tune's could stop on that; ours are orders in the run root, which the
-worker and the driver obey), and how they ended.
+have measured (then the driver's scheduler lets searches decide; what they decide are orders, which
+the driver obeys), and how they ended.
 """
 
 import json

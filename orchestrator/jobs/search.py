@@ -1,15 +1,103 @@
 """A sweep's search carried out: from journals what jobs have reached, from that orders to stop."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from orchestrator.config.search import Asha
+from orchestrator.errors import BusyError
 from orchestrator.jobs.asha import Reached, Verdict, judged
+from orchestrator.jobs.facts import final_attempt
+from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.journal import read_journal
-from orchestrator.jobs.layout import JobFolder
-from orchestrator.jobs.orders import AtRung, Order, Standing
+from orchestrator.jobs.layout import JobFolder, Root
+from orchestrator.jobs.lease import leased
+from orchestrator.jobs.orders import (
+    AtRung,
+    Order,
+    Standing,
+    read_orders,
+    standing_orders,
+    write_order,
+)
+from orchestrator.jobs.store import is_imported, launched_revision
+
+
+def searching(root: Root, jobs: Collection[str]) -> list[str]:
+    """The sweeps launched here that search and have one of these jobs, by name."""
+    return [
+        revision["name"]
+        for revision in _launched(root)
+        if revision.get("search") is not None and any(job["id"] in jobs for job in revision["jobs"])
+    ]
+
+
+def decide(root: Root, sweep: str) -> bool:
+    """Give the orders that the search of a launched sweep has due; takes the root's lease for it.
+
+    False: somebody else has the lease, and nothing was decided; ask again.
+    """
+    if not _due(root, sweep):
+        return True
+    try:
+        with leased(root.lease, f"search {sweep}", wait_s=0):
+            for order in _due(root, sweep):
+                write_order(root, order)
+    except BusyError:
+        return False
+    return True
+
+
+def _due(root: Root, sweep: str) -> list[Order]:
+    revision = launched_revision(root, sweep)
+    attempts = attempts_on(root, [job["id"] for job in revision["jobs"]])
+    going = {
+        job: some[-1].number
+        for job, some in attempts.items()
+        if some and final_attempt(some) is None
+    }
+    return due_stops(root, revision, standing_orders(read_orders(root)), going)
+
+
+def due_stops(
+    root: Root, revision: Mapping[str, Any], standing: Standing, going: Mapping[str, int]
+) -> list[Order]:
+    """The orders to stop that follow from the journals of a sweep's jobs and were not given yet.
+
+    A job that another sweep launched here has, which searches nothing, is left to its end.
+
+    Args:
+        root: the run root.
+        revision: the sweep's newest.
+        standing: the orders there are.
+        going: the jobs that are not over, each with the number of its last attempt.
+    """
+    search = revision.get("search")
+    if search is None:
+        return []
+    asha, discarded = Asha.from_record(search["asha"]), standing.discarded
+    reached = {
+        job["id"]: reached_by(root.job(job["id"]), asha.metric, discarded.get(job["id"], 0))
+        for job in revision["jobs"]
+    }
+    left = {job: number for job, number in going.items() if job not in standing.cancels}
+    how = (asha, search["rungs"], reached, standing)
+    due = stop_orders(*how, going=left, sweep=revision["name"])
+    whole = _wanted_whole(root) if due else set()
+    return [order for order in due if not whole & {*order.jobs}]
+
+
+def _wanted_whole(root: Root) -> set[str]:
+    """The jobs that a sweep launched here has which searches nothing."""
+    plain = (revision for revision in _launched(root) if revision.get("search") is None)
+    return {job["id"] for revision in plain for job in revision["jobs"]}
+
+
+def _launched(root: Root) -> Iterator[dict[str, Any]]:
+    names = (name for name in root.sweep_names() if not is_imported(root, name))
+    return (launched_revision(root, name) for name in names)
 
 
 def stop_orders(  # noqa: PLR0913 - what a verdict follows from

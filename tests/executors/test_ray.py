@@ -153,6 +153,27 @@ def test_jobs_on_ray_are_seen_cancelled_and_go_on_after_trial_or_driver_was_kill
 
 
 @pytest.mark.slow
+def test_a_search_stops_jobs_on_ray_by_the_scheduler_of_tune_without_a_watch(on_ray: OnRay) -> None:
+    search = "search: {asha: {metric: val/top1, grace: 2, reduction: 2}}\n"
+    on_ray.sweep.write_text(search + on_ray.sweep.read_text())
+    on_ray.bench.script("a", "claim", 'point 2 {"val/top1": 50}', "wait", "finish")
+    on_ray.bench.script("b", "claim", "wait", 'point 2 {"val/top1": 40}', "stay")
+    on_ray.bench.script("c", "claim", "wait", 'point 2 {"val/top1": 60}', "finish")
+
+    on_ray.launch()
+    on_ray.ranks(1, 1)
+    until(lambda: metrics_of(on_ray.bench.root.job(on_ray.id_of("a"))), SECONDS)
+    on_ray.bench.go("b")
+    on_ray.await_states(a="RUNNING", b="STOPPED", c="RUNNING")
+    on_ray.bench.go("a", "c")
+    on_ray.await_states(a="DONE", b="STOPPED", c="DONE")
+
+    assert on_ray.ends("b") == ["stopped"]
+    assert "rung 1" in on_ray.say("why", on_ray.id_of("b"))
+    assert "0 of 3 jobs submitted" in on_ray.launch()
+
+
+@pytest.mark.slow
 def test_a_rank_that_fails_or_never_starts_is_told_as_on_any_other_place(on_ray: OnRay) -> None:
     on_ray.bench.script("a", "claim", "fail no such thing")
     on_ray.bench.script("b", "kill 9")

@@ -66,6 +66,10 @@ class Worker:
         while not (CONTROL / f"{NAME}.go").exists():
             time.sleep(0.02)
 
+    def stay(self) -> NoReturn:
+        while True:
+            time.sleep(1)
+
     def stubborn(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
