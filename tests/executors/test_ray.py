@@ -26,6 +26,7 @@ from orchestrator.jobs.submissions import write_intent
 
 SECONDS = 180
 """Patience with a Ray that starts on a machine that has other things to do."""
+FAULTS = Path(__file__).parents[1] / "support" / "faults"
 SHARING = """
 placement: {device: auto}
 max_parallel: null
@@ -203,7 +204,9 @@ def test_two_ranks_on_a_ray_of_their_own_go_on_after_it_was_killed_with_the_same
     site = Site(tmp_path, digits)
     every = {"every_epochs": 10}
     short = {"train": {"epochs": 10}, "evaluation": every, "probe": every}
-    sweep = str(site.write(set=short))
+    sweep = str(site.write(set=short, placement={"checkpoint_minutes": 0}))
+    monkeypatch.setenv("PYTHONPATH", str(FAULTS))
+    monkeypatch.setenv("LINGER_S", "0.05")  # so that it is not over before its cluster is
     site.orchestrate("launch", sweep, "--executor", "ray")
     (folder,) = site.root.submissions()
     until(site.attempts, SECONDS)
@@ -215,6 +218,7 @@ def test_two_ranks_on_a_ray_of_their_own_go_on_after_it_was_killed_with_the_same
     until(lambda: not log.process.alive(), SECONDS)
     site.await_state("PREEMPTED", seconds=SECONDS)
 
+    monkeypatch.delenv("LINGER_S")
     site.orchestrate("launch", sweep, "--executor", "ray", "--wait", "--every", "1")
 
     first, last = site.attempts()
