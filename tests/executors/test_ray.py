@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.pool_bench import SWEEP, Bench, kill, until
-from support.ray_cluster import RayCluster, children, parent, ray_cluster
+from support.ray_cluster import RayCluster, children, further_node, parent, ray_cluster
 from support.site import EARLY, Site, metrics_of, one_after_the_other, reference_metrics
 
 from orchestrator.config import RaySite
@@ -18,6 +18,7 @@ from orchestrator.controller.survey import survey
 from orchestrator.errors import Refused
 from orchestrator.executors import ray_tune
 from orchestrator.executors.pool_log import PoolLog, read_pool_log
+from orchestrator.executors.ray_ask import nodes_of
 from orchestrator.executors.ray_tune import RayExecutor
 from orchestrator.jobs.facts import Ending, read_attempts
 from orchestrator.jobs.processes import Process
@@ -31,6 +32,11 @@ SHARING = """
 placement: {device: auto}
 max_parallel: null
 resources: {jobs_per_allocation: 2, jobs_per_gpu: 2}
+"""
+
+ON_TWO_NODES = """
+placement: {device: cpu, ranks: 2}
+resources: {nodes: 2}
 """
 
 
@@ -151,6 +157,31 @@ def test_jobs_on_ray_are_seen_cancelled_and_go_on_after_trial_or_driver_was_kill
     for name in "abc":
         assert one_after_the_other(on_ray.bench.root.job(on_ray.id_of(name)))
     assert not (Path.home() / ".ray" / "auth_token").exists()
+
+
+@pytest.mark.slow
+def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
+    on_ray: OnRay, cluster: RayCluster
+) -> None:
+    head = SWEEP.partition("placement:")[0].format(name="s")
+    on_ray.sweep.write_text(f"{head}{ON_TWO_NODES}")
+    on_ray.bench.script("base", "claim", "wait", "finish")
+    on_ray.bench.script("base.rank1", "wait", "exit 0")
+    with further_node(cluster) as raylet:
+        until(lambda: len(nodes_of.__wrapped__(cluster.address)) == 2, SECONDS)
+        on_ray.launch()
+        on_ray.await_states(base="RUNNING")
+        os.kill(raylet, signal.SIGKILL)
+        on_ray.await_states(base="PREEMPTED")
+    on_ray.bench.go("base")
+
+    with further_node(cluster):
+        until(lambda: len(nodes_of.__wrapped__(cluster.address)) == 2, SECONDS)
+        on_ray.launch("--wait")
+
+    assert on_ray.states() == {"base": "DONE"}
+    assert on_ray.ends("base")[-1] == "finished"
+    assert one_after_the_other(on_ray.bench.root.job(on_ray.id_of("base")))
 
 
 @pytest.mark.slow

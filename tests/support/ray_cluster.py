@@ -52,11 +52,42 @@ def ray_cluster() -> Iterator[RayCluster]:
         until(lambda: marker.exists() and ":" in marker.read_text(), 120)
         yield RayCluster(marker.read_text().strip(), environment)
     finally:
-        head.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            head.wait(30)
-        head.kill()
+        _end(head)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def further_node(cluster: RayCluster) -> Iterator[int]:
+    """A second node with two CPUs, on this machine, too; gives the process of its raylet."""
+    words = ("start", "--block", "--address", cluster.address, "--node-ip-address", "127.0.0.2")
+    node = subprocess.Popen(
+        [
+            *(str(RAY), *words, "--num-cpus", "2", "--num-gpus", "0"),
+            *("--object-store-memory", "104857600"),
+            *("--min-worker-port", "0", "--max-worker-port", "0"),
+        ],
+        env={**os.environ, **cluster.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield until(lambda: _raylet_of(node.pid), 120)
+    finally:
+        _end(node)
+
+
+def _raylet_of(pid: int) -> int:
+    """The raylet that a node's ``ray start`` has made; 0 before."""
+    found = (child for child, line in children(pid).items() if "raylet/raylet" in line)
+    return next(found, 0)
+
+
+def _end(node: subprocess.Popen[bytes]) -> None:
+    node.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        node.wait(30)
+    node.kill()
 
 
 def children(pid: int) -> dict[int, str]:
