@@ -78,7 +78,7 @@ def launch(
     orchestrate launch sweeps/quickstart.yaml --wait --seeds 0
     orchestrate launch sweeps/quickstart.yaml --set optim.lr=3e-3
     orchestrate launch sweeps/exp2_registers.yaml --executor slurm --controller
-    orchestrate launch sweeps/exp2_registers.yaml --executor ray --address node1:6379
+    orchestrate launch sweeps/quickstart.yaml --executor ray --address node1:6379
     orchestrate launch sweeps/exp2_registers.yaml --canary --wait
     orchestrate launch sweeps/quickstart.yaml --fresh older
     """

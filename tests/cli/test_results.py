@@ -15,12 +15,13 @@ def test_results_are_a_table_csv_that_parses_back_and_documented_json(done: Benc
 
     assert table.stdout.splitlines()[0].split() == ["case", "n", "miss", "div", "val/top1"]
     assert parsed[0] == [
-        *("case", "n", "missing", "diverged", "val/top1 mean", "std", "low", "high", "notes")
+        *("case", "n", "missing", "diverged", "stopped"),
+        *("val/top1 mean", "std", "low", "high", "notes"),
     ]
-    assert parsed[1][:-1] == ["a", "1", "0", "0", "91.5", "", "", ""]
-    assert [row[:4] for row in parsed[2:]] == [["b", "0", "1", "0"], ["c", "0", "0", "1"]]
+    assert parsed[1][:-1] == ["a", "1", "0", "0", "0", "91.5", "", "", ""]
+    assert [row[:5] for row in parsed[2:]] == [["b", *"0100"], ["c", *"0010"]]
     assert (told["schema"], told["metric"], told["by"]) == (1, "val/top1", ["case"])
-    keys = "case n missing diverged mean std ci95 job_ids mixes values flags train/loss"
+    keys = "case n missing diverged mean std ci95 job_ids mixes values stopped flags train/loss"
     assert [" ".join(row) for row in told["rows"]] == [keys] * 3
     assert "differ in case; add --by case" in mixed.stderr
     assert len(mixed.stdout.splitlines()) == 2

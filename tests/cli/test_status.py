@@ -12,7 +12,7 @@ from support.terminal import Terminal
 
 STATUS_KEYS = (
     "id name state outcome reason epoch epochs step metrics attempts executor handle stale_s "
-    "older_code older_weights"
+    "older_code older_weights rung"
 )
 DOCUMENT_KEYS = "schema sweep counts jobs notes axes spent to_come finish"
 
