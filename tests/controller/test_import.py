@@ -407,7 +407,7 @@ def test_another_dataset_of_the_name_is_refused_before_anything_is_written(
     ("more", "words"),
     [
         ({"schema_version": SCHEMA + 1}, rf"has version {SCHEMA + 1}; .* up to {SCHEMA}\."),
-        ({"executor": "moon"}, r"executor 'moon', but .* knows only local, slurm"),
+        ({"executor": "moon"}, r"executor 'moon', but .* knows only local, ray, slurm"),
         ({"jobs": 3}, r"intent\.json is damaged: jobs"),
     ],
     ids=["a newer version", "an unknown place", "a damaged one"],

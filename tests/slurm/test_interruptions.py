@@ -67,7 +67,7 @@ def test_a_job_that_nears_its_time_limit_asks_for_another_start(
     site: Site, uninterrupted: Metrics
 ) -> None:
     profile = site.profile(stop_before_end_s=75, setup=[LINGERS])
-    site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=EACH_STEP)
+    site.launch("--cluster", str(profile), resources={"time": "3m"}, placement=EACH_STEP)
     site.finish(site.watch(), seconds=500)
 
     assert site.metrics() == uninterrupted
@@ -86,7 +86,7 @@ def test_where_a_node_has_no_scontrol_a_watch_submits_the_job_again(
         (programs / name).symlink_to(str(shutil.which(name)))
     setup = [LINGERS, f"export PATH={programs}"]
     profile = site.profile(stop_before_end_s=75, setup=setup)
-    site.launch("--cluster", str(profile), resources={"time": "2m"}, placement=EACH_STEP)
+    site.launch("--cluster", str(profile), resources={"time": "3m"}, placement=EACH_STEP)
     site.finish(site.watch(), seconds=500)
 
     assert site.metrics() == uninterrupted
@@ -205,8 +205,8 @@ def test_a_job_that_scancel_ended_stays_cancelled_until_it_is_launched(
 
 AUTO = {"device": "auto"}
 EACH_STEP = {"checkpoint_minutes": 0}
-LINGERS = f"export PYTHONPATH={FAULTS} LINGER_S=0.25"
-"""With ``EACH_STEP``, the first start lasts beyond two minutes on any machine."""
+LINGERS = f"export PYTHONPATH={FAULTS} LINGER_S=0.3"
+"""With ``EACH_STEP``, the first start lasts beyond the time limit on any machine."""
 
 
 def past(cluster: DevCluster, handle: str) -> str:
