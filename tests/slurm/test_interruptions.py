@@ -66,8 +66,8 @@ def test_a_preempted_job_starts_again_and_ends_as_if_nothing_had_happened(
 def test_a_job_that_nears_its_time_limit_asks_for_another_start(
     site: Site, uninterrupted: Metrics
 ) -> None:
-    profile = site.profile(stop_before_end_s=75, setup=[LINGERS])
-    site.launch("--cluster", str(profile), resources={"time": "3m"}, placement=EACH_STEP)
+    profile = site.profile(stop_before_end_s=100, setup=[WAITS])
+    site.launch("--cluster", str(profile), resources={"time": "3m"})
     site.finish(site.watch(), seconds=500)
 
     assert site.metrics() == uninterrupted
@@ -84,9 +84,9 @@ def test_where_a_node_has_no_scontrol_a_watch_submits_the_job_again(
     programs.mkdir()
     for name in ("srun", "sleep", "env", "bash", "sh"):
         (programs / name).symlink_to(str(shutil.which(name)))
-    setup = [LINGERS, f"export PATH={programs}"]
-    profile = site.profile(stop_before_end_s=75, setup=setup)
-    site.launch("--cluster", str(profile), resources={"time": "3m"}, placement=EACH_STEP)
+    setup = [WAITS, f"export PATH={programs}"]
+    profile = site.profile(stop_before_end_s=100, setup=setup)
+    site.launch("--cluster", str(profile), resources={"time": "3m"})
     site.finish(site.watch(), seconds=500)
 
     assert site.metrics() == uninterrupted
@@ -204,9 +204,8 @@ def test_a_job_that_scancel_ended_stays_cancelled_until_it_is_launched(
 
 
 AUTO = {"device": "auto"}
-EACH_STEP = {"checkpoint_minutes": 0}
-LINGERS = f"export PYTHONPATH={FAULTS} LINGER_S=0.3"
-"""With ``EACH_STEP``, the first start lasts beyond the time limit on any machine."""
+WAITS = f"export PYTHONPATH={FAULTS} UNTIL_TOLD=1"
+"""The first start is not over before its time limit is near, on any machine."""
 
 
 def past(cluster: DevCluster, handle: str) -> str:

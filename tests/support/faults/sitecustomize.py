@@ -2,18 +2,22 @@
 
 A folder with this file stands on PYTHONPATH. $KILL_AT names the operation at which a worker is
 killed with signal 9, $KILLED_ONCE a file that is made when it struck, so that the next start is
-left alone. With $LINGER_S each checkpoint of the job's first attempt takes so many seconds more.
+left alone. With $LINGER_S each checkpoint of the job's first attempt takes so many seconds more;
+with $UNTIL_TOLD its second one waits until the process has heard a signal.
 """
 
 import os
 import pathlib
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
 _open = pathlib.Path.open
 _rename = os.rename
+_signal = signal.signal
+_told = threading.Event()
 LARGE = 1000
 
 
@@ -94,6 +98,23 @@ def _lingering(seconds: float) -> Any:
     return rename
 
 
+def _until_told(source: Any, target: Any, **options: Any) -> None:
+    path = pathlib.Path(target)
+    if path.parent.name == "checkpoints" and path.name.startswith("001-") and _is_late(path):
+        _told.wait()
+    _rename(source, target, **options)
+
+
+def _telling(number: int, handler: Any) -> Any:
+    """As ``signal.signal``, and whoever waits hears of it as well."""
+
+    def handle(*heard: Any) -> None:
+        _told.set()
+        handler(*heard)
+
+    return _signal(number, handle if callable(handler) else handler)
+
+
 def _is_late(path: pathlib.Path) -> bool:
     """Not at the first checkpoint, so that there is one to go back to."""
     folder = next(parent for parent in path.parents if parent.name == "checkpoints")
@@ -116,3 +137,5 @@ if "orchestrator.worker" in sys.orig_argv:
             os.rename = _after_weights(3)
     if "LINGER_S" in os.environ:
         os.rename = _lingering(float(os.environ["LINGER_S"]))
+    if "UNTIL_TOLD" in os.environ:
+        os.rename, signal.signal = _until_told, _telling
