@@ -158,7 +158,7 @@ def test_a_launch_on_this_machine_that_is_killed_at_any_step_is_adopted_or_as_if
             row["state"] for row in json.loads(bench.orchestrate("status", "--json").stdout)["jobs"]
         }
         assert states <= {"DONE", "RUNNING", "QUEUED"}, where
-        until(lambda: not any(log.process.alive() for log in bench.pools()), 60)
+        until(lambda: not any(log.process.alive() for log in bench.pools()), 240)
         assert {name: len(bench.attempts_on(job)) for name, job in ids.items()} == {"a": 1, "b": 1}
         assert launch().said.startswith("s: 0 of 2 jobs submitted"), where
 

@@ -167,7 +167,7 @@ def test_a_stopped_job_that_is_trained_whole_measures_what_it_would_have_without
         step for step, _ in measured(plain, name)
     )
     said(unbroken, "retry", f"s/{name}", "--stopped")
-    until(lambda: outcome(unbroken)[name][0] == "DONE", 120)
+    until(lambda: outcome(unbroken)[name][0] == "DONE", 240)
 
     whole = measured(plain, name)
     assert measured(unbroken, name) == whole

@@ -96,7 +96,7 @@ def bench_is(bench: Bench, states: dict[str, str]) -> None:
         found = {row["name"]: row["state"] for row in rows}
         return all(found[name] == state for name, state in states.items())
 
-    until(reached, 60)
+    until(reached, 240)
 
 
 def counts(status: str) -> str:

@@ -63,12 +63,12 @@ def orchestrate(desk: Bench, *words: str) -> str:
 
 
 def claimed(desk: Bench, job: str) -> AttemptFolder:
-    return until(lambda: desk.attempts_on(job), 60)[0]
+    return until(lambda: desk.attempts_on(job), 240)[0]
 
 
 def ran(attempt: AttemptFolder) -> str:
     """What the worker printed, once it has ended."""
-    until(attempt.exit.exists, 60)
+    until(attempt.exit.exists, 240)
     return attempt.log(0).read_text()
 
 
@@ -154,11 +154,11 @@ def test_a_users_package_is_frozen_with_the_launch_and_its_edits_flag_its_own_jo
 
     assert waiting == []
     assert "as launched" in ran(second)
-    until(third.exit.exists, 60)
+    until(third.exit.exists, 240)
     code = {job: json.loads(desk.attempts_on(ids[job])[0].started.read_bytes()) for job in ids}
     assert code["a"]["code_hash"] == code["b"]["code_hash"]
     assert code["a"]["code_hash"].split("-")[0] == code["c"]["code_hash"]
-    until(lambda: {state for state, *_ in told(desk).values()} == {"DONE"}, 60)
+    until(lambda: {state for state, *_ in told(desk).values()} == {"DONE"}, 240)
     assert told(desk) == {
         "a": ("DONE", True, ""),
         "b": ("DONE", True, ""),
@@ -181,7 +181,7 @@ def test_a_job_whose_package_is_gone_can_be_looked_at_moved_and_cleaned_but_not_
     (mine / "shifted.py").write_text("raise ValueError('not yet')\n")
     orchestrate(desk, "launch", "mine.yaml")
     desk.go("c")
-    until(lambda: {state for state, *_ in told(desk).values()} == {"FAILED", "DONE"}, 90)
+    until(lambda: {state for state, *_ in told(desk).values()} == {"FAILED", "DONE"}, 240)
     shutil.rmtree(mine)
 
     gone = desk.orchestrate("retry", "mine", PYTHONPATH=str(desk.folder / "code"))

@@ -25,7 +25,7 @@ from orchestrator.jobs.processes import Process
 from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import write_intent
 
-SECONDS = 180
+SECONDS = 400
 """Patience with a Ray that starts on a machine that has other things to do."""
 FAULTS = Path(__file__).parents[1] / "support" / "faults"
 SHARING = """

@@ -64,7 +64,7 @@ def test_members_of_an_array_have_gpus_of_their_own_and_are_in_accounting(
     options = ["--parsable", "--array=0-3", "--gpus-per-node=2", "--output=/dev/null"]
     job = dev_cluster.run("sbatch", *options, "--wrap", script)
     show = ["sacct", "-X", "-n", "-P", "-j", job, "-S", "now-1hour", "-o", "JobID,State"]
-    until(lambda: dev_cluster.run(*show).count("COMPLETED") == 4, 60)
+    until(lambda: dev_cluster.run(*show).count("COMPLETED") == 4, 240)
 
     got = {(tmp_path / str(index)).read_text().strip() for index in range(4)}
     assert got == {"node1:0,1", "node1:2,3", "node2:0,1", "node2:2,3"}
@@ -80,13 +80,13 @@ def test_a_job_of_main_takes_the_place_of_one_of_spare_which_runs_again(
     low = dev_cluster.run("sbatch", *whole, "--partition=spare", "--wrap", script)
     until(starts.exists)
     dev_cluster.run("sbatch", *whole, "--wrap", "sleep 1")
-    until(lambda: dev_cluster.run("squeue", "-h", "-j", low, "-o", "%T") == "PENDING", 60)
+    until(lambda: dev_cluster.run("squeue", "-h", "-j", low, "-o", "%T") == "PENDING", 240)
 
     def runs_again() -> bool:
         dev_cluster.hurry()
         return starts.read_text() == "0\n1\n"
 
-    until(runs_again, 60)
+    until(runs_again, 240)
     rows = ["sacct", "-X", "-D", "-n", "-P", "-j", low, "-o", "State"]
     until(lambda: dev_cluster.run(*rows).split() == ["PREEMPTED", "RUNNING"])
     dev_cluster.release_everything()

@@ -48,10 +48,10 @@ def test_a_preempted_job_starts_again_and_ends_as_if_nothing_had_happened(
         *("sbatch", "--parsable", "--partition=main", "--exclusive", "--nodes=2"),
         *("--output=/dev/null", "--wrap=sleep 5"),
     )
-    until(lambda: "PREEMPTED" in past(dev_cluster, site.handle()), 120)
+    until(lambda: "PREEMPTED" in past(dev_cluster, site.handle()), 240)
     waiting = site.await_state("QUEUED")
     assert (waiting["attempts"], "start 2" in waiting["reason"]) == (1, True)
-    until(lambda: urgent not in dev_cluster.run("squeue", "-h", "-o", "%A"), 60)
+    until(lambda: urgent not in dev_cluster.run("squeue", "-h", "-o", "%A"), 240)
     site.finish(site.watch())
 
     assert site.metrics() == uninterrupted
@@ -68,7 +68,7 @@ def test_a_job_that_nears_its_time_limit_asks_for_another_start(
 ) -> None:
     profile = site.profile(stop_before_end_s=100, setup=[WAITS])
     site.launch("--cluster", str(profile), resources={"time": "3m"})
-    site.finish(site.watch(), seconds=500)
+    site.finish(site.watch(), seconds=600)
 
     assert site.metrics() == uninterrupted
     first, *_, last = site.attempts()
@@ -87,7 +87,7 @@ def test_where_a_node_has_no_scontrol_a_watch_submits_the_job_again(
     setup = [WAITS, f"export PATH={programs}"]
     profile = site.profile(stop_before_end_s=100, setup=setup)
     site.launch("--cluster", str(profile), resources={"time": "3m"})
-    site.finish(site.watch(), seconds=500)
+    site.finish(site.watch(), seconds=600)
 
     assert site.metrics() == uninterrupted
     first, second, *_ = site.attempts()
@@ -103,7 +103,7 @@ def test_a_job_whose_node_loses_power_goes_on_elsewhere(
     site.await_step()
     node = dev_cluster.run("squeue", "-h", "-o", "%N")
     dev_cluster.cut_power(node)
-    until(lambda: "NODE_FAIL" in past(dev_cluster, site.handle()), 120)
+    until(lambda: "NODE_FAIL" in past(dev_cluster, site.handle()), 240)
     site.finish(site.watch())
 
     assert site.metrics() == uninterrupted
@@ -121,7 +121,7 @@ def test_a_worker_on_a_node_that_only_lost_touch_gives_way_to_its_next_start(
     node = dev_cluster.run("squeue", "-h", "-o", "%N")
     first = site.attempts()[0]
     dev_cluster.freeze(node)
-    until(lambda: "NODE_FAIL" in past(dev_cluster, site.handle()), 120)
+    until(lambda: "NODE_FAIL" in past(dev_cluster, site.handle()), 240)
     dev_cluster.hurry()
     site.await_step(EARLY, attempt=2)
     dev_cluster.thaw(node)
@@ -138,7 +138,7 @@ def test_a_rank_that_is_killed_is_named_and_the_job_goes_on(
     site.launch()
     site.await_step()
     os.kill(site.rank(1), SIGKILL)
-    failed = site.await_state("FAILED", seconds=120)
+    failed = site.await_state("FAILED", seconds=240)
     assert "killed with signal 9" in failed["reason"]
     assert "a watch tries it again by itself" in site.orchestrate("why", "s/base")
     site.finish(site.watch())
@@ -168,7 +168,7 @@ def test_a_job_that_is_cancelled_while_it_runs_stays_so_until_it_is_launched(
     site.launch()
     site.await_step()
     site.orchestrate("cancel", "s", "--yes")
-    site.await_state("CANCELLED", seconds=90)
+    site.await_state("CANCELLED", seconds=240)
     watch = site.watch()
     site.finish(watch, code=3)
     assert site.row()["state"] == "CANCELLED"
@@ -189,7 +189,7 @@ def test_a_job_that_scancel_ended_stays_cancelled_until_it_is_launched(
     if when == "running":
         site.await_step()
     dev_cluster.run("scancel", site.handle())
-    site.await_state("CANCELLED", seconds=90)
+    site.await_state("CANCELLED", seconds=240)
     plant_store(site.root, empty_store)
     site.finish(site.watch(), code=3)
     assert "scancel" in site.row()["reason"]

@@ -58,7 +58,7 @@ def test_without_accounting_an_end_that_slurm_remembers_is_told(bare: Site) -> N
     assert bare.cluster is not None
     bare.cluster.run("scancel", bare.handle())
 
-    cancelled = bare.await_state("CANCELLED", seconds=120)
+    cancelled = bare.await_state("CANCELLED", seconds=240)
 
     assert "scancel" in cancelled["reason"]
 
@@ -68,8 +68,8 @@ def test_while_the_controller_is_away_heartbeats_speak_and_silence_is_shown(
 ) -> None:
     grid = [{"cases": {"one": {}, "two": {"model.registers": 2}}}]
     site.launch(grid=grid, max_parallel=1, set={"train": {"epochs": 1000}})
-    until(lambda: [row["state"] for row in site.rows()] == ["RUNNING", "QUEUED"], 60)
-    until(lambda: site.rows()[0]["step"] > 0, 60)
+    until(lambda: [row["state"] for row in site.rows()] == ["RUNNING", "QUEUED"], 240)
+    until(lambda: site.rows()[0]["step"] > 0, 240)
     slurmctld = dev_cluster.pids()["slurmctld"]
     os.kill(slurmctld, SIGSTOP)
     try:
@@ -85,7 +85,7 @@ def test_while_the_controller_is_away_heartbeats_speak_and_silence_is_shown(
     assert "SLURM did not answer (scontrol" in refused
     assert "The order stands" in told
     watch = site.watch()  # it tells SLURM what SLURM did not hear
-    until(lambda: [row["state"] for row in site.rows()] == ["RUNNING", "CANCELLED"], 60)
+    until(lambda: [row["state"] for row in site.rows()] == ["RUNNING", "CANCELLED"], 240)
     site.orchestrate("cancel", "s/one", "--yes")
     site.finish(watch, code=3)
 
@@ -102,8 +102,8 @@ def test_while_accounting_is_away_the_queue_speaks(site: Site, dev_cluster: DevC
 def test_why_puts_slurms_reason_into_words(site: Site, dev_cluster: DevCluster) -> None:
     grid = [{"cases": {"one": {}, "two": {"model.registers": 2}}}]
     site.launch(grid=grid, max_parallel=1)
-    until(lambda: [row["state"] for row in site.rows()] == ["RUNNING", "QUEUED"], 60)
-    until(lambda: site.rows()[0]["attempts"] == 1, 60)
+    until(lambda: [row["state"] for row in site.rows()] == ["RUNNING", "QUEUED"], 240)
+    until(lambda: site.rows()[0]["attempts"] == 1, 240)
 
     limited = site.orchestrate("why", "s/two")
     running = site.orchestrate("why", "s/one")
@@ -111,7 +111,7 @@ def test_why_puts_slurms_reason_into_words(site: Site, dev_cluster: DevCluster) 
     dev_cluster.run("scontrol", "uhold", waiting)
     held = site.orchestrate("why", "s/two")
     site.orchestrate("cancel", "s", "--yes")
-    until(lambda: {row["state"] for row in site.rows()} == {"CANCELLED"}, 90)
+    until(lambda: {row["state"] for row in site.rows()} == {"CANCELLED"}, 240)
     cancelled = site.orchestrate("why", "s/two")
 
     assert "is QUEUED: JobArrayTaskLimit: the sweep's max_parallel is reached" in limited

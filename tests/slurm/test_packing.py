@@ -35,7 +35,7 @@ def last(job: JobFolder) -> Attempt:
 
 def await_saved(*folders: JobFolder) -> None:
     """Until each of them has a checkpoint to go on from."""
-    until(lambda: all(job.saved_steps() for job in folders), 120)
+    until(lambda: all(job.saved_steps() for job in folders), 240)
 
 
 def test_six_jobs_share_one_allocation_two_to_a_gpu(site: Site, dev_cluster: DevCluster) -> None:
@@ -73,7 +73,7 @@ def test_one_that_is_killed_or_cancelled_leaves_its_siblings_alone(
     await_saved(killed, cancelled)
     os.kill(Process.named(last(killed).start.process).pid, SIGKILL)
     site.orchestrate("cancel", "s/seed=2", "--yes")
-    until(lambda: states(site)[1] == "FAILED", 60)
+    until(lambda: states(site)[1] == "FAILED", 240)
     assert "killed with signal 9" in site.rows()[1]["reason"]
     site.finish(site.watch(), code=3)
 
@@ -95,9 +95,9 @@ def test_all_jobs_of_a_preempted_allocation_go_on_in_its_next_start(
         *("sbatch", "--parsable", "--partition=main", "--exclusive", "--nodes=2"),
         *("--output=/dev/null", "--wrap=sleep 5"),
     )
-    until(lambda: states(site) == ["QUEUED"] * 2, 120)
+    until(lambda: states(site) == ["QUEUED"] * 2, 240)
     assert "start 2" in site.rows()[0]["reason"]
-    until(lambda: urgent not in dev_cluster.run("squeue", "-h", "-o", "%A"), 60)
+    until(lambda: urgent not in dev_cluster.run("squeue", "-h", "-o", "%A"), 240)
     site.finish(site.watch())
 
     assert states(site) == ["DONE"] * 2

@@ -39,7 +39,7 @@ def test_a_sweep_has_the_same_jobs_metrics_and_results_here_on_slurm_and_on_two_
         *("sbatch", "--parsable", "--nodes", "2", "--cpus-per-task", "3", "--output", str(log)),
         *("--chdir", str(site.folder), str(RAY_CLUSTER), *ORCHESTRATE, *launch("ray")),
     )
-    until(lambda: not dev_cluster.run("squeue", "-h", "-j", batch, "--states", "R,PD,CG"), 150)
+    until(lambda: not dev_cluster.run("squeue", "-h", "-j", batch, "--states", "R,PD,CG"), 600)
     for place in ("slurm", "local"):
         site.orchestrate(*launch(place))
 

@@ -45,7 +45,7 @@ def test_a_controller_feeds_a_sweep_that_is_larger_than_the_queue(
     assert running <= 2
     assert killed
     assert all(row["attempts"] == 1 for row in site.rows())
-    until(lambda: not dev_cluster.run("squeue", "-h"), 90)
+    until(lambda: not dev_cluster.run("squeue", "-h"), 240)
 
 
 def test_watching_once_tells_whether_there_is_more_to_come(site: Site) -> None:

@@ -42,7 +42,7 @@ class DevCluster:
         profile = str(self.folder / "cluster.yaml")
         return {"SLURM_CONF": str(self.folder / "slurm.conf"), "ORCHESTRATE_CLUSTER": profile}
 
-    def run(self, *command: str, timeout_s: float = 60) -> str:
+    def run(self, *command: str, timeout_s: float = 120) -> str:
         """What a command says; an AssertionError with its output if it fails."""
         environment = {**os.environ, **self.environment()}
         done = subprocess.run(

@@ -49,7 +49,7 @@ def ray_cluster() -> Iterator[RayCluster]:
     )
     try:
         marker = folder / "ray_current_cluster"
-        until(lambda: marker.exists() and ":" in marker.read_text(), 120)
+        until(lambda: marker.exists() and ":" in marker.read_text(), 240)
         yield RayCluster(marker.read_text().strip(), environment)
     finally:
         _end(head)
@@ -72,7 +72,7 @@ def further_node(cluster: RayCluster) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield until(lambda: _raylet_of(node.pid), 120)
+        yield until(lambda: _raylet_of(node.pid), 240)
     finally:
         _end(node)
 

@@ -116,7 +116,7 @@ class Site:
         self.watching.append(process)
         return process
 
-    def finish(self, watch: subprocess.Popen[str], seconds: float = 240, code: int = 0) -> None:
+    def finish(self, watch: subprocess.Popen[str], seconds: float = 600, code: int = 0) -> None:
         """Let the watch end by itself; requeued jobs need not wait their two minutes."""
         deadline = time.monotonic() + seconds
         while watch.poll() is None:
@@ -161,9 +161,9 @@ class Site:
             steps = [json.loads(line).get("step", -1) for line in _whole_lines(journal)]
             return max(steps, default=-1) >= step
 
-        until(reached, 90)
+        until(reached, 300)
 
-    def await_state(self, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def await_state(self, *states: str, seconds: float = 240) -> dict[str, Any]:
         """The only job's row once it is in one of these states."""
 
         def there() -> dict[str, Any] | None:
