@@ -2,41 +2,37 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.config import AnalyzeConfig, EvaluateConfig, JobConfig, RunConfig
+from orchestrator.config import AnalyzeConfig, RunConfig
 from orchestrator.controller.failures import cases_of, grouped
 from orchestrator.controller.made_of import codes_of, datasets_of
-from orchestrator.controller.select import Named, select
-from orchestrator.controller.status import look_at
+from orchestrator.controller.report_jobs import (
+    Gathered,
+    configs_of,
+    control_of,
+    evaluations_of,
+    gathered,
+    parents_of,
+    run_of,
+)
+from orchestrator.controller.select import select
 from orchestrator.controller.subjects import sweeps_of
-from orchestrator.controller.survey import Survey
 from orchestrator.controller.usage import attempts_of
 from orchestrator.documents.site import ReportDocument
-from orchestrator.errors import OrchestrateError, SpecError
-from orchestrator.jobs.facts import Attempt, Ending
+from orchestrator.errors import SpecError
+from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.files import publish
-from orchestrator.jobs.gather import attempts_on, read_submissions
-from orchestrator.jobs.identity import flatten, reduced
-from orchestrator.jobs.journal import History
+from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.records import read_job, read_trained
-from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
-from orchestrator.jobs.summary import lost_measurements
 from orchestrator.results.contrasts import Judged
-from orchestrator.results.emergence import answer_of
 from orchestrator.results.frame import Result, label
-from orchestrator.results.histories import read_histories
 from orchestrator.results.judged import judged
 from orchestrator.results.report.arms import (
-    LEFT_OUT,
-    SCALE,
     arms_of,
     baseline_of,
     common_rate,
-    name_of,
 )
 from orchestrator.results.report.asked import asked_of
 from orchestrator.results.report.drawing import save
@@ -47,7 +43,6 @@ from orchestrator.results.report.study import (
     ACCURACY,
     Arm,
     Asked,
-    Control,
     Evaluation,
     Failure,
     Inside,
@@ -56,23 +51,11 @@ from orchestrator.results.report.study import (
     Study,
 )
 from orchestrator.results.usage import AttemptUse
-from orchestrator.sweep.names import text_of
 
 CHILDREN = {"evaluate": "evaluations", "analyze": "analyses"}
 """What jobs that train nothing are called together, by task, where costs are told."""
 UNREADABLE = "others"
 """And those whose configuration cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What was read of jobs, each once: those of a study in order, then the parents of others."""
-
-    root: Root
-    jobs: Sequence[Named]
-    found: Survey
-    attempts: Mapping[str, tuple[Attempt, ...]]
-    histories: Mapping[str, History]
 
 
 def report(root: Root, name: str, target: Path, figures: Path | None) -> list[Path]:
@@ -117,12 +100,12 @@ def study_of(root: Root, name: str) -> Study:
     sweeps = sweeps_of(root, name)
     named = {job.id: job for sweep in reversed(sweeps) for job in reversed(select(root, sweep))}
     jobs = [*reversed(named.values())]
-    told = _gathered(root, [*jobs, *_parents(root, jobs)])
+    told = gathered(root, [*jobs, *parents_of(root, jobs)])
     ids = [job.id for job in jobs]
     own = [told.attempts[job] for job in ids]
-    configs, notes = _configs(told)
-    runs = [_run(told, job, one) for job, one in configs if isinstance(one, RunConfig)]
-    evaluations, faults_of_parents = _evaluations(told, configs)
+    configs, notes = configs_of(told)
+    runs = [run_of(told, job, one) for job, one in configs if isinstance(one, RunConfig)]
+    evaluations, faults_of_parents = evaluations_of(told, configs)
     rate = common_rate(runs)
     arms = arms_of(runs, rate)
     inside, faults = _inside(told, arms)
@@ -138,7 +121,7 @@ def study_of(root: Root, name: str) -> Study:
         baseline=baseline_of(arms),
         evaluations=evaluations,
         controls=[
-            _control(told, job, one)
+            control_of(told, job, one)
             for job, one in configs
             if isinstance(one, AnalyzeConfig) and one.parent is None
         ],
@@ -166,113 +149,6 @@ def study_of(root: Root, name: str) -> Study:
         command=("orchestrate", "report", name),
         notes=[*notes, *faults_of_parents, *faults, *told.found.troubles],
     )
-
-
-def _gathered(root: Root, jobs: Sequence[Named]) -> Gathered:
-    ids = [job.id for job in jobs]
-    return Gathered(
-        root, jobs, look_at(root, jobs), attempts_on(root, ids), read_histories(root, ids)
-    )
-
-
-def _parents(root: Root, jobs: Sequence[Named]) -> list[Named]:
-    """Those of other sweeps whose weights these jobs evaluate: the arms are theirs."""
-    wanted = {job.parent.id for job in jobs if job.parent} - {job.id for job in jobs}
-    if not wanted:
-        return []
-    others = (job for sweep in root.sweep_names() for job in select(root, sweep))
-    return [*{job.id: job for job in others if job.id in wanted}.values()]
-
-
-def _configs(told: Gathered) -> tuple[list[tuple[Named, JobConfig]], list[str]]:
-    """The jobs whose configuration can be read, with it; a sentence on each that is not whole."""
-    found, notes = [], []
-    for job in told.jobs:
-        facts = told.found.facts[job.id]
-        if fault := facts.fault or lost_measurements(facts, told.histories[job.id]):
-            notes.append(f"{job.name} ({job.id[:8]}): {fault}")
-        try:
-            found.append((job, read_job(told.root, job.id, job.form)))
-        except OrchestrateError as error:
-            notes.append(_left_out(job, error))
-    return found, notes
-
-
-def _left_out(job: Named, error: OrchestrateError) -> str:
-    return f"{job.name} ({job.id[:8]}) is left out: {error}"
-
-
-def _evaluations(
-    told: Gathered, configs: Sequence[tuple[Named, JobConfig]]
-) -> tuple[list[Evaluation], list[str]]:
-    """Those that have measured something; a sentence on each whose parent cannot be read."""
-    found, notes = [], []
-    for job, config in configs:
-        if isinstance(config, EvaluateConfig) and told.histories[job.id].points:
-            try:
-                found.append(_evaluation(told, job, config))
-            except OrchestrateError as error:
-                notes.append(_left_out(job, error))
-    return found, notes
-
-
-def _control(told: Gathered, job: Named, config: AnalyzeConfig) -> Control:
-    return Control(
-        name=job.name,
-        model=config.timm,
-        expect=job.expect,
-        state=str(told.found.statuses[job.id].state),
-        metrics=told.histories[job.id].last(),
-    )
-
-
-def _run(told: Gathered, job: Named, config: RunConfig) -> Run:
-    attempts = told.attempts[job.id]
-    outcome = told.found.statuses[job.id].outcome
-    sound = not told.found.facts[job.id].fault
-    return Run(
-        id=job.id,
-        name=job.name,
-        arm=name_of(job.axes or {}, text_of),
-        key=_key(config),
-        seed=config.seed,
-        lr=config.optim.lr,
-        outcome=str(outcome) if sound and outcome in tuple(Ending) else "",
-        model=config.to_plain()["model"],
-        scale={key: value for key, value in flatten(config.to_plain()) if key in SCALE},
-        curves=_curves(told.histories[job.id]),
-        emergence=answer_of(told.root, job.id, job.name, attempts) if attempts else None,
-        host=attempts[-1].start.host if attempts else "",
-        stopped=told.found.statuses[job.id].state is State.STOPPED,
-    )
-
-
-def _evaluation(told: Gathered, job: Named, config: EvaluateConfig) -> Evaluation:
-    trained = read_trained(told.root, job.id, job.form)
-    assert trained is not None  # whoever evaluates has a parent
-    return Evaluation(
-        key=_key(trained),
-        id=job.id,
-        of=config.of,
-        dataset=config.data.name,
-        seed=trained.seed,
-        lr=trained.optim.lr,
-        metrics=told.histories[job.id].last(),
-    )
-
-
-def _key(config: RunConfig) -> str:
-    """The same text for the jobs of one arm."""
-    kept = {key: value for key, value in reduced(config).items() if key not in LEFT_OUT}
-    return repr(sorted(kept.items()))
-
-
-def _curves(history: History) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, float]] = {}
-    for point in history.points:
-        for metric, value in point.metrics.items():
-            found.setdefault(metric, {})[point.epoch] = value
-    return found
 
 
 def _inside(told: Gathered, arms: Sequence[Arm]) -> tuple[dict[str, Inside], list[str]]:

@@ -5,6 +5,7 @@ writes to the submission's ``pool.jsonl``, of which all that is seen of them fol
 """
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -24,6 +25,39 @@ from orchestrator.jobs.submissions import Submission
 
 UNAVAILABLE = os.EX_UNAVAILABLE
 """Exit code of a program that began nothing, because what it needs does not answer now."""
+
+
+def refuse_root(root: Root) -> list[str]:
+    """Why no program of this root could find its modules; empty if it can."""
+    if os.pathsep not in str(root.path):
+        return []
+    words = (
+        f"the run root {root.path} has a '{os.pathsep}' in its path, which Python cannot have on "
+        "its module path; choose another one with --root"
+    )
+    return [words]
+
+
+def script(root: Root, submission: Submission, program: str, setup: str = "") -> str:
+    """The text that runs a module of ours, ``program``, from the submission's snapshot.
+
+    ``setup``: whole lines of shell before it.
+    """
+    quoted = {
+        "code": root.snapshots / submission.snapshot,
+        "root": root.path,
+        "data": submission.data_root,
+        "python": submission.python,
+        "token": submission.token,
+    }
+    q = {name: shlex.quote(str(value)) for name, value in quoted.items()}
+    return (
+        "#!/bin/sh\n"
+        f"export PYTHONPATH={q['code']}${{PYTHONPATH:+:$PYTHONPATH}}\n"
+        f"export ORCHESTRATE_ROOT={q['root']} ORCHESTRATE_DATA={q['data']}\n"
+        f"{setup}"
+        f"exec {q['python']} -P -m {program} {q['token']}\n"
+    )
 
 
 def start(root: Root, submission: Submission, what: str, patience_s: float) -> str:

@@ -1,7 +1,6 @@
 """This machine as a place: every submission is a detached pool (see ``pool``)."""
 
 import os
-import shlex
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -46,12 +45,7 @@ class LocalExecutor:
             )
         if placement.compile and (lack := missing_compiler("cuda" if on_gpus else "cpu")):
             refusals.append(lack)
-        if os.pathsep in str(self.root.path):
-            refusals.append(
-                f"the run root {self.root.path} has a '{os.pathsep}' in its path, which Python "
-                "cannot have on its module path; choose another one with --root"
-            )
-        return refusals
+        return refusals + detached.refuse_root(self.root)
 
     def admit(
         self,
@@ -70,20 +64,7 @@ class LocalExecutor:
         )
 
     def render(self, submission: Submission) -> str:
-        quoted = {
-            "code": self.root.snapshots / submission.snapshot,
-            "root": self.root.path,
-            "data": submission.data_root,
-            "python": submission.python,
-            "token": submission.token,
-        }
-        q = {name: shlex.quote(str(value)) for name, value in quoted.items()}
-        return (
-            "#!/bin/sh\n"
-            f"export PYTHONPATH={q['code']}${{PYTHONPATH:+:$PYTHONPATH}}\n"
-            f"export ORCHESTRATE_ROOT={q['root']} ORCHESTRATE_DATA={q['data']}\n"
-            f"exec {q['python']} -P -m orchestrator.executors.pool {q['token']}\n"
-        )
+        return detached.script(self.root, submission, "orchestrator.executors.pool")
 
     def submit(self, submission: Submission) -> str:
         return detached.start(self.root, submission, "pool", START_S)

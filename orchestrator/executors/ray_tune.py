@@ -1,7 +1,5 @@
 """Ray Tune as a place: every submission is a detached driver, each member one trial of it."""
 
-import os
-import shlex
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -40,12 +38,8 @@ class RayExecutor:
                     f"pip install 'orchestrate-vit[{EXTRAS[package]}]'"
                 )
                 return [words]
-        if os.pathsep in str(self.root.path):
-            words = (
-                f"the run root {self.root.path} has a '{os.pathsep}' in its path, which Python "
-                "cannot have on its module path; choose another one with --root"
-            )
-            return [words]
+        if refusals := detached.refuse_root(self.root):
+            return refusals
         site, placement = _site(submission), submission.placement
         try:
             nodes, where = _nodes(site)
@@ -80,23 +74,10 @@ class RayExecutor:
         )
 
     def render(self, submission: Submission) -> str:
-        quoted = {
-            "code": self.root.snapshots / submission.snapshot,
-            "root": self.root.path,
-            "data": submission.data_root,
-            "python": submission.python,
-            "token": submission.token,
-        }
-        q = {name: shlex.quote(str(value)) for name, value in quoted.items()}
         quiet = " ".join(f"{name}={value}" for name, value in QUIET.items())
-        return (
-            "#!/bin/sh\n"
-            f"export PYTHONPATH={q['code']}${{PYTHONPATH:+:$PYTHONPATH}}\n"
-            f"export ORCHESTRATE_ROOT={q['root']} ORCHESTRATE_DATA={q['data']}\n"
-            f"export {quiet}\n"
-            f"{'' if _site(submission).address else OWN_KEY}"
-            f"exec {q['python']} -P -m orchestrator.executors.ray_driver {q['token']}\n"
-        )
+        setup = f"export {quiet}\n{'' if _site(submission).address else OWN_KEY}"
+        program = "orchestrator.executors.ray_driver"
+        return detached.script(self.root, submission, program, setup)
 
     def submit(self, submission: Submission) -> str:
         return detached.start(self.root, submission, "driver", START_S)

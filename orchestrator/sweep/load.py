@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -70,13 +71,11 @@ def load_sweep(  # noqa: PLR0913 - what the command line gives
     spec = chain.files[0][0]
     file = Place(documents[0].name)
     blueprint = Blueprint(base, blocks, layers, file, derivations, where, packages)
-    folders = packages.folders
-    if (task := chain.owner("task")[0].task) in CHILDREN:
-
-        def load(other: Path) -> Sweep:
-            return load_sweep(other, executors=executors, root=root)
-
-        parents = read_parents(chain, load, root, seeds)
+    task, folders = chain.owner("task")[0].task, packages.folders
+    if task in CHILDREN:
+        parents = read_parents(
+            chain, partial(load_sweep, executors=executors, root=root), root, seeds
+        )
         points, folders = expand_children(blueprint, task, parents), {**parents.packages, **folders}
     else:
         points = expand(blueprint)
