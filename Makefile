@@ -57,7 +57,7 @@ terminal-packages:
 	    apt-get -qq install --no-install-recommends tmux >/dev/null; }
 
 soak: $(VENV)/.test $(if $(SLURM),slurm-packages)
-	$(PYTEST) -m soak $(ARGS)
+	$(PYTEST) -m soak $(if $(SLURM),--slurm) $(ARGS)
 	for round in 1 2 3; do \
 	    $(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(FAULTS) $(ARGS) || exit 1; done
 

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import torch
 from support.lasting import lasting
 from support.pool_bench import until
+from support.soak import some
 
 from orchestrator.config import Placement, RunConfig
 from orchestrator.controller.survey import survey
@@ -58,6 +60,12 @@ CONFIG = {
     "train": {"epochs": 3, "batch_size": 96, "chunk": 32},
     "probe": {"every_epochs": 1, "images": 50},
 }
+
+
+MOMENTS = (
+    *("half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"),
+    *("half of weights", "weights published", "last weights published"),
+)
 
 
 @dataclass(frozen=True)
@@ -175,13 +183,8 @@ def calm(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Any:
     return run
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
-    "moment",
-    [
-        *("half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"),
-        *("half of weights", "weights published", "last weights published"),
-    ],
+    ("moment", "ranks"), some(product(MOMENTS, [1, 2]), often=zip(MOMENTS, [2, 1] * 3, strict=True))
 )
 def test_a_worker_killed_around_what_it_publishes_ends_with_the_same_bits(
     tmp_path: Path, digits: Path, calm: Any, ranks: int, moment: str
@@ -198,7 +201,9 @@ def test_a_worker_killed_around_what_it_publishes_ends_with_the_same_bits(
     assert bench.result() == calm(ranks)
 
 
-@pytest.mark.parametrize(("ranks", "victim"), [(1, 0), (2, 0), (2, 1), (3, 1)])
+@pytest.mark.parametrize(
+    ("ranks", "victim"), some([(1, 0), (2, 0), (2, 1), (3, 1)], often=[(2, 1)])
+)
 def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     tmp_path: Path, digits: Path, calm: Any, ranks: int, victim: int
 ) -> None:
@@ -254,7 +259,7 @@ def test_ranks_that_share_a_model_find_what_those_find_that_have_all_of_it(calm:
     assert found["val/loss"] == pytest.approx(first["val/loss"], rel=1e-2)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", some([1, 2], often=[2]))
 def test_a_job_asked_to_stop_saves_at_that_step_and_ends_with_the_same_bits(
     tmp_path: Path, digits: Path, calm: Any, ranks: int
 ) -> None:
@@ -296,7 +301,7 @@ def test_ranks_killed_again_and_again_at_random_end_with_the_same_bits(
     assert bench.result() == calm(ranks)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", some([1, 2], often=[1]))
 def test_a_job_that_begins_afresh_goes_on_from_nothing_of_its_old_self_even_when_killed(
     tmp_path: Path, digits: Path, calm: Any, ranks: int
 ) -> None:

@@ -28,9 +28,10 @@ def test_two_ranks_measure_what_two_ranks_measure_on_this_machine(
     assert site.metrics() == uninterrupted
     (attempt,) = site.attempts()
     assert attempt.start.facts["variables"]["CUDA_VISIBLE_DEVICES"] in ("0,1", "2,3")
-    assert attempt.start.facts["handle"] + "" == f"{site.handle().split('_')[0]}@dev"
+    assert attempt.start.facts["handle"] == f"{site.handle().split('_')[0]}@dev"
 
 
+@pytest.mark.soak
 def test_ranks_on_two_nodes_measure_the_same(site: Site, uninterrupted: Metrics) -> None:
     site.launch("--wait", "--every", "1", resources={"nodes": 2})
 
@@ -147,6 +148,7 @@ def test_a_rank_that_is_killed_is_named_and_the_job_goes_on(
     assert one_after_the_other(site.job())
 
 
+@pytest.mark.soak
 def test_a_job_that_an_administrator_puts_back_goes_on(
     site: Site, dev_cluster: DevCluster, uninterrupted: Metrics
 ) -> None:

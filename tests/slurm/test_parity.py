@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.site import Site
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.soak]
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 TWO_RANKS = """

@@ -128,7 +128,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(trained: Trained, way: Way
     [
         ((), ((DDP, STEPS),)),
         ((), ((FSDP2, STEPS),)),
-        ((), ((DDP, 8), (FSDP2, 16), (ALONE, STEPS))),
+        pytest.param((), ((DDP, 8), (FSDP2, 16), (ALONE, STEPS)), marks=pytest.mark.soak),
         (UNEVEN, ((DDP, 8), (FSDP2, 16), (ALONE, STEPS))),
     ],
     ids=["ddp", "fsdp2", "one after the other", "one after the other, adamw, uneven"],
@@ -143,6 +143,10 @@ def test_ranks_train_as_one_does(
 
 
 @pytest.mark.skipif(bool(LACK), reason=str(LACK))
-@pytest.mark.parametrize("way", [COMPILED, ALL], ids=["ddp", "fsdp2, checkpointing"])
+@pytest.mark.parametrize(
+    "way",
+    [pytest.param(COMPILED, marks=pytest.mark.soak), ALL],
+    ids=["ddp", "fsdp2, checkpointing"],
+)
 def test_compiled_ranks_train_as_one_that_is_not(trained: Trained, way: Way) -> None:
     assert_agree(trained(SHALLOW, (way, STEPS)), trained(SHALLOW, (ALONE, STEPS)))
