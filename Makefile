@@ -41,7 +41,7 @@ study: $(VENV)/.train
 
 test: $(VENV)/.test $(if $(SLURM),slurm-packages) $(if $(BROWSER),browser-packages) \
 		$(if $(SLURM)$(BROWSER),terminal-packages)
-	$(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(if $(BROWSER),--browser) $(ARGS)
+	$(PYTEST) -n 3 --dist worksteal $(if $(SLURM),--slurm) $(if $(BROWSER),--browser) $(ARGS)
 
 slurm-packages:
 	slurm/dev_cluster install
@@ -59,7 +59,7 @@ terminal-packages:
 soak: $(VENV)/.test $(if $(SLURM),slurm-packages)
 	$(PYTEST) -m soak $(if $(SLURM),--slurm) $(ARGS)
 	for round in 1 2 3; do \
-	    $(PYTEST) -n 2 --dist worksteal $(if $(SLURM),--slurm) $(FAULTS) $(ARGS) || exit 1; done
+	    $(PYTEST) -n 3 --dist worksteal $(if $(SLURM),--slurm) $(FAULTS) $(ARGS) || exit 1; done
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site/html

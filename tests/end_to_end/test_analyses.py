@@ -129,6 +129,7 @@ def older(desk: Bench) -> list[bool]:
     return [job["older_weights"] for job in jobs]
 
 
+@pytest.mark.soak
 def test_an_analysis_is_of_older_weights_once_its_parent_has_others(desk: Bench) -> None:
     before = exit_of(desk, "analysed")["weights_sha256"]
     assert older(desk) == [False]

@@ -301,7 +301,8 @@ def test_ranks_killed_again_and_again_at_random_end_with_the_same_bits(
     assert bench.result() == calm(ranks)
 
 
-@pytest.mark.parametrize("ranks", some([1, 2], often=[1]))
+@pytest.mark.soak
+@pytest.mark.parametrize("ranks", [1, 2])
 def test_a_job_that_begins_afresh_goes_on_from_nothing_of_its_old_self_even_when_killed(
     tmp_path: Path, digits: Path, calm: Any, ranks: int
 ) -> None:

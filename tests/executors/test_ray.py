@@ -264,6 +264,7 @@ def test_two_ranks_on_a_ray_of_their_own_go_on_after_it_was_killed_with_the_same
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_sweep_of_one_rank_has_the_same_table_of_results_on_ray_as_here(
     tmp_path: Path, digits: Path, cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_members_of_an_array_have_gpus_of_their_own_and_are_in_accounting(
     assert got == {"node1:0,1", "node1:2,3", "node2:0,1", "node2:2,3"}
 
 
+@pytest.mark.soak
 def test_a_job_of_main_takes_the_place_of_one_of_spare_which_runs_again(
     dev_cluster: DevCluster, tmp_path: Path
 ) -> None:

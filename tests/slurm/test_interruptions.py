@@ -10,6 +10,7 @@ from support.dev_cluster import DevCluster
 from support.pool_bench import until
 from support.shown import plant_store, statuses
 from support.site import EARLY, SWEEP, Site, one_after_the_other
+from support.soak import some
 
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.processes import Process
@@ -20,6 +21,7 @@ FAULTS = Path(__file__).parents[1] / "support" / "faults"
 Metrics = dict[str, object]
 
 
+@pytest.mark.soak
 def test_two_ranks_measure_what_two_ranks_measure_on_this_machine(
     site: Site, uninterrupted: Metrics
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_job_that_nears_its_time_limit_asks_for_another_start(
     assert one_after_the_other(site.job())
 
 
+@pytest.mark.soak
 def test_where_a_node_has_no_scontrol_a_watch_submits_the_job_again(
     site: Site, uninterrupted: Metrics, tmp_path: Path
 ) -> None:
@@ -182,7 +185,7 @@ def test_a_job_that_is_cancelled_while_it_runs_stays_so_until_it_is_launched(
     assert one_after_the_other(site.job())
 
 
-@pytest.mark.parametrize("when", ["running", "waiting"])
+@pytest.mark.parametrize("when", some(["running", "waiting"], often=["running"]))
 def test_a_job_that_scancel_ended_stays_cancelled_until_it_is_launched(
     site: Site, dev_cluster: DevCluster, uninterrupted: Metrics, empty_store: Path, when: str
 ) -> None:

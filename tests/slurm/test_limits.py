@@ -35,6 +35,7 @@ def limited(tmp_path: Path, digits: Path, dev_cluster: DevCluster) -> Iterator[S
     cluster.down()
 
 
+@pytest.mark.soak
 def test_a_sweep_larger_than_a_users_limit_is_fed_to_its_end_without_an_error(
     limited: Site,
 ) -> None:

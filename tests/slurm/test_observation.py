@@ -31,6 +31,7 @@ def bare(tmp_path: Path, digits: Path, dev_cluster: DevCluster) -> Iterator[Site
     cluster.down()
 
 
+@pytest.mark.soak
 def test_without_accounting_an_end_that_slurm_forgot_is_inferred_and_the_job_goes_on(
     bare: Site, uninterrupted: dict[str, object]
 ) -> None:

@@ -84,6 +84,7 @@ def test_one_that_is_killed_or_cancelled_leaves_its_siblings_alone(
     assert last(killed).start.token != last(whole).start.token
 
 
+@pytest.mark.soak
 def test_all_jobs_of_a_preempted_allocation_go_on_in_its_next_start(
     site: Site, dev_cluster: DevCluster, uninterrupted: dict[str, object]
 ) -> None:

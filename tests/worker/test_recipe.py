@@ -113,7 +113,11 @@ def assert_agree(one: Result, other: Result) -> None:
         torch.testing.assert_close(state["model"][name], weight, rtol=0, atol=5e-6, msg=name)
 
 
-@pytest.mark.parametrize("way", [ALONE, DDP, FSDP2], ids=["alone", "ddp", "fsdp2"])
+@pytest.mark.parametrize(
+    "way",
+    [ALONE, pytest.param(DDP, marks=pytest.mark.soak), FSDP2],
+    ids=["alone", "ddp", "fsdp2"],
+)
 def test_a_run_that_was_stopped_ends_in_the_same_bits(trained: Trained, way: Way) -> None:
     whole, losses = trained((), (way, STEPS))
     parts, again = trained((), (way, 13), (way, STEPS))
