@@ -27,7 +27,7 @@ from support.walks import (
 import orchestrator
 
 pytestmark = pytest.mark.slow
-TIMES = pytest.mark.parametrize("times", [3, pytest.param(60, marks=pytest.mark.soak)])
+TIMES = pytest.mark.parametrize("times", [2, pytest.param(60, marks=pytest.mark.soak)])
 APART_S = 0.15
 """About as long as a verb takes."""
 AGAIN = {"a": 2, "b": 2, "c": 1, "d": 1, "e": 1}

@@ -228,6 +228,7 @@ def test_a_rank_killed_in_the_middle_of_an_epoch_ends_with_the_same_bits(
     assert second.complete
 
 
+@pytest.mark.soak
 def test_a_rank_killed_that_has_a_part_of_the_model_ends_with_the_same_bits(
     tmp_path: Path, digits: Path, calm: Any
 ) -> None:
