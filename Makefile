@@ -17,6 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n 3 --dist loadgroup --no-loadscope-reorder
 FAULTS := tests/slurm tests/end_to_end tests/controller/test_mishaps.py tests/controller/test_room.py
 
 .PHONY: quickstart study test docs slurm-packages browser-packages terminal-packages soak check fix clean
@@ -41,7 +42,7 @@ study: $(VENV)/.train
 
 test: $(VENV)/.test $(if $(SLURM),slurm-packages) $(if $(BROWSER),browser-packages) \
 		$(if $(SLURM)$(BROWSER),terminal-packages)
-	$(PYTEST) -n 3 --dist worksteal $(if $(SLURM),--slurm) $(if $(BROWSER),--browser) $(ARGS)
+	$(PYTEST) $(SIDE_BY_SIDE) $(if $(SLURM),--slurm) $(if $(BROWSER),--browser) $(ARGS)
 
 slurm-packages:
 	slurm/dev_cluster install
@@ -59,7 +60,7 @@ terminal-packages:
 soak: $(VENV)/.test $(if $(SLURM),slurm-packages)
 	$(PYTEST) -m soak $(if $(SLURM),--slurm) $(ARGS)
 	for round in 1 2 3; do \
-	    $(PYTEST) -n 3 --dist worksteal $(if $(SLURM),--slurm) $(FAULTS) $(ARGS) || exit 1; done
+	    $(PYTEST) $(SIDE_BY_SIDE) $(if $(SLURM),--slurm) $(FAULTS) $(ARGS) || exit 1; done
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site/html

@@ -37,6 +37,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("tmux"):
                 item.add_marker(skip)
+    _keep_together(items)
+
+
+def _keep_together(items: list[pytest.Item]) -> None:
+    """Side by side, those of one module go to one process, since they share what is dear to make.
+
+    Those on a cluster share the cluster. They begin first, as they wait for much.
+    """
+    for item in items:
+        on_cluster = item.get_closest_marker("slurm")
+        group = "slurm" if on_cluster else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("slurm") is None,
+            "end_to_end" not in item.path.parts,
+        )
+    )
 
 
 @pytest.fixture(autouse=True)
