@@ -17,7 +17,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
-SIDE_BY_SIDE := -n 3 --dist loadgroup --no-loadscope-reorder
+# By file, since tests of one file share what is dear to make; three, since some wait for a cluster.
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 FAULTS := tests/slurm tests/end_to_end tests/controller/test_mishaps.py tests/controller/test_room.py
 
 .PHONY: quickstart study test docs slurm-packages browser-packages terminal-packages soak check fix clean

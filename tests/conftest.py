@@ -37,18 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("tmux"):
                 item.add_marker(skip)
-    _keep_together(items)
-
-
-def _keep_together(items: list[pytest.Item]) -> None:
-    """Side by side, those of one module go to one process, since they share what is dear to make.
-
-    Those on a cluster share the cluster. They begin first, as they wait for much.
-    """
-    for item in items:
-        on_cluster = item.get_closest_marker("slurm")
-        group = "slurm" if on_cluster else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    # Side by side they begin with those that take or wait long, so that all end at one time.
     items.sort(
         key=lambda item: (
             item.get_closest_marker("slurm") is None,
