@@ -59,6 +59,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Iterator[Ben
     made.tear_down()
 
 
+@pytest.fixture(scope="module")
+def over(desk: Bench) -> Bench:
+    """A desk at which a job was trained and analysed, of which the analysis was launched first."""
+    assert "1 wait for their parents" in said(desk, "launch", "analysed.yaml")
+    said(desk, "launch", "trained.yaml", "--wait")
+    said(desk, "watch", "analysed")
+    return desk
+
+
 def said(desk: Bench, *words: str, **environment: str) -> str:
     done = desk.orchestrate(*words, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -78,50 +87,46 @@ def exit_of(desk: Bench, sweep: str) -> dict[str, Any]:
 
 
 def test_an_analysis_waits_for_its_parent_and_finds_what_that_ones_last_probe_found(
-    desk: Bench,
+    over: Bench,
 ) -> None:
-    assert "1 wait for their parents" in said(desk, "launch", "analysed.yaml")
-    said(desk, "launch", "trained.yaml", "--wait")
-    said(desk, "watch", "analysed")
-
-    (parent,), (child,) = select(desk.root, "trained"), select(desk.root, "analysed")
-    before = read_history(desk.root.job(parent.id)).last()
-    (point,) = read_history(desk.root.job(child.id)).points
+    (parent,), (child,) = select(over.root, "trained"), select(over.root, "analysed")
+    before = read_history(over.root.job(parent.id)).last()
+    (point,) = read_history(over.root.job(child.id)).points
     probed = {key: one for key, one in point.metrics.items() if not key.startswith("artifacts/")}
     assert (point.step, point.epoch) == (15, 1)
     assert {"norms/outlier_share", "attention/register_share"} <= probed.keys()
     assert probed == {key: before[key] for key in probed}
     assert point.metrics["artifacts/positive"] == point.metrics["artifacts/positive_blocks"] == 0
-    file, theirs = file_of(desk, "analysed"), file_of(desk, "trained")
+    file, theirs = file_of(over, "analysed"), file_of(over, "trained")
     with unpacked(file) as arrays, unpacked(theirs) as known:
         assert {*arrays.files} <= {*known.files}
         for name in arrays.files:
             if not name.startswith(PICTURE):
                 assert (arrays[name] == known[name]).all() or arrays[name].dtype.kind == "f", name
     assert read_pictures(file).keys() == read_pictures(theirs).keys() != set()
-    (kept,) = desk.root.job(parent.id).weights.iterdir()
-    told = exit_of(desk, "analysed")
+    (kept,) = over.root.job(parent.id).weights.iterdir()
+    told = exit_of(over, "analysed")
     assert told["weights_sha256"] == json.loads((kept / "meta.json").read_text())["sha256"]
     assert (told["of"], told["checkpoint"]) == (parent.id, "last")
 
 
-def test_results_tell_analyses_on_the_axes_of_their_parents(desk: Bench) -> None:
+def test_results_tell_analyses_on_the_axes_of_their_parents(over: Bench) -> None:
     words = ("--metric", "artifacts/positive", "--also", "norms/max_over_median")
 
     (row,) = json.loads(
-        said(desk, "results", "analysed", *words, "--by", "model.registers", "--json")
+        said(over, "results", "analysed", *words, "--by", "model.registers", "--json")
     )["rows"]
 
     assert (row["model.registers"], row["n"], row["mean"]) == (2, 1, 0.0)
     assert row["norms/max_over_median"] > 1
 
 
-def test_an_analysis_takes_as_long_as_those_of_the_same_kind_before(desk: Bench) -> None:
-    (desk.folder / "again.yaml").write_text(
+def test_an_analysis_takes_as_long_as_those_of_the_same_kind_before(over: Bench) -> None:
+    (over.folder / "again.yaml").write_text(
         ANALYSE.replace("analysed", "again") + "grid: [{checkpoint: [best]}]\n"
     )
 
-    assert "1 job like it here: " in said(desk, "plan", "again.yaml")
+    assert "1 job like it here: " in said(over, "plan", "again.yaml")
 
 
 def older(desk: Bench) -> list[bool]:
@@ -130,18 +135,18 @@ def older(desk: Bench) -> list[bool]:
 
 
 @pytest.mark.soak
-def test_an_analysis_is_of_older_weights_once_its_parent_has_others(desk: Bench) -> None:
-    before = exit_of(desk, "analysed")["weights_sha256"]
-    assert older(desk) == [False]
+def test_an_analysis_is_of_older_weights_once_its_parent_has_others(over: Bench) -> None:
+    before = exit_of(over, "analysed")["weights_sha256"]
+    assert older(over) == [False]
     on_two_ranks = TRAIN.replace("{device: cpu}", "{device: cpu, ranks: 2}")
-    (desk.folder / "trained.yaml").write_text(on_two_ranks)
-    said(desk, "launch", "trained.yaml", "--fresh", "all", "--yes", "--wait")
+    (over.folder / "trained.yaml").write_text(on_two_ranks)
+    said(over, "launch", "trained.yaml", "--fresh", "all", "--yes", "--wait")
 
-    assert older(desk) == [True]
-    assert "is of its weights before" in said(desk, "why", "analysed/registers=2,digits")
-    said(desk, "launch", "analysed.yaml", "--fresh", "older", "--yes", "--wait")
-    assert older(desk) == [False]
-    assert exit_of(desk, "analysed")["weights_sha256"] != before
+    assert older(over) == [True]
+    assert "is of its weights before" in said(over, "why", "analysed/registers=2,digits")
+    said(over, "launch", "analysed.yaml", "--fresh", "older", "--yes", "--wait")
+    assert older(over) == [False]
+    assert exit_of(over, "analysed")["weights_sha256"] != before
 
 
 def test_weights_that_cannot_be_had_fail_a_job_at_once_and_say_what_to_do(
