@@ -63,13 +63,23 @@ def _blind_nodes(root: Root, submission: Submission) -> list[str]:
         return code.is_dir() and record.is_file() and record.read_bytes() == expected
 
     looks = {}
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"] and {"CPU", "GPU"} & node["Resources"].keys():
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            look = ray.remote(sees).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
-            looks[look.remote()] = node["NodeManagerHostname"]
+    for node in _working_nodes():
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        look = ray.remote(sees).options(num_cpus=0, scheduling_strategy=there, max_retries=0)
+        looks[look.remote()] = node
     seeing, _ = ray.wait(list(looks), num_returns=len(looks), timeout=LOOK_S)
-    return sorted({name for look, name in looks.items() if look not in seeing or not _yes(look)})
+    blind = {node for look, node in looks.items() if look not in seeing or not _yes(look)}
+    left = _working_nodes()  # one that died takes seconds to be called dead, and sees nothing
+    return sorted({left[node] for node in blind & left.keys()})
+
+
+def _working_nodes() -> dict[str, str]:
+    """The names of nodes that could get work, by id."""
+    return {
+        node["NodeID"]: node["NodeManagerHostname"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"] and {"CPU", "GPU"} & node["Resources"].keys()
+    }
 
 
 def _yes(look: Any) -> bool:
