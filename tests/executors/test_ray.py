@@ -185,6 +185,17 @@ def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
 
 
 @pytest.mark.slow
+def test_a_node_that_has_just_died_keeps_no_launch_away(on_ray: OnRay, cluster: RayCluster) -> None:
+    for name in "abc":
+        on_ray.bench.script(name, "claim", "finish")
+    with further_node(cluster):
+        pass  # Ray calls it alive for seconds still
+
+    on_ray.launch()
+    on_ray.await_states(a="DONE", b="DONE", c="DONE")
+
+
+@pytest.mark.slow
 def test_a_search_stops_jobs_on_ray_by_the_scheduler_of_tune_without_a_watch(on_ray: OnRay) -> None:
     search = "search: {asha: {metric: val/top1, grace: 2, reduction: 2}}\n"
     on_ray.sweep.write_text(search + on_ray.sweep.read_text())
