@@ -61,7 +61,6 @@ CONFIG = {
     "probe": {"every_epochs": 1, "images": 50},
 }
 
-
 MOMENTS = (
     *("half a checkpoint", "journal synced, checkpoint not published", "checkpoint published"),
     *("half of weights", "weights published", "last weights published"),

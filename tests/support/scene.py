@@ -153,7 +153,8 @@ def steps_of(did: Sequence[str], every: int) -> list[int]:
 
 def _is_among_copies(did: Sequence[str], number: int) -> bool:
     around = did[max(0, number - 2) : number + 3]
-    return all(COPIES in name or name in ("fsync", "write") for name in around)
+    named = [name for name in around if name not in ("fsync", "write")]
+    return bool(named) and all(COPIES in name for name in named)
 
 
 def _copy(source: Path, names: tuple[str, ...], target: Path) -> None:

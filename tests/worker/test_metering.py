@@ -73,8 +73,8 @@ def test_helpers_count_with_what_they_hold_and_compute_also_once_they_have_ended
     before = meter.use()
     meter.memory = 0  # the peak of this process may be far beyond what it holds now
     with helper(TAKES) as process:
-        family = metering.family(os.getpid())
-        held, source = metering.resident([process.pid])
+        together, source = metering.resident(metering.family(os.getpid()))
+        held, _ = metering.resident([process.pid])
         own, _ = metering.resident([os.getpid()])
         meter.look()
         during = meter.use()
@@ -83,9 +83,9 @@ def test_helpers_count_with_what_they_hold_and_compute_also_once_they_have_ended
         process.wait()
     meter.look()
 
-    assert {os.getpid(), process.pid} <= {*family}
     assert held == pytest.approx(TAKES, rel=0.15)
-    assert during.memory_bytes >= held + own * 0.8  # pages are shared with whoever comes and goes
+    assert together >= held + own * 0.8  # pages are shared with whoever comes and goes
+    assert during.memory_bytes >= together * 0.8
     assert during.memory_source == source
     assert meter.use().memory_bytes == during.memory_bytes
     assert 0.4 < meter.use().cpu_s - before.cpu_s < 5
