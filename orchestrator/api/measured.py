@@ -9,7 +9,8 @@ from orchestrator.controller import compare as comparing
 from orchestrator.controller import failures as failing
 from orchestrator.controller import usage as using
 from orchestrator.controller.select import select_one
-from orchestrator.controller.where import meant, revision_meant
+from orchestrator.controller.subjects import jobs_meant
+from orchestrator.controller.where import meant
 from orchestrator.extras import naming_extras
 from orchestrator.jobs import layout
 from orchestrator.jobs.gather import attempts_on
@@ -122,8 +123,8 @@ class Measured:
         return tables.compare(comparing.as_json(found))
 
     @naming_extras()
-    def emergence(self, sweep: str, *, by: Words = (), where: str | None = None) -> "DataFrame":
-        """When high-norm artifacts emerged in each job of a sweep, if they did; a row is a job.
+    def emergence(self, *sweeps: str, by: Words = (), where: str | None = None) -> "DataFrame":
+        """When high-norm artifacts emerged in each job of sweeps or a study; a row is a job.
 
         Columns: name, the axes of ``by`` (none: all but the seed), answer (in words), after and by
         (the interval of epochs; NaN where they did not, or it cannot be told), blocks, until,
@@ -133,7 +134,7 @@ class Measured:
         from orchestrator.results import emergence as rule
 
         root = self._open()
-        found = frame.read_results(root, revision_meant(root, sweep, where))
+        found = rule.that_train(frame.read_results(root, jobs_meant(root, sweeps, where)))
         frame.check_question(found, (), several(by))
         axes = several(by) or frame.axes_of(found)
         arms = rule.arms_of(root, frame.grouped(found, "", axes), found)

@@ -1,18 +1,21 @@
-"""orchestrate cancel [SWEEP|JOB] [--where EXPRESSION]"""
+"""orchestrate cancel [STUDY|SWEEP|JOB] [--where EXPRESSION]"""
 
 import sys
 from pathlib import Path
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps_and_jobs
+from orchestrator.cli.candidates import completed_by, studies_and_jobs
 from orchestrator.cli.options import agreed, json_option, root_option, say_which, where_option
 from orchestrator.cli.prose import say
 
 
 @click.command()
 @click.argument(
-    "jobs", metavar="[SWEEP|JOB]", required=False, shell_complete=completed_by(sweeps_and_jobs)
+    "jobs",
+    metavar="[STUDY|SWEEP|JOB]",
+    required=False,
+    shell_complete=completed_by(studies_and_jobs),
 )
 @where_option
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -86,8 +86,8 @@ def jobs(context: click.Context, typed: str) -> Iterator[str]:
         yield from (job["id"][: max(8, len(typed))] for job in listed)
 
 
-def sweeps_and_jobs(context: click.Context, typed: str) -> Iterator[str]:
-    yield from sweeps(context, typed)
+def studies_and_jobs(context: click.Context, typed: str) -> Iterator[str]:
+    yield from studies(context, typed)
     yield from jobs(context, typed)
 
 

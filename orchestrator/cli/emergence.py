@@ -1,11 +1,11 @@
-"""orchestrate emergence SWEEP"""
+"""orchestrate emergence STUDY|SWEEP..."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps
+from orchestrator.cli.candidates import completed_by, studies
 from orchestrator.cli.options import by_option, json_option, root_option, where_option
 from orchestrator.cli.prose import say
 
@@ -16,15 +16,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("sweep", metavar="SWEEP", shell_complete=completed_by(sweeps))
+@click.argument(
+    "sweeps",
+    metavar="STUDY|SWEEP...",
+    nargs=-1,
+    required=True,
+    shell_complete=completed_by(studies),
+)
 @where_option
 @by_option
 @json_option
 @root_option
 def emergence(
-    sweep: str, where: str | None, by: tuple[str, ...], as_json: bool, root_path: Path
+    sweeps: tuple[str, ...], where: str | None, by: tuple[str, ...], as_json: bool, root_path: Path
 ) -> None:
-    """Say when high-norm artifacts emerged in each job of a launched sweep, if they did.
+    """Say when high-norm artifacts emerged in each job of launched sweeps, if they did.
 
     A block is positive at a probe if surely more than 0.1 % of its patch tokens are outliers, and
     these receive at least 5 times the attention of the median patch in a later block. Artifacts
@@ -37,14 +43,14 @@ def emergence(
     """
     from orchestrator.cli.render import print_json, show
     from orchestrator.cli.tables import table
-    from orchestrator.controller.where import revision_meant
+    from orchestrator.controller.subjects import jobs_meant
     from orchestrator.jobs.store import open_root
     from orchestrator.results import frame
-    from orchestrator.results.emergence import arms_of, notes_of
+    from orchestrator.results.emergence import arms_of, notes_of, that_train
     from orchestrator.results.emergence import as_json as plain
 
     root = open_root(root_path)
-    results = frame.read_results(root, revision_meant(root, sweep, where))
+    results = that_train(frame.read_results(root, jobs_meant(root, sweeps, where)))
     frame.check_question(results, (), by)
     axes = list(by) or frame.axes_of(results)
     arms = arms_of(root, frame.grouped(results, "", axes), results)

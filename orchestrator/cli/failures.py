@@ -1,11 +1,11 @@
-"""orchestrate failures [SWEEP]"""
+"""orchestrate failures [STUDY|SWEEP]"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps
+from orchestrator.cli.candidates import completed_by, studies
 from orchestrator.cli.options import json_option, root_option, where_option
 from orchestrator.cli.prose import say
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("jobs", metavar="[SWEEP]", required=False, shell_complete=completed_by(sweeps))
+@click.argument(
+    "jobs", metavar="[STUDY|SWEEP]", required=False, shell_complete=completed_by(studies)
+)
 @where_option
 @json_option
 @root_option

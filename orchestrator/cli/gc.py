@@ -1,4 +1,4 @@
-"""orchestrate gc [SWEEP|JOB ...]"""
+"""orchestrate gc [STUDY|SWEEP|JOB ...]"""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps_and_jobs
+from orchestrator.cli.candidates import completed_by, studies_and_jobs
 from orchestrator.cli.options import json_option, root_option, where_option
 from orchestrator.cli.prose import say
 
@@ -21,7 +21,7 @@ NAMED = 5
 
 @click.command()
 @click.argument(
-    "jobs", metavar="[SWEEP|JOB]...", nargs=-1, shell_complete=completed_by(sweeps_and_jobs)
+    "jobs", metavar="[STUDY|SWEEP|JOB]...", nargs=-1, shell_complete=completed_by(studies_and_jobs)
 )
 @where_option
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.candidates import completed_by, jobs
 from orchestrator.cli.options import root_option, say_which, where_option
+from orchestrator.cli.prose import say
 
 POLL_S = 0.5
 
@@ -48,5 +49,7 @@ def logs(
             sys.stdout.buffer.write(file.read())
             sys.stdout.buffer.flush()
             if over:
-                return
+                break
             time.sleep(POLL_S)
+        if not file.tell():
+            say(f"{named.name} printed nothing; what it measured: orchestrate status", err=True)

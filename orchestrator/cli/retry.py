@@ -1,17 +1,20 @@
-"""orchestrate retry [SWEEP|JOB] [--where EXPRESSION]"""
+"""orchestrate retry [STUDY|SWEEP|JOB] [--where EXPRESSION]"""
 
 from pathlib import Path
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps_and_jobs
+from orchestrator.cli.candidates import completed_by, studies_and_jobs
 from orchestrator.cli.options import json_option, root_option, say_which, where_option
 from orchestrator.cli.prose import say
 
 
 @click.command()
 @click.argument(
-    "jobs", metavar="[SWEEP|JOB]", required=False, shell_complete=completed_by(sweeps_and_jobs)
+    "jobs",
+    metavar="[STUDY|SWEEP|JOB]",
+    required=False,
+    shell_complete=completed_by(studies_and_jobs),
 )
 @where_option
 @click.option(

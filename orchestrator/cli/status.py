@@ -1,4 +1,4 @@
-"""orchestrate status [SWEEP]"""
+"""orchestrate status [STUDY|SWEEP|JOB]"""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps_and_jobs
+from orchestrator.cli.candidates import completed_by, studies_and_jobs
 from orchestrator.cli.options import json_option, root_option, where_option
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ MOST_LINES = 100
 
 @click.command()
 @click.argument(
-    "jobs", metavar="[SWEEP|JOB]", required=False, shell_complete=completed_by(sweeps_and_jobs)
+    "jobs",
+    metavar="[STUDY|SWEEP|JOB]",
+    required=False,
+    shell_complete=completed_by(studies_and_jobs),
 )
 @where_option
 @click.option("--watch", is_flag=True, help="Refresh until interrupted.")

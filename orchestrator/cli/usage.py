@@ -1,11 +1,11 @@
-"""orchestrate usage [SWEEP|JOB]"""
+"""orchestrate usage [STUDY|SWEEP|JOB]"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps_and_jobs
+from orchestrator.cli.candidates import completed_by, studies_and_jobs
 from orchestrator.cli.options import by_option, json_option, root_option, where_option
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument(
-    "jobs", metavar="[SWEEP|JOB]", required=False, shell_complete=completed_by(sweeps_and_jobs)
+    "jobs",
+    metavar="[STUDY|SWEEP|JOB]",
+    required=False,
+    shell_complete=completed_by(studies_and_jobs),
 )
 @where_option
 @by_option

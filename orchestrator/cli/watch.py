@@ -1,16 +1,18 @@
-"""orchestrate watch [SWEEP]..."""
+"""orchestrate watch [STUDY|SWEEP]..."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from orchestrator.cli.candidates import completed_by, sweeps
+from orchestrator.cli.candidates import completed_by, studies
 from orchestrator.cli.options import every_option, json_option, root_option
 
 
 @click.command()
-@click.argument("sweeps", metavar="[SWEEP]...", nargs=-1, shell_complete=completed_by(sweeps))
+@click.argument(
+    "sweeps", metavar="[STUDY|SWEEP]...", nargs=-1, shell_complete=completed_by(studies)
+)
 @click.option("--once", is_flag=True, help="One round, then leave; exit 4 while more is to come.")
 @every_option
 @json_option

@@ -1,4 +1,4 @@
-"""Finding jobs by what a user types: a sweep's name, a point's name, a job id's beginning."""
+"""Finding jobs by what a user types: a study's, sweep's or point's name, a job id's beginning."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,18 +36,23 @@ class Named:
 def select(root: Root, text: str | None) -> list[Named]:
     """The jobs that ``text`` means; None: all there are, those that no sweep still has last.
 
-    A sweep's name means its newest revision's jobs; ``SWEEP/POINT`` or a point's name means one;
-    otherwise it is the beginning of job ids, at least four digits, of any revision.
+    A sweep's name means its newest revision's jobs, a study's those of its sweeps, each once;
+    ``SWEEP/POINT`` or a point's name means one; otherwise it is the beginning of job ids, at least
+    four digits, of any revision.
 
     Raises:
         SpecError: nothing is meant by it, or a point's name is in several sweeps.
     """
-    sweeps = {name: list(_jobs(root, name)) for name in root.sweep_names()}
+    revisions = {name: newest_revision(root, name) for name in root.sweep_names()}
+    sweeps = {name: list(_jobs(name, found)) for name, found in revisions.items()}
     launched = [job for jobs in sweeps.values() for job in jobs]
     if text is None:
         return _distinct(chain(launched, _dropped(root, launched)))
     if text in sweeps:
         return sweeps[text]
+    studies = {name: found[1].get("study", name) for name, found in revisions.items() if found}
+    if text in studies.values():
+        return _distinct(job for name, of in studies.items() if of == text for job in sweeps[name])
     by_name = [
         job
         for sweep, jobs in sweeps.items()
@@ -68,10 +73,11 @@ def select(root: Root, text: str | None) -> list[Named]:
         )
         if by_id:
             return by_id
+    known = [", ".join(dict.fromkeys(names)) or "none" for names in (sweeps, studies.values())]
     raise SpecError(
-        f"Nothing under {root.path} is called '{text}'. Sweeps there: "
-        f"{', '.join(sweeps) or 'none'}; a job is named by SWEEP/POINT, or by the first "
-        f"{SHORTEST_PREFIX} or more digits of its id (see: orchestrate status)"
+        f"Nothing under {root.path} is called '{text}'. Sweeps there: {known[0]}; studies: "
+        f"{known[1]}; a job is named by SWEEP/POINT, or by the first {SHORTEST_PREFIX} or more "
+        "digits of its id (see: orchestrate status)"
     )
 
 
@@ -88,8 +94,7 @@ def select_one(root: Root, text: str) -> Named:
     return found[0]
 
 
-def _jobs(root: Root, sweep: str) -> Iterator[Named]:
-    newest = newest_revision(root, sweep)
+def _jobs(sweep: str, newest: tuple[int, Mapping[str, Any]] | None) -> Iterator[Named]:
     for job in newest[1]["jobs"] if newest else ():
         form, axes = job.get("form"), job.get("axes")
         expect = job.get("expect", "")

@@ -20,10 +20,10 @@ def jobs_meant(root: Root, names: Sequence[str], where: str | None) -> Mapping[s
     it by different cases, the first one's counts.
 
     Returns:
-        what ``revision_meant`` gives of one: ``jobs``, each with its ``sweep``.
+        as a revision: ``jobs``, each with its ``sweep``.
 
     Raises:
-        SpecError: no sweep or study is called so, or as ``revision_meant``.
+        SpecError: no sweep or study is called so; or as ``meant``, or ``where`` holds for none.
     """
     jobs: dict[str, dict[str, Any]] = {}
     sweeps = sweeps_meant(root, names)

@@ -11,6 +11,7 @@ from orchestrator.controller.halving import due_stops
 from orchestrator.controller.notify import notify
 from orchestrator.controller.parents import look
 from orchestrator.controller.select import Named, select
+from orchestrator.controller.subjects import sweeps_meant
 from orchestrator.controller.submit import Due, Submitter, Terms, due_of_revision
 from orchestrator.controller.survey import Survey, settle, store_ends
 from orchestrator.controller.trial import let_follow, passed
@@ -42,19 +43,19 @@ def as_json(
 
 
 def sweeps_to_tend(root: Root, names: Sequence[str]) -> list[str]:
-    """The named sweeps; if none is named, all that were launched in this root.
+    """The named sweeps, and those of named studies; of none, all that were launched in this root.
 
     Raises:
         SpecError: a named one was never launched, or only elsewhere.
     """
-    for name in names:
-        launched_revision(root, name)
+    wanted = sweeps_meant(root, names)
+    for name in wanted:
         if is_imported(root, name):
             raise SpecError(
                 f"Sweep '{name}' was imported: what of it still runs is tended where it was "
                 "launched. To go on with it here, launch its file."
             )
-    return [*names] or [name for name in root.sweep_names() if not is_imported(root, name)]
+    return wanted or [name for name in root.sweep_names() if not is_imported(root, name)]
 
 
 def tend(root: Root, sweep: str) -> Survey:

@@ -17,7 +17,7 @@ from orchestrator.errors import OrchestrateError, SpecError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import read_job, read_trained
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import launched_revision, root_there
+from orchestrator.jobs.store import root_there
 from orchestrator.sweep import keys
 from orchestrator.sweep.axes import CASE
 from orchestrator.sweep.expand import Point, Sweep
@@ -127,22 +127,6 @@ def points_meant(sweep: Sweep, root_path: Path, where: str | None) -> Sweep:
         told = f"--where holds for none of the {len(sweep.points)} points of {sweep.name}"
         raise SpecError(told)
     return replace(sweep, points=tuple(points))
-
-
-def revision_meant(root: Root, sweep: str, where: str | None) -> Mapping[str, Any]:
-    """A launched sweep's newest revision, with those of its jobs for which ``where`` holds.
-
-    Raises:
-        SpecError: as ``meant``; or it holds for none of them.
-    """
-    revision = launched_revision(root, sweep)
-    if where is None:
-        return revision
-    kept = {job.id for job in meant(root, sweep, where)}
-    jobs = [job for job in revision["jobs"] if job["id"] in kept]
-    if not jobs:
-        raise SpecError(f"--where holds for none of the {len(revision['jobs'])} jobs of {sweep}")
-    return {**revision, "jobs": jobs}
 
 
 def _of(text: str | None) -> str:

@@ -34,7 +34,7 @@ EARLIER_S = 3600.0
 """Accounting is asked so long back before the oldest submission: clocks differ."""
 NO_PROFILE = (
     "a SLURM cluster needs its profile: copy slurm/cluster.example.yaml, fill it in, and name it "
-    "with --cluster FILE or $ORCHESTRATE_CLUSTER"
+    "with --cluster FILE or $ORCHESTRATE_CLUSTER; or say --executor local"
 )
 NOT_NOW = "Requested node configuration is not available"
 STANDS = (

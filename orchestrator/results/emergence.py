@@ -12,7 +12,7 @@ from orchestrator.documents.results import (
     EmergenceRow,
     Rule,
 )
-from orchestrator.errors import RootError
+from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import Root
@@ -51,6 +51,21 @@ class Arm:
     def batches(self) -> frozenset[str]:
         """Of all its jobs."""
         return frozenset[str]().union(*(answer.batches for answer in self.answers))
+
+
+def that_train(results: Sequence[Result]) -> list[Result]:
+    """Those of jobs that train, which alone are probed over epochs.
+
+    Raises:
+        SpecError: there are none.
+    """
+    found = [one for one in results if one.config.get("task", "train") == "train"]
+    if not found:
+        raise SpecError(
+            "None of these jobs trains, and artifacts emerge in training: name the sweep of the "
+            "models that they look at"
+        )
+    return found
 
 
 def arms_of(root: Root, groups: Sequence[Group], results: Sequence[Result]) -> list[Arm]:

@@ -19,9 +19,9 @@ OF_CONTRASTS = (
 BASELINE = "baseline"
 """What stands in place of a verdict on the row that the others are compared with."""
 NARROW = {"missing": "miss", "diverged": "div", "stopped": "stop", "notes": ""}
+"""Columns that have a shorter name on a terminal."""
 COUNTS = ("n", "missing", "diverged", "stopped")
 UNTOLD_AT_ZERO = COUNTS[1:]
-"""Columns that have a shorter name on a terminal."""
 MORE = "Intervals over seeds and images: --csv, --markdown, --latex, --json."
 
 
@@ -75,7 +75,10 @@ def _contrasted(one: Contrast | None) -> dict[str, Any]:
 
 
 def shown(found: Answer, *, wide: bool) -> Sheet:
-    """The table as texts; ``wide``: with the intervals that a terminal has no room for."""
+    """The table as texts; ``wide``: with those intervals for which a terminal has no room.
+
+    Without differences it has room for the interval of each mean.
+    """
     rows, notes = [], list[str]()
     compared: Sequence[Contrast | None] = found.contrasts or [None] * len(found.groups)
     for group, contrast in zip(found.groups, compared, strict=True):
@@ -117,7 +120,7 @@ def _texts(found: Answer, group: Group, contrast: Contrast | None, *, wide: bool
     row = {named(axis): label(value) for axis, value in group.axes.items()}
     row |= {name: str(getattr(group, name)) for name in COUNTS}
     row[metric_named(found)] = with_spread(group.mean, group.std)
-    if wide:
+    if wide or not found.contrasts:
         row["95 %"] = within(*group.ci95) if group.ci95 else ""
     row |= {name: told(value, None) for name, value in group.also.items()}
     return row | (_texts_of(contrast, wide=wide) if found.contrasts else {})

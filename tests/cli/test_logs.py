@@ -40,3 +40,17 @@ def test_a_job_without_a_log_is_told_with_its_state(bench: Bench) -> None:
     assert told.returncode == 1
     assert "has no log of rank 0 yet: it is QUEUED (waits for a free place)" in told.stderr
     assert f"orchestrate status {waiting['id'][:8]}" in told.stderr
+
+
+@pytest.mark.slow
+def test_an_empty_log_is_said_to_be_empty_beside_what_is_printed(bench: Bench) -> None:
+    bench.script("a", "claim", "finish")
+    launched = bench.orchestrate("launch", str(bench.sweep("a")), "--wait")
+    assert launched.returncode == 0, launched.stderr
+    (job,) = json.loads(bench.orchestrate("status", "--json").stdout)["jobs"]
+    bench.root.job(job["id"]).attempt(1).log(0).touch()
+
+    told = bench.orchestrate("logs", "s/a")
+
+    assert (told.returncode, told.stdout) == (0, ""), told.stderr
+    assert told.stderr == "a printed nothing; what it measured: orchestrate status\n"

@@ -8,7 +8,10 @@ from orchestrator.jobs.store import write_revision
 
 @pytest.fixture
 def named(bench: Bench) -> Bench:
-    """Sweep one: points a and b; sweep two: b, another job, and c; one's first revision: d."""
+    """Sweep one: points a and b; sweep two: b, another job, and c; one's first revision: d.
+
+    They are the study both.
+    """
     revisions = {
         "one": [{"d": "dddd1111"}, {"a": "aaaa1111", "b": "bbbb1111"}],
         "two": [{"b": "bbbb2222", "c": "aaaa1111"}],
@@ -16,7 +19,7 @@ def named(bench: Bench) -> Bench:
     for sweep, contents in revisions.items():
         for points in contents:
             jobs = [{"id": id_, "name": name} for name, id_ in points.items()]
-            write_revision(bench.root, sweep, {"jobs": jobs})
+            write_revision(bench.root, sweep, {"study": "both", "jobs": jobs})
             for id_ in points.values():
                 record = bench.root.job(id_).record
                 record.parent.mkdir(parents=True, exist_ok=True)
@@ -29,6 +32,7 @@ def named(bench: Bench) -> Bench:
     [
         (None, ["aaaa1111", "bbbb1111", "bbbb2222", "dddd1111"]),
         ("one", ["aaaa1111", "bbbb1111"]),
+        ("both", ["aaaa1111", "bbbb1111", "bbbb2222"]),
         ("a", ["aaaa1111"]),
         ("one/b", ["bbbb1111"]),
         ("two/b", ["bbbb2222"]),
@@ -36,7 +40,7 @@ def named(bench: Bench) -> Bench:
         ("dddd11", ["dddd1111"]),
     ],
 )
-def test_a_text_means_a_sweep_a_point_or_the_beginning_of_ids(
+def test_a_text_means_a_study_a_sweep_a_point_or_the_beginning_of_ids(
     named: Bench, text: str | None, ids: list[str]
 ) -> None:
     assert [job.id for job in select(named.root, text)] == ids
@@ -50,7 +54,7 @@ def test_a_job_that_the_sweep_dropped_is_called_by_its_id(named: Bench) -> None:
     ("text", "words"),
     [
         ("b", r"several sweeps \(one, two\).*one/b"),
-        ("aaa", "Nothing .* 'aaa'. Sweeps there: one, two"),
+        ("aaa", "Nothing .* 'aaa'. Sweeps there: one, two; studies: both;"),
         ("three", "Nothing .* 'three'"),
     ],
 )

@@ -2,16 +2,15 @@ import pytest
 from support.pool_bench import Bench
 
 from orchestrator.controller.subjects import jobs_meant
-from orchestrator.controller.where import revision_meant
 from orchestrator.errors import SpecError
-from orchestrator.jobs.store import write_revision
+from orchestrator.jobs.store import launched_revision, write_revision
 
 
 def test_jobs_of_several_sweeps_and_of_a_study_come_once_with_the_axes_of_all(
     launched: Bench,
 ) -> None:
     root = launched.root
-    jobs = revision_meant(root, "s", None)["jobs"]
+    jobs = launched_revision(root, "s")["jobs"]
     shared = {**jobs[0], "name": "other", "axes": {"case": "other", "optim.lr": 1e-3}}
     write_revision(root, "s", {"study": "gates", "jobs": jobs})
     write_revision(root, "t", {"study": "gates", "jobs": [shared]})

@@ -7,10 +7,9 @@ from orchestrator.controller.where import (
     meant,
     meant_one,
     points_meant,
-    revision_meant,
 )
 from orchestrator.errors import SpecError
-from orchestrator.jobs.store import write_revision
+from orchestrator.jobs.store import launched_revision, write_revision
 
 TEXT = "seeds: [0, 1]\n"
 
@@ -49,18 +48,9 @@ def test_every_column_of_status_that_is_no_number_for_people_can_be_asked_for(
         assert len(meant(launched.root, "s", f"{name} == {name}")) == 6
 
 
-def test_a_revision_is_cut_to_the_jobs_that_are_meant(launched: Bench) -> None:
-    whole = revision_meant(launched.root, "s", None)
-    cut = revision_meant(launched.root, "s", "seed == 1")
-
-    assert cut["jobs"] == [job for job in whole["jobs"] if job["axes"]["seed"] == 1]
-    with pytest.raises(SpecError, match=r"^--where holds for none of the 6 jobs of s$"):
-        revision_meant(launched.root, "s", "lr > 1")
-
-
 def test_a_job_whose_configuration_cannot_be_read_fulfils_nothing_of_it(launched: Bench) -> None:
     lost = {"id": "dead" * 8, "name": "lost"}
-    revision = revision_meant(launched.root, "s", None)
+    revision = launched_revision(launched.root, "s")
     write_revision(launched.root, "s", {"jobs": [lost, *revision["jobs"]]})
 
     assert "lost" not in {job.name for job in meant(launched.root, "s", "not (lr > 1)")}

@@ -90,18 +90,23 @@ def _against(study: Study, dataset: str, first: Arm, arms: Sequence[Arm]) -> Ite
     )
 
 
-def gap_tables(study: Study) -> Iterator[Html]:
+def gaps(study: Study) -> list[Gaps]:
+    """Those on every set."""
+    return [one for dataset in datasets_of(study) for one in gaps_of(study, dataset)]
+
+
+def gap_tables(found: Sequence[Gaps]) -> Iterator[Html]:
     """Of each set and each arm that others are compared with, a sentence and a table."""
-    found = [one for dataset in datasets_of(study) for one in gaps_of(study, dataset)]
     if found:
         yield tag("h3", "Differences of gaps")
         yield tag("p", SAID)
     for one in found:
-        yield tag("p", _in_short(one))
+        yield tag("p", in_short(one))
         yield _table(one)
 
 
-def _in_short(one: Gaps) -> str:
+def in_short(one: Gaps) -> str:
+    """What is known on a set, in a sentence."""
     told = [(arm.name, c) for arm, c in zip(one.arms, one.contrasts, strict=True) if c]
     return (
         f"On {one.dataset}, the gap of {one.arms[0].name} is {plain(one.gap[0], 1)} points; beside "

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.state import State
 from orchestrator.results.pages import document
+from orchestrator.results.report import gaps, rates
 from orchestrator.results.report.answer import Line, in_short, lines_of, stop_rule
 from orchestrator.results.report.controls import controls
 from orchestrator.results.report.cost_figures import cost_figures
 from orchestrator.results.report.drawing import Picture, inline
-from orchestrator.results.report.gaps import gap_tables
 from orchestrator.results.report.map_figures import attention_figure, gate_figures
 from orchestrator.results.report.markup import Html, section, tag
 from orchestrator.results.report.norm_figures import no_outliers, norm_figures, outlier_figure
@@ -110,15 +110,18 @@ def page(study: Study, pictures: Pictures) -> str:
 def _content(study: Study, pictures: Pictures) -> Iterator[Piece]:
     """Every part, in order."""
     yield Piece("questions", "Questions", [questions(study)] if study.asked else [])
-    yield Piece("answer", "Answer", _answer(study, lines_of(study)))
+    shifted, at_rates = gaps.gaps(study), rates.at_other_rates(study)
+    beyond = [rates.in_short(one) for one in at_rates[-1:]]
+    beyond += [gaps.in_short(one) for one in shifted if one.arms[0] is study.plain]
+    yield Piece("answer", "Answer", _answer(study, lines_of(study), beyond))
     if study.controls:
         yield Piece("controls", "Controls", controls(study))
+    below = {"rates": rates.rate_tables(at_rates), "shifts": gaps.gap_tables(shifted)}
     for key, part in PARTS.items():
         said = no_outliers(study) if key == "outliers" and not pictures[key] else ""
         figures = [_figures(pictures[key], part)] if pictures[key] else []
         words = [tag("p", one) for one in (part.said if figures else "", said) if one]
-        below = gap_tables(study) if key == "shifts" else ()
-        yield Piece(key, part.title, [*words, *figures, *below])
+        yield Piece(key, part.title, [*words, *figures, *below.get(key, ())])
     yield Piece("failures", "Failures and retries", [failures(study)] if study.started else [])
     yield Piece("spent", "Cost", [spent(study)] if study.spent else [])
     yield Piece("again", "Reproduction", [*reproduction(study)])
@@ -128,13 +131,14 @@ def _section(piece: Piece) -> Html:
     return section(piece.identity, piece.title, *piece.told)
 
 
-def _answer(study: Study, told: Sequence[Line]) -> list[Html]:
+def _answer(study: Study, told: Sequence[Line], beyond: Sequence[str]) -> list[Html]:
+    """In short and as tables; ``beyond``: of other rates and images, which have tables below."""
     if not any(line.n for line in told):
         return []
     stop = next((stop_rule(study, one) for one in told if one.arm is study.plain), "")
     short = [
         tag("p", sentence, class_="stop" if sentence == stop else "")
-        for sentence in in_short(study, told)
+        for sentence in (*in_short(study, told), *beyond)
     ]
     box = [tag("div", *short, class_="short")] if short else []
     return [*box, answers(study, told), *remedy_table(study)]

@@ -6,7 +6,7 @@ from support.built_study import built_run, built_runs, built_study
 
 from orchestrator.results.contrasts import Judged, Verdict
 from orchestrator.results.report.answer import lines_of
-from orchestrator.results.report.gaps import gap_on, gap_tables, gaps_of
+from orchestrator.results.report.gaps import gap_on, gap_tables, gaps, gaps_of
 from orchestrator.results.report.tables import answers
 
 
@@ -38,7 +38,7 @@ def test_gaps_stand_against_the_plain_arm_and_those_of_gates_against_four_regist
 
 
 def test_each_table_says_in_words_what_it_shows_and_that_images_are_not_kept() -> None:
-    said = "".join(gap_tables(built_study()))
+    said = "".join(gap_tables(gaps(built_study())))
 
     assert (
         "On imagenet_a, the gap of vanilla is 60.1 points; beside it, wider: gate-sdpa (+5.0 "
@@ -59,7 +59,7 @@ def test_where_predictions_are_kept_the_interval_over_images_stands_beside() -> 
     interval = plain.contrasts[-1] and plain.contrasts[-1].bootstrap95
     assert interval is not None
     assert 5 < interval[0] < 20 < interval[1] < 35
-    said = "".join(gap_tables(study))
+    said = "".join(gap_tables(gaps(study)))
     assert "over seeds and images</th>" in said
     assert "800 images of both sets" in said
 

@@ -1,0 +1,100 @@
+"""What arms bear: at each other learning rate, their accuracy beside that of the plain arm."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.results.contrasts import MARGIN, Contrast, contrasts
+from orchestrator.results.frame import mean
+from orchestrator.results.report.answer import PHRASES, in_words
+from orchestrator.results.report.markup import Html, tag
+from orchestrator.results.report.numbers import listed, percent, plain, rate, signed
+from orchestrator.results.report.remedy import contrast_table
+from orchestrator.results.report.study import ACCURACY, Arm, Study
+from orchestrator.results.report.tables import WORDS, named
+
+SAID = (
+    "Arms at the other learning rates, each beside the plain one at the same rate. Intervals are "
+    "Welch's over the seeds that finished; p is adjusted for the rows of its table (Holm). A run "
+    "that diverged is counted, and is in no mean: where some did, the others flatter their arm."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtRate:
+    """Arms at one learning rate, the plain one first.
+
+    Attributes:
+        arms: with the runs at this rate alone.
+        usual: the plain arm with its runs at the rate at which arms are compared.
+        contrasts: of top-1 against the plain one; None: nothing is known.
+    """
+
+    rate: float
+    arms: Sequence[Arm]
+    usual: Arm
+    contrasts: Sequence[Contrast | None]
+
+
+def at_other_rates(study: Study) -> list[AtRate]:
+    """By rate, ascending: the plain arm and others that came to an end there, well or not."""
+    base = study.plain
+    if base is None:
+        return []
+    alike = [base, *(arm for arm in study.arms if arm is not base and arm not in study.unlike)]
+    found = []
+    for lr in sorted({*base.by_rate} - {study.rate}):
+        arms = [replace(arm, runs=arm.by_rate[lr]) for arm in alike if lr in arm.by_rate]
+        values = [arm.values(ACCURACY) for arm in arms]
+        ended = any(values) or any(map(_lost, arms))
+        if len(arms) > 1 and ended:
+            told = contrasts(values, 0, margin=MARGIN, better=1)
+            found.append(AtRate(rate=lr, arms=arms, usual=base, contrasts=told))
+    return found
+
+
+def in_short(one: AtRate) -> str:
+    """What is known at a rate, in a sentence or two."""
+    lost = [f"{_diverged(arm)} of {arm.name}" for arm in one.arms if _lost(arm)]
+    count = f"Diverged: {listed(lost)}." if lost else "No run diverged."
+    return f"At a learning rate of {rate(one.rate)}, {_reached(one)}. {count}"
+
+
+def _reached(one: AtRate) -> str:
+    base = one.arms[0].name
+    reached, before = (mean(arm.values(ACCURACY)) for arm in (one.arms[0], one.usual))
+    if reached is None:
+        return f"no run of {base} finished"
+    change = ""
+    if before is not None:
+        change = f" ({signed(reached - before)} points to {rate(one.usual.runs[0].lr)})"
+    told = [(arm.name, c) for arm, c in zip(one.arms, one.contrasts, strict=True) if c]
+    return f"{base} reaches {percent(reached)} top-1{change}; beside it, {in_words(told, PHRASES)}"
+
+
+def rate_tables(found: Sequence[AtRate]) -> Iterator[Html]:
+    """Of each rate a sentence and a table."""
+    if found:
+        yield tag("h3", "Beside the plain arm at the same rate")
+        yield tag("p", SAID)
+    for one in found:
+        yield tag("p", in_short(one))
+        yield contrast_table(
+            f"Top-1 after the last epoch at a rate of {rate(one.rate)}, means over n seeds.",
+            {
+                "arm": [named(arm) for arm in one.arms],
+                "top-1 (%)": [plain(mean(arm.values(ACCURACY))) for arm in one.arms],
+                "n": [f"{len(arm.values(ACCURACY))}" for arm in one.arms],
+                "diverged": [_diverged(arm) for arm in one.arms],
+            },
+            f"difference to {one.arms[0].name} (points)",
+            one.contrasts,
+            WORDS,
+        )
+
+
+def _lost(arm: Arm) -> int:
+    return sum(run.diverged for run in arm.runs)
+
+
+def _diverged(arm: Arm) -> str:
+    return f"{_lost(arm)} of {len(arm.runs)}"
