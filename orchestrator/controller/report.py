@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.config import AnalyzeConfig, RunConfig
@@ -16,8 +17,8 @@ from orchestrator.controller.report_jobs import (
     parents_of,
     run_of,
 )
-from orchestrator.controller.select import select
-from orchestrator.controller.subjects import sweeps_of
+from orchestrator.controller.select import Named, select
+from orchestrator.controller.subjects import jobs_meant, sweeps_of
 from orchestrator.controller.usage import attempts_of
 from orchestrator.documents.site import ReportDocument
 from orchestrator.errors import SpecError
@@ -27,13 +28,10 @@ from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import launched_revision
 from orchestrator.results.contrasts import Judged
-from orchestrator.results.frame import Result, label
+from orchestrator.results.frame import Result, label, read_results
 from orchestrator.results.judged import judged
-from orchestrator.results.report.arms import (
-    arms_of,
-    baseline_of,
-    common_rate,
-)
+from orchestrator.results.provenance import flags
+from orchestrator.results.report.arms import arms_of, baseline_of, common_rate
 from orchestrator.results.report.asked import asked_of
 from orchestrator.results.report.drawing import save
 from orchestrator.results.report.gaps import gap_on
@@ -41,6 +39,7 @@ from orchestrator.results.report.page import page, pictures_of
 from orchestrator.results.report.probed import read_inside
 from orchestrator.results.report.study import (
     ACCURACY,
+    OUTLIERS,
     Arm,
     Asked,
     Evaluation,
@@ -98,8 +97,10 @@ def study_of(root: Root, name: str) -> Study:
         SpecError: nothing is called so.
     """
     sweeps = sweeps_of(root, name)
-    named = {job.id: job for sweep in reversed(sweeps) for job in reversed(select(root, sweep))}
-    jobs = [*reversed(named.values())]
+    named: dict[str, Named] = {}
+    for job in (one for sweep in sweeps for one in select(root, sweep)):
+        named.setdefault(job.id, job)
+    jobs = [*named.values()]
     told = gathered(root, [*jobs, *parents_of(root, jobs)])
     ids = [job.id for job in jobs]
     own = [told.attempts[job] for job in ids]
@@ -145,6 +146,7 @@ def study_of(root: Root, name: str) -> Study:
         codes=codes_of(root, told.attempts.values()),
         datasets=datasets_of(root, told.jobs),
         hosts=len({one.start.host for starts in told.attempts.values() for one in starts}),
+        mixed=_mixed(root, sweeps, arms),
         measured=max(points, default=None),
         command=("orchestrate", "report", name),
         notes=[*notes, *faults_of_parents, *faults, *told.found.troubles],
@@ -152,11 +154,29 @@ def study_of(root: Root, name: str) -> Study:
 
 
 def _inside(told: Gathered, arms: Sequence[Arm]) -> tuple[dict[str, Inside], list[str]]:
-    read = {
-        arm.key: read_inside(told.root, [run.id for run in arm.runs], told.attempts) for arm in arms
-    }
+    """Of the runs that finished; where none did, of those that were probed."""
+    read = {}
+    for arm in arms:
+        runs = [run.id for run in arm.runs if run.finished] or [run.id for run in arm.runs]
+        read[arm.key] = read_inside(told.root, runs, told.attempts)
     faults = [fault for _, some in read.values() for fault in some]
     return {key: inside for key, (inside, _) in read.items()}, faults
+
+
+def _mixed(root: Root, sweeps: Sequence[str], arms: Sequence[Arm]) -> list[str]:
+    """What the results within an arm, of all arms, and of evaluations have not in common.
+
+    That all of it is of other code than today's is no word on a study.
+    """
+    found = read_results(root, jobs_meant(root, sweeps, None), (ACCURACY, OUTLIERS))
+    results = [one for one in found if one.counts]
+    made = {one.id: replace(one.made, older=False) for one in results}
+    groups = {arm.name: [made[run.id] for run in arm.runs if run.id in made] for arm in arms}
+    groups["All arms together"] = [one for some in groups.values() for one in some]
+    groups["Evaluations"] = [
+        made[one.id] for one in results if one.config.get("task") == "evaluate"
+    ]
+    return [f"{name}: {', '.join(told)}" for name, some in groups.items() if (told := flags(some))]
 
 
 def _judged(

@@ -1,5 +1,6 @@
 """The jobs of a study, read once, as its page shows them: runs, evaluations, controls."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from orchestrator.jobs.summary import lost_measurements
 from orchestrator.results.emergence import answer_of
 from orchestrator.results.histories import read_histories
 from orchestrator.results.report.arms import LEFT_OUT, SCALE, name_of
+from orchestrator.results.report.numbers import are, counted
 from orchestrator.results.report.study import Control, Evaluation, Run
 from orchestrator.sweep.names import text_of
 
@@ -55,14 +57,19 @@ def configs_of(told: Gathered) -> tuple[list[tuple[Named, JobConfig]], list[str]
     """The jobs whose configuration can be read, with it; a sentence on each that is not whole."""
     found, notes = [], []
     for job in told.jobs:
-        facts = told.found.facts[job.id]
-        if fault := facts.fault or lost_measurements(facts, told.histories[job.id]):
+        if fault := _fault(told, job):
             notes.append(f"{job.name} ({job.id[:8]}): {fault}")
         try:
             found.append((job, read_job(told.root, job.id, job.form)))
         except OrchestrateError as error:
             notes.append(_left_out(job, error))
     return found, notes
+
+
+def _fault(told: Gathered, job: Named) -> str:
+    """What is gone or damaged of a job, so that its numbers are not those of its end."""
+    facts = told.found.facts[job.id]
+    return facts.fault or lost_measurements(facts, told.histories[job.id])
 
 
 def _left_out(job: Named, error: OrchestrateError) -> str:
@@ -72,14 +79,24 @@ def _left_out(job: Named, error: OrchestrateError) -> str:
 def evaluations_of(
     told: Gathered, configs: Sequence[tuple[Named, JobConfig]]
 ) -> tuple[list[Evaluation], list[str]]:
-    """Those that have measured something; a sentence on each whose parent cannot be read."""
-    found, notes = [], []
+    """Those of last weights that have measured something, and a sentence on what is left out.
+
+    Of other weights one more of the same run would count as one more seed.
+    """
+    found, notes, others = [], [], 0
     for job, config in configs:
-        if isinstance(config, EvaluateConfig) and told.histories[job.id].points:
+        if not isinstance(config, EvaluateConfig) or not told.histories[job.id].points:
+            continue
+        if config.checkpoint != "last":
+            others += 1
+        elif not _fault(told, job):
             try:
                 found.append(_evaluation(told, job, config))
             except OrchestrateError as error:
                 notes.append(_left_out(job, error))
+    if others:
+        told_of = f"{counted(others, 'evaluation')} of other weights than the last"
+        notes.append(f"{told_of} {are(others)} left out; see: orchestrate results")
     return found, notes
 
 
@@ -98,7 +115,7 @@ def run_of(told: Gathered, job: Named, config: RunConfig) -> Run:
     """A job that trains; one that is not whole has no outcome."""
     attempts = told.attempts[job.id]
     outcome = told.found.statuses[job.id].outcome
-    sound = not told.found.facts[job.id].fault
+    sound = not _fault(told, job)
     return Run(
         id=job.id,
         name=job.name,
@@ -112,6 +129,8 @@ def run_of(told: Gathered, job: Named, config: RunConfig) -> Run:
         curves=_curves(told.histories[job.id]),
         emergence=answer_of(told.root, job.id, job.name, attempts) if attempts else None,
         host=attempts[-1].start.host if attempts else "",
+        stem=_key(config, but="model.registers"),
+        warmup=math.ceil(config.optim.warmup_epochs),
         stopped=told.found.statuses[job.id].state is State.STOPPED,
     )
 
@@ -130,9 +149,9 @@ def _evaluation(told: Gathered, job: Named, config: EvaluateConfig) -> Evaluatio
     )
 
 
-def _key(config: RunConfig) -> str:
-    """The same text for the jobs of one arm."""
-    kept = {key: value for key, value in reduced(config).items() if key not in LEFT_OUT}
+def _key(config: RunConfig, *, but: str = "") -> str:
+    """The same text for the jobs of one arm; also for those that differ in one setting more."""
+    kept = {key: value for key, value in reduced(config).items() if key not in (*LEFT_OUT, but)}
     return repr(sorted(kept.items()))
 
 

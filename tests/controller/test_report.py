@@ -1,5 +1,6 @@
 """What a root has of a study, gathered for its page: files written by hand, no process."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ def trained(seed: int, **model: Any) -> RunConfig:
     return RunConfig.from_plain({"data": {"name": "digits"}, "seed": seed, "model": model})
 
 
-def evaluated(parent: RunConfig) -> EvaluateConfig:
-    plain = {"task": "evaluate", "of": job_id(parent), "data": {"name": "digits_hard"}}
+def evaluated(parent: RunConfig, **changes: Any) -> EvaluateConfig:
+    plain = {"task": "evaluate", "of": job_id(parent), "data": {"name": "digits_hard"}, **changes}
     return EvaluateConfig.model_validate(plain)
 
 
@@ -135,6 +136,39 @@ def test_a_job_that_is_not_whole_is_a_note_has_no_numbers_and_hides_nothing_else
     assert study.arms[0].values("val/top1") == [90.0]
     (note,) = study.notes
     assert note == f"1 ({damaged[:8]}): its journal is missing or damaged: it ends at step 0 of 10"
+
+
+def test_the_last_line_of_a_journal_that_lost_its_end_is_no_result(root: Root) -> None:
+    start = root.job(job_id(trained(1))).attempt(1)
+    publish(start.exit, to_json({"end": "finished", "time": 9.0, "step": 10}))
+    start.journal.unlink()
+    with JournalWriter(start.journal, Header(job_id(trained(1)), 1, None, 10)) as journal:
+        journal.point(4, 1, {"val/top1": 12.0})
+
+    assert study_of(root, "both").arms[0].values("val/top1") == [90.0]
+
+
+def test_an_evaluation_of_other_weights_is_a_note_and_no_further_seed(root: Root) -> None:
+    best = evaluated(trained(0), checkpoint="best")
+    done(root, best, {"eval/digits_hard/top1_masked": 60.0}, Ending.FINISHED)
+    launched(root, "c", {best: {"case": "vanilla", "seed": 0}})
+
+    study = study_of(root, "both")
+
+    assert [one.metrics["eval/digits_hard/top1_masked"] for one in study.evaluations] == [40.0]
+    assert study.notes == [
+        "1 evaluation of other weights than the last is left out; see: orchestrate results"
+    ]
+
+
+def test_arms_of_different_code_are_told_to_be_so(root: Root) -> None:
+    start = root.job(job_id(trained(1))).attempt(1).started
+    publish(start, to_json({**json.loads(start.read_text()), "code_hash": "0ther"}))
+
+    assert study_of(root, "both").mixed == [
+        "vanilla: 2 versions of code",
+        "All arms together: 2 versions of code",
+    ]
 
 
 def test_what_seeds_said_of_images_is_read_of_the_arms_that_kept_it(root: Root) -> None:

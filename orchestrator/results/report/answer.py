@@ -12,8 +12,16 @@ from orchestrator.results.contrasts import (
     detectable_difference,
 )
 from orchestrator.results.frame import deviation, interval, mean
-from orchestrator.results.report.numbers import counted, listed, more, percent, points, signed
-from orchestrator.results.report.study import ACCURACY, Arm, Study
+from orchestrator.results.report.numbers import (
+    counted,
+    listed,
+    more,
+    percent,
+    plain,
+    points,
+    signed,
+)
+from orchestrator.results.report.study import ACCURACY, OUTLIERS, Arm, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +52,16 @@ class Line:
     emerged: int
     judged: int
 
+    @property
+    def missing(self) -> int:
+        """Runs that came to no end: that wait, run or failed."""
+        return self.of - self.n - self.diverged - self.stopped
+
 
 def lines_of(study: Study) -> list[Line]:
     """A line for each arm, in their order; differences are of top-1 in points, Welch's interval."""
     values = {arm.key: arm.values(ACCURACY) for arm in study.arms}
-    alike = [arm for arm in study.arms if arm not in study.unlike]
+    alike = study.like(study.plain) if study.plain else []
     against: dict[str, Contrast | None] = {}
     if study.plain is not None and len(alike) > 1:
         told = contrasts(
@@ -63,9 +76,8 @@ def lines_of(study: Study) -> list[Line]:
 
 
 def _line(study: Study, arm: Arm, numbers: Sequence[float], contrast: Contrast | None) -> Line:
-    whole = [run.emergence for run in arm.runs if not run.stopped]
-    judged = [answer.found for answer in whole if answer and answer.found]
-    outliers = mean(arm.values("norms/outlier_share"))
+    judged = [run.judged for run in arm.runs if run.judged]
+    outliers = mean(arm.values(OUTLIERS))
     return Line(
         arm=arm,
         accuracy=mean(numbers),
@@ -114,15 +126,19 @@ def in_short(study: Study, lines: Sequence[Line]) -> Iterator[str]:
     if known:
         least, most = (pick(known, key=lambda one: one.macs or 0) for pick in (min, max))
         slower = f", and {more(most.seconds)} time" if most.seconds is not None else ""
+        start = f" from {more(least.macs)} ({least.arm.name})" if least is not most else ""
         yield (
-            f"Beside {base.arm.name}, multiply-adds go from {more(least.macs)} "
-            f"({least.arm.name}) to {more(most.macs)} ({most.arm.name}{slower})."
+            f"Beside {base.arm.name}, multiply-adds go{start} to {more(most.macs)} "
+            f"({most.arm.name}{slower})."
         )
 
 
 def stop_rule(study: Study, base: Line) -> str:
-    """What the study can still answer where the plain arm has no artifacts; "" where it has."""
-    if not base.judged or base.emerged:
+    """What the study can still answer where the plain arm has no artifacts.
+
+    "" where it has, or may still have: as long as some of its runs are to come.
+    """
+    if not base.judged or base.emerged or base.missing:
         return ""
     those = [asked.name for asked in study.asked if asked.removes]
     answer = (
@@ -138,12 +154,13 @@ def stop_rule(study: Study, base: Line) -> str:
 def _artifacts(base: Line, others: Sequence[Line]) -> str:
     if not base.judged:
         return (
-            f"Whether high-norm artifacts emerged in {base.arm.name} cannot be told: too few "
-            "probes can be judged."
+            f"Whether high-norm artifacts emerged in {base.arm.name} cannot be told: no seed has "
+            "finished with enough probes that can be judged."
         )
+    so_far = f" so far ({base.missing} more to come)" if base.missing else ""
     told = (
         f"High-norm artifacts emerged in {base.arm.name} in {base.emerged} of "
-        f"{counted(base.judged, 'seed')}"
+        f"{counted(base.judged, 'seed')}{so_far}"
     )
     judged = [one for one in others if one.judged]
     words = [
@@ -161,8 +178,17 @@ def _accuracy(base: Line, others: Sequence[Line]) -> str:
     told = [(one.arm.name, one.contrast) for one in others if one.contrast]
     return (
         f"{base.arm.name} reaches {percent(base.accuracy)} top-1 (mean of "
-        f"{counted(base.n, 'seed')}); {in_words(told, PHRASES)}." + _detectable([base, *others])
+        f"{counted(base.n, 'seed')}); {in_words(told, PHRASES)}."
+        + lost_in([one.arm for one in (base, *others)])
+        + _detectable([base, *others])
     )
+
+
+def lost_in(arms: Sequence[Arm]) -> str:
+    """How many runs diverged, which are in no mean; "": none."""
+    lost = {arm.name: (sum(run.diverged for run in arm.runs), len(arm.runs)) for arm in arms}
+    told = [f"{some} of {of} of {name}" for name, (some, of) in lost.items() if some]
+    return f" Diverged, and in no mean: {listed(told)}." if told else ""
 
 
 def in_words(found: Sequence[tuple[str, Contrast]], phrases: Mapping[Verdict, str]) -> str:
@@ -223,6 +249,6 @@ def spread_of(values: Sequence[float]) -> tuple[float, float, float]:
     return middle, low, high
 
 
-def interval_text(one: tuple[float, float] | None) -> str:
+def interval_text(one: tuple[float, float] | None, digits: int = 1) -> str:
     """An interval of points, as the table shows it."""
-    return "" if one is None else f"[{points(one[0])}, {points(one[1])}]"
+    return "" if one is None else f"[{plain(one[0], digits)}, {plain(one[1], digits)}]"

@@ -68,6 +68,8 @@ def in_short(some: Sequence[Control]) -> str:
     right = [name for name, one in told.items() if one]
     wrong = [name for name, one in told.items() if one is False]
     asked = [one.name for one in some if one.expect in DECIDED]
+    if not asked:
+        return "Of none of these models the answer is known."
     said = (
         f"Of {counted(len(asked), 'model')} with a known answer the rule agrees with {len(right)}."
     )

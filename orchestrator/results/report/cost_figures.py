@@ -20,7 +20,7 @@ HEIGHT_IN = 3.1
 
 def cost_figures(study: Study) -> Iterator[Picture]:
     """Accuracy against both costs, as far as both were measured."""
-    arms = [arm for arm in study.arms if arm.values(ACCURACY)]
+    arms = [arm for arm in study.arms if arm.values(ACCURACY) and arm not in study.unlike]
     macs: Cost = lambda arm: relative_macs(study, arm)  # noqa: E731 - beside the other one
     seconds: Cost = lambda arm: fmean(arm.seconds()) if arm.seconds() else None  # noqa: E731
     if study.plain is not None and _enough(arms, macs):
@@ -63,7 +63,7 @@ def _draw(arms: Sequence[Arm], cost: Cost, what: str) -> "Figure":
         if arm.mark.family in (PLAIN.name, REGISTERS.name) and _only_registers(arm, arms)
     ]
     if len(curve) > 2:
-        xs, ys = zip(*curve, strict=True)
+        xs, ys = zip(*sorted(curve), strict=True)
         axes.plot(xs, ys, color=REGISTERS.colours[1][0], linewidth=1.2, zorder=1)
     for arm, x, middle, low, high in places:
         axes.errorbar(
@@ -110,7 +110,8 @@ def _only_registers(arm: Arm, arms: Sequence[Arm]) -> bool:
     plain = next((one for one in arms if one.mark.family == PLAIN.name), None)
     if plain is None:
         return arm.mark.family == REGISTERS.name
-    return {**arm.model, "registers": 0} == {**plain.model, "registers": 0}
+    alike = {**arm.model, "registers": 0} == {**plain.model, "registers": 0}
+    return alike and {run.stem for run in arm.runs} == {run.stem for run in plain.runs}
 
 
 def _told(arms: Sequence[Arm], cost: Cost, unit: str, text: Callable[[float | None], str]) -> str:

@@ -11,7 +11,7 @@ from orchestrator.results.report.numbers import plain
 from orchestrator.results.report.remedy import contrast_table, gated, usual_remedy
 from orchestrator.results.report.shift_figures import datasets_of, evaluated
 from orchestrator.results.report.study import Arm, Study
-from orchestrator.results.report.tables import named
+from orchestrator.results.report.tables import EQUIVALENT, named
 
 WORDS = {
     **{one: str(one) for one in Verdict},
@@ -30,7 +30,7 @@ SAID = (
     "A gap is the top-1 on training's own validation images (clean) less that on this set "
     "(shifted), both among the classes that the two share. Differences of gaps have a 95 % "
     "interval over seeds by Welch's t, and p adjusted for the rows of their table (Holm); "
-    f"equivalent is surely within {MARGIN:g} points (two one-sided tests). Where predictions are "
+    f"equivalent: {EQUIVALENT}. Where predictions are "
     "kept, a second 95 % interval is by a bootstrap of seeds and of images, those of each set "
     "drawn apart; of few seeds it is too narrow, and no verdict is by it."
 )
@@ -59,11 +59,10 @@ def gap_on(dataset: str) -> str:
 
 def gaps_of(study: Study, dataset: str) -> Iterator[Gaps]:
     """All arms against the plain one; those with a gate against the one with four registers."""
-    alike = [arm for arm in study.arms if arm not in study.unlike]
     if study.plain is not None:
-        yield from _against(study, dataset, study.plain, alike)
+        yield from _against(study, dataset, study.plain, study.like(study.plain))
     if (usual := usual_remedy(study)) is not None:
-        yield from _against(study, dataset, usual, gated(study))
+        yield from _against(study, dataset, usual, gated(study, usual))
 
 
 def _against(study: Study, dataset: str, first: Arm, arms: Sequence[Arm]) -> Iterator[Gaps]:

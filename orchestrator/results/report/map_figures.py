@@ -15,7 +15,7 @@ from model.figures.style import (
     titled,
 )
 from orchestrator.results.report.drawing import CARD_IN, WIDE_IN, Picture
-from orchestrator.results.report.numbers import plain
+from orchestrator.results.report.numbers import counted, plain
 from orchestrator.results.report.study import Arm, Inside, Study
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ LEAST_TOP = 2.0
 
 
 def attention_figure(study: Study) -> Picture | None:
-    """Where the class token looks in the last block, an arm a row; of the arms with most images.
+    """Where the class token looks in the last block, an arm a row; of those with the same images.
 
-    None: fewer than two arms have maps of the same images.
+    Of several such lists that of most arms. None: fewer than two arms have maps of the same.
     """
     import numpy as np
 
@@ -47,7 +47,8 @@ def attention_figure(study: Study) -> Picture | None:
     return Picture(
         name="attention_maps",
         title="Attention of the class token, the same images in every arm",
-        caption="Where the class token looks in the last block at the last probe: its attention to "
+        caption="Where the class token looks in the last block at the last probe"
+        f"{_at([inside for _, inside in shown])}: its attention to "
         "each patch, mean over heads, over that of uniform attention, all on one scale; of each "
         "arm the first seed. A clean map follows the object; artifacts take much of the attention "
         "in a few patches beside it.",
@@ -60,14 +61,9 @@ def attention_figure(study: Study) -> Picture | None:
 def _same_images(study: Study) -> list[tuple[Arm, Inside]]:
     told = [(arm, study.inside[arm.key]) for arm in study.arms if arm.key in study.inside]
     with_maps = [(arm, inside) for arm, inside in told if inside.maps is not None]
-    if not with_maps:
-        return []
-    first = with_maps[0][1]
-    return [
-        (arm, inside)
-        for arm, inside in with_maps
-        if inside.batch == first.batch and inside.maps.shape == first.maps.shape  # type: ignore[union-attr]
-    ]
+    lists = [(inside.batch, inside.maps.shape) for _, inside in with_maps]  # type: ignore[union-attr]
+    most = max(lists, key=lists.count, default=None)
+    return [one for one, images in zip(with_maps, lists, strict=True) if images == most]
 
 
 def _over_uniform(maps: Any) -> "NDArray[Any]":
@@ -115,14 +111,22 @@ def gate_figures(study: Study) -> Iterator[Picture]:
         inside = study.inside.get(arm.key)
         if inside is None or inside.gate_means is None:
             continue
-        yield _gate(arm, f"gates_{place}_mean", "mean gate", inside.gate_means)
+        of = f"means over {counted(inside.seeds, 'seed')}{_at([inside])}"
+        yield _gate(arm, f"gates_{place}_mean", "mean gate", inside.gate_means, of)
         if inside.gate_sparsity is not None:
-            yield _gate(
-                arm, f"gates_{place}_sparsity", "share of gates below 0.1", inside.gate_sparsity
-            )
+            name, what = f"gates_{place}_sparsity", "share of gates below 0.1"
+            yield _gate(arm, name, what, inside.gate_sparsity, of)
 
 
-def _gate(arm: Arm, name: str, what: str, values: "NDArray[Any]") -> Picture:
+def _at(some: Sequence[Inside]) -> str:
+    """The epochs of the last probes."""
+    epochs = sorted({epoch for inside in some for epoch in inside.epochs})
+    if not epochs:
+        return ""
+    return f" (epoch {epochs[0]})" if len(epochs) == 1 else f" (epochs {epochs[0]} to {epochs[-1]})"
+
+
+def _gate(arm: Arm, name: str, what: str, values: "NDArray[Any]", of: str) -> Picture:
     import numpy as np
 
     figure = head_map(values, "", what)
@@ -131,8 +135,7 @@ def _gate(arm: Arm, name: str, what: str, values: "NDArray[Any]") -> Picture:
     return Picture(
         name=name,
         title=f"{arm.name}: {what}",
-        caption=f"Of each block and head, over patch tokens, means over "
-        f"{len(arm.runs)} seed{'s' if len(arm.runs) > 1 else ''}.",
+        caption=f"Of each block and head, over patch tokens, {of}.",
         alt=f"{what.capitalize()} of {arm.name} by block and head: mean "
         f"{float(np.nanmean(values)):.2f}, from {low:.2f} to {high:.2f}.",
         figure=figure,

@@ -8,12 +8,11 @@ from model.figures.style import counted as counted_axis
 from model.figures.style import labelled, opened, titled, with_legend
 from orchestrator.results.report.drawing import CARD_IN, WIDE_IN, Picture
 from orchestrator.results.report.numbers import counted, listed, share
-from orchestrator.results.report.study import Arm, Study
+from orchestrator.results.report.study import OUTLIERS, Arm, Study
 
 if TYPE_CHECKING:
     from model.figures import Histogram
 
-SHARE = "norms/outlier_share"
 HEIGHT_IN = 3.0
 
 
@@ -39,8 +38,7 @@ def norm_figures(study: Study) -> Iterator[Picture]:
 def emergence_words(arm: Arm) -> str:
     """When artifacts emerged in the runs of an arm, or in how many they did not."""
     answers = [run.emergence for run in arm.runs if run.emergence is not None]
-    judged = [(run.seed, run.emergence.found) for run in arm.runs if run.emergence]
-    told = [(seed, found) for seed, found in judged if found is not None]
+    told = [(run.seed, run.judged) for run in arm.runs if run.judged]
     if not answers:
         return "Not probed."
     if not told:
@@ -53,7 +51,7 @@ def emergence_words(arm: Arm) -> str:
 
 def _brackets(arm: Arm) -> dict[str, tuple[int, int]]:
     """By seed, the epochs between which artifacts emerged; from 0 where they were there at once."""
-    found = [(run.seed, run.emergence.found) for run in arm.runs if run.emergence]
+    found = [(run.seed, run.judged) for run in arm.runs]
     return {
         f"{seed}": (one.after or 0, one.by) for seed, one in found if one and one.by is not None
     }
@@ -124,7 +122,7 @@ def _band(arm: Arm) -> dict[int, tuple[float, float, float]]:
     """By epoch the lowest, mean and highest share over the seeds that were probed there."""
     told: dict[int, list[float]] = {}
     for run in arm.runs:
-        for epoch, value in run.curves.get(SHARE, {}).items():
+        for epoch, value in run.curves.get(OUTLIERS, {}).items():
             if value == value:  # noqa: PLR0124 - not nan
                 told.setdefault(epoch, []).append(value)
     return {epoch: _spread(values) for epoch, values in sorted(told.items())}

@@ -71,3 +71,8 @@ def listed(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def are(number: int, one: str = "is", more: str = "are") -> str:
+    """1 is, 2 are."""
+    return one if number == 1 else more

@@ -14,7 +14,8 @@ from orchestrator.results.report.drawing import Picture, inline
 from orchestrator.results.report.map_figures import attention_figure, gate_figures
 from orchestrator.results.report.markup import Html, section, tag
 from orchestrator.results.report.norm_figures import no_outliers, norm_figures, outlier_figure
-from orchestrator.results.report.numbers import counted, day, listed
+from orchestrator.results.report.numbers import are, counted, day, listed
+from orchestrator.results.report.outliers import outlier_table
 from orchestrator.results.report.rate_figures import rate_figures
 from orchestrator.results.report.remedy import remedy_table
 from orchestrator.results.report.shift_figures import shift_figures
@@ -116,7 +117,11 @@ def _content(study: Study, pictures: Pictures) -> Iterator[Piece]:
     yield Piece("answer", "Answer", _answer(study, lines_of(study), beyond))
     if study.controls:
         yield Piece("controls", "Controls", controls(study))
-    below = {"rates": rates.rate_tables(at_rates), "shifts": gaps.gap_tables(shifted)}
+    below = {
+        "outliers": outlier_table(study),
+        "rates": rates.rate_tables(at_rates),
+        "shifts": gaps.gap_tables(shifted),
+    }
     for key, part in PARTS.items():
         said = no_outliers(study) if key == "outliers" and not pictures[key] else ""
         figures = [_figures(pictures[key], part)] if pictures[key] else []
@@ -133,7 +138,7 @@ def _section(piece: Piece) -> Html:
 
 def _answer(study: Study, told: Sequence[Line], beyond: Sequence[str]) -> list[Html]:
     """In short and as tables; ``beyond``: of other rates and images, which have tables below."""
-    if not any(line.n for line in told):
+    if not any(line.n or line.diverged for line in told):
         return []
     stop = next((stop_rule(study, one) for one in told if one.arm is study.plain), "")
     short = [
@@ -141,7 +146,8 @@ def _answer(study: Study, told: Sequence[Line], beyond: Sequence[str]) -> list[H
         for sentence in (*in_short(study, told), *beyond)
     ]
     box = [tag("div", *short, class_="short")] if short else []
-    return [*box, answers(study, told), *remedy_table(study)]
+    mixed = [tag("p", f"Not alike in all: {'; '.join(study.mixed)}.")] if study.mixed else []
+    return [*box, answers(study, told), *mixed, *remedy_table(study)]
 
 
 def _figures(pictures: Sequence[Picture], part: Part) -> Html:
@@ -166,14 +172,16 @@ def _header(study: Study, shown: Sequence[Piece]) -> Html:
     )
     stopped = study.states.get(State.STOPPED, 0)
     early = f" {stopped:,} were stopped early: no number is theirs." if stopped else ""
-    ended = sum(study.states.get(end, 0) for end in ENDS)
-    open_ = "" if ended == jobs else f" {jobs - ended:,} are not over: their numbers are to come."
+    failed = sum(study.states.get(state, 0) for state in (State.FAILED, State.CANCELLED))
+    without = f" {failed:,} failed or {are(failed, 'was', 'were')} cancelled." if failed else ""
+    left = jobs - failed - sum(study.states.get(end, 0) for end in ENDS)
+    open_ = f" {left:,} {are(left)} not over: numbers of these are to come." if left else ""
     links = [tag("li", tag("a", one.title, href=f"#{one.identity}")) for one in shown]
     return tag(
         "header",
         tag("p", "Report of a study", class_="kind"),
         tag("h1", study.name),
-        tag("p", lead + early + open_ + measured, class_="lead"),
+        tag("p", lead + early + without + open_ + measured, class_="lead"),
         tag("nav", tag("ul", *links), aria_label="Parts of this page"),
     )
 

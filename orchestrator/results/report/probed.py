@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAPS, MEANS, BELOW = "attention/cls_maps", "gates/by_head/mean", "gates/by_head/share_below"
 THRESHOLDS, SPARSE = "gates/thresholds", 0.1
 BATCH = "images/sha256"
+EPOCH = "probe/epoch"
 
 
 def read_inside(
@@ -26,27 +27,29 @@ def read_inside(
 ) -> tuple[Inside, list[str]]:
     """What the probes of these jobs left, seeds of one arm, and which files are damaged.
 
-    Of each job the norms at so many evenly chosen probes are read, and all else of the last one.
+    Norms are read at so many evenly chosen steps at which all of them were probed, and all else of
+    the last probe of each.
     """
     faults: list[str] = []
     norms: dict[int, list[Histogram]] = {}
     last: list[Mapping[str, Any]] = []
-    for job in jobs:
-        steps = probes_by_step(root.job(job).probes, attempts.get(job, ()))
+    found = {job: probes_by_step(root.job(job).probes, attempts.get(job, ())) for job in jobs}
+    probes = {job: steps for job, steps in found.items() if steps}
+    shared = sorted(set.intersection(*map(set, probes.values()))) if probes else []
+    for job, steps in probes.items():
         try:
-            for step in evenly([*steps], MOST_EPOCHS):
-                found = read_norms(steps[step])
-                if found is not None and found.epoch is not None:
-                    norms.setdefault(found.epoch, []).append(found.histogram)
-            if steps:
-                last.append(_read_last(steps[max(steps)]))
+            for step in evenly(shared, MOST_EPOCHS):
+                told = read_norms(steps[step])
+                if told is not None and told.epoch is not None:
+                    norms.setdefault(told.epoch, []).append(told.histogram)
+            last.append(_read_last(steps[max(steps)]))
         except RootError as error:
             faults.append(f"Probes of {job[:8]} are not in the figures: {error}")
     return _inside(norms, last), faults
 
 
 def _read_last(path: Path) -> dict[str, Any]:
-    names = (MAPS, THUMBNAILS, BATCH, MEANS, BELOW, THRESHOLDS)
+    names = (MAPS, THUMBNAILS, BATCH, MEANS, BELOW, THRESHOLDS, EPOCH)
     with unpacked(path) as arrays:
         return {name: arrays[name] for name in names if name in arrays.files}
 
@@ -54,6 +57,8 @@ def _read_last(path: Path) -> dict[str, Any]:
 def _inside(norms: Mapping[int, list[Histogram]], last: Sequence[Mapping[str, Any]]) -> Inside:
     mapped = next((one for one in last if MAPS in one), {})
     return Inside(
+        seeds=len(last),
+        epochs=sorted({int(one[EPOCH]) for one in last if EPOCH in one}),
         norms={epoch: _together(norms[epoch]) for epoch in sorted(norms)},
         maps=mapped.get(MAPS),
         images=mapped.get(THUMBNAILS),

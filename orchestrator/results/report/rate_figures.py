@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEIGHT_IN = 2.6
+LARGEST = "stability/grad_norm_max"
+"""By epoch: the last one's is that of the smallest rate, so the largest of all is told."""
 PANELS = (
     (ACCURACY, "accuracy", "top-1 (%)", "Top-1 after the last epoch."),
     ("val/loss", "loss", "validation loss (nats)", "Cross-entropy after the last epoch."),
     (
-        "stability/grad_norm_max",
+        LARGEST,
         "gradient norm",
         "largest gradient norm",
-        "The largest norm of a step's gradient in the last epoch, before clipping.",
+        "The largest norm of a step's gradient after the warm-up, before clipping.",
     ),
 )
 """Metric, its word in titles, the axis, and what the caption says first."""
@@ -32,8 +34,8 @@ def rate_figures(study: Study) -> Iterator[Picture]:
     """A figure for each panel, of the arms that were trained at two rates or more."""
     arms = [arm for arm in study.arms if len(arm.by_rate) > 1]
     for metric, word, axis, said in PANELS:
-        shown = [arm for arm in arms if any(_values(r, metric) for r in arm.by_rate.values())]
-        if not shown:
+        shown = [arm for arm in arms if any(_ended(r, metric) for r in arm.by_rate.values())]
+        if not any(_values(r, metric) for arm in shown for r in arm.by_rate.values()):
             continue
         yield Picture(
             name=f"rates_{word.replace(' ', '_')}",
@@ -45,8 +47,13 @@ def rate_figures(study: Study) -> Iterator[Picture]:
         )
 
 
+def _ended(runs: Sequence[Run], metric: str) -> bool:
+    return bool(_values(runs, metric)) or any(run.diverged for run in runs)
+
+
 def _values(runs: Sequence[Run], metric: str) -> list[float]:
-    found = (run.last(metric) for run in runs if run.finished)
+    of = Run.most if metric == LARGEST else Run.last
+    found = (of(run, metric) for run in runs if run.finished)
     return [value for value in found if value is not None and math.isfinite(value)]
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from orchestrator.results.contrasts import MARGIN, Contrast, contrasts
 from orchestrator.results.frame import mean
-from orchestrator.results.report.answer import PHRASES, in_words
+from orchestrator.results.report.answer import PHRASES, in_words, lost_in
 from orchestrator.results.report.markup import Html, tag
-from orchestrator.results.report.numbers import listed, percent, plain, rate, signed
+from orchestrator.results.report.numbers import counted, percent, plain, rate, signed
 from orchestrator.results.report.remedy import contrast_table
 from orchestrator.results.report.study import ACCURACY, Arm, Study
 from orchestrator.results.report.tables import WORDS, named
@@ -40,12 +40,12 @@ def at_other_rates(study: Study) -> list[AtRate]:
     base = study.plain
     if base is None:
         return []
-    alike = [base, *(arm for arm in study.arms if arm is not base and arm not in study.unlike)]
+    alike = [base, *(arm for arm in study.like(base) if arm is not base)]
     found = []
-    for lr in sorted({*base.by_rate} - {study.rate}):
+    for lr in sorted({*base.by_rate} - {run.lr for run in base.runs}):
         arms = [replace(arm, runs=arm.by_rate[lr]) for arm in alike if lr in arm.by_rate]
         values = [arm.values(ACCURACY) for arm in arms]
-        ended = any(values) or any(map(_lost, arms))
+        ended = any(run.finished or run.diverged for arm in arms for run in arm.runs)
         if len(arms) > 1 and ended:
             told = contrasts(values, 0, margin=MARGIN, better=1)
             found.append(AtRate(rate=lr, arms=arms, usual=base, contrasts=told))
@@ -54,9 +54,11 @@ def at_other_rates(study: Study) -> list[AtRate]:
 
 def in_short(one: AtRate) -> str:
     """What is known at a rate, in a sentence or two."""
-    lost = [f"{_diverged(arm)} of {arm.name}" for arm in one.arms if _lost(arm)]
-    count = f"Diverged: {listed(lost)}." if lost else "No run diverged."
-    return f"At a learning rate of {rate(one.rate)}, {_reached(one)}. {count}"
+    runs = [run for arm in one.arms for run in arm.runs]
+    open_ = sum(not (run.finished or run.diverged or run.stopped) for run in runs)
+    to_come = f" {counted(open_, 'run')} came to no end." if open_ else ""
+    lost = lost_in(one.arms) or ("" if open_ else " No run diverged.")
+    return f"At a learning rate of {rate(one.rate)}, {_reached(one)}.{lost}{to_come}"
 
 
 def _reached(one: AtRate) -> str:
@@ -84,17 +86,12 @@ def rate_tables(found: Sequence[AtRate]) -> Iterator[Html]:
                 "arm": [named(arm) for arm in one.arms],
                 "top-1 (%)": [plain(mean(arm.values(ACCURACY))) for arm in one.arms],
                 "n": [f"{len(arm.values(ACCURACY))}" for arm in one.arms],
-                "diverged": [_diverged(arm) for arm in one.arms],
+                "diverged": [
+                    f"{sum(run.diverged for run in arm.runs)} of {len(arm.runs)}"
+                    for arm in one.arms
+                ],
             },
             f"difference to {one.arms[0].name} (points)",
             one.contrasts,
             WORDS,
         )
-
-
-def _lost(arm: Arm) -> int:
-    return sum(run.diverged for run in arm.runs)
-
-
-def _diverged(arm: Arm) -> str:
-    return f"{_lost(arm)} of {len(arm.runs)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from orchestrator.results.contrasts import MARGIN, Contrast, Verdict, contrasts
 from orchestrator.results.digits import of_p
 from orchestrator.results.frame import mean
-from orchestrator.results.report.answer import PHRASES, in_words
+from orchestrator.results.report.answer import PHRASES, in_words, lost_in
 from orchestrator.results.report.marks import BOTH, GATE, REGISTERS
 from orchestrator.results.report.markup import Html, table, tag
 from orchestrator.results.report.numbers import NOTHING, percent, plain
@@ -20,25 +20,24 @@ def usual_remedy(study: Study) -> Arm | None:
     """The arm with registers alone that gates are compared with."""
     found = (
         arm
-        for arm in study.arms
-        if arm.mark.family == REGISTERS.name
-        and arm.registers == USUAL_REGISTERS
-        and arm not in study.unlike
+        for arm in (study.like(study.plain) if study.plain else study.arms)
+        if arm.mark.family == REGISTERS.name and arm.registers == USUAL_REGISTERS
     )
     return next(found, None)
 
 
-def gated(study: Study) -> list[Arm]:
-    """The arms with a gate, with registers or without."""
-    families = (GATE.name, BOTH.name)
-    return [arm for arm in study.arms if arm.mark.family in families and arm not in study.unlike]
+def gated(study: Study, usual: Arm) -> list[Arm]:
+    """The arms with a gate, with registers or without, that compare with the usual remedy."""
+    return [arm for arm in study.like(usual) if arm.mark.family in (GATE.name, BOTH.name)]
 
 
 def remedy_table(study: Study) -> Iterator[Html]:
     """A sentence and a table of top-1 after the last epoch; nothing where one side is missing."""
     usual = usual_remedy(study)
-    arms = [arm for arm in gated(study) if arm.values(ACCURACY)]
-    if usual is None or not usual.values(ACCURACY) or not arms:
+    if usual is None or not usual.values(ACCURACY):
+        return
+    arms = [arm for arm in gated(study, usual) if arm.values(ACCURACY)]
+    if not arms:
         return
     shown = [usual, *arms]
     found = contrasts(
@@ -53,7 +52,7 @@ def remedy_table(study: Study) -> Iterator[Html]:
     yield tag(
         "p",
         f"{usual.name} reaches {percent(mean(usual.values(ACCURACY)))} top-1; beside it, "
-        f"{in_words(told, PHRASES)}.",
+        f"{in_words(told, PHRASES)}.{lost_in(shown)}",
     )
     columns: dict[str, Sequence[str]] = {
         "arm": [named(arm) for arm in shown],
@@ -68,12 +67,14 @@ def remedy_table(study: Study) -> Iterator[Html]:
     yield contrast_table(caption, columns, f"difference to {usual.name} (points)", found, WORDS)
 
 
-def contrast_table(
+def contrast_table(  # noqa: PLR0913 - what a table says
     caption: str,
     columns: Mapping[str, Sequence[str]],
     against: str,
     found: Sequence[Contrast | None],
     words: Mapping[Verdict, str],
+    *,
+    digits: int = 1,
 ) -> Html:
     """A row for each arm, the one that others are compared with first.
 
@@ -84,10 +85,11 @@ def contrast_table(
         found: what is told of each beside the first; columns of which nothing is known are left
             out.
         words: how verdicts are told.
+        digits: of differences and their intervals, after the point.
     """
     every: dict[str, Sequence[str]] = {
         **columns,
-        against: [difference(one) for one in found],
+        against: [difference(one, digits) for one in found],
         "over seeds and images": [over_images(one) for one in found],
         "p (Holm)": [_p(one.p_holm if one else None) for one in found],
         "p of equivalence": [_p(one.p_equivalence if one else None) for one in found],

@@ -31,7 +31,8 @@ def evaluated(study: Study, arm: Arm, dataset: str, metric: str) -> list[float]:
 def shift_figures(study: Study) -> Iterator[Picture]:
     """Of each set the accuracy of every arm there, and on training's own images of its classes."""
     for dataset in datasets_of(study):
-        shown = [arm for arm in study.arms if evaluated(study, arm, dataset, "top1_masked")]
+        alike = [arm for arm in study.arms if arm not in study.unlike]
+        shown = [arm for arm in alike if evaluated(study, arm, dataset, "top1_masked")]
         if not shown:
             continue
         there = {a.name: spread_of(evaluated(study, a, dataset, "top1_masked")) for a in shown}

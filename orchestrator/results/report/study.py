@@ -14,9 +14,11 @@ from orchestrator.results.usage import PAUSES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from model.emergence import Emergence
     from model.figures import Histogram
 
 ACCURACY = "val/top1"
+OUTLIERS = "norms/outlier_share"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +52,14 @@ class Run:
     Attributes:
         arm: what names its arm in its sweep: the point's name without seed and learning rate.
         key: equal for the jobs of one arm: the configuration without seed and learning rate.
+        stem: equal also for arms that differ in the number of registers alone.
         outcome: an `Ending` that is for good, or "": it is not over, or failed, or was stopped.
         stopped: whether a search stopped it early.
         model: settings of the model, nested.
         scale: of its data, length and size, by key: what runs that are compared have in common.
         curves: by metric, by complete epochs, the last value there.
         emergence: what the rule says of its probes; None: it was not asked.
+        warmup: epochs of it.
         host: of its last start; "": it has none.
     """
 
@@ -72,6 +76,8 @@ class Run:
     emergence: Answer | None = None
     host: str = ""
     stopped: bool = False
+    stem: str = ""
+    warmup: int = 0
 
     @property
     def finished(self) -> bool:
@@ -87,6 +93,20 @@ class Run:
         """The newest value of a metric; None: it was not measured."""
         curve = self.curves.get(metric)
         return curve[max(curve)] if curve else None
+
+    @property
+    def judged(self) -> "Emergence | None":
+        """Whether artifacts emerged, once that is so for good; of a part of training none is not.
+
+        One that was stopped early says nothing of its arm: it was chosen by how it did.
+        """
+        found = self.emergence.found if self.emergence and not self.stopped else None
+        return found if found and (self.finished or found.by is not None) else None
+
+    def most(self, metric: str) -> float | None:
+        """The largest value after the warm-up; None: it was not measured there."""
+        curve = self.curves.get(metric, {})
+        return max((value for epoch, value in curve.items() if epoch > self.warmup), default=None)
 
     def epoch_seconds(self) -> float | None:
         """What an epoch's training takes: the median over epochs, without evaluation and probes."""
@@ -176,6 +196,8 @@ class Inside:
     """What the probes left of an arm's runs, at the rate at which arms are compared.
 
     Attributes:
+        seeds: how many were probed.
+        epochs: of their last probes, which all but ``norms`` is of.
         norms: by epoch, the norms of patch tokens of the last block, all seeds together.
         maps: the class token's attention in the last block, of the first seed, ``(n, h, w)``.
         images: those of the maps, uint8 ``(n, C, H, W)``.
@@ -184,6 +206,8 @@ class Inside:
             values below 0.1.
     """
 
+    seeds: int = 0
+    epochs: Sequence[int] = ()
     norms: "Mapping[int, Histogram]" = field(default_factory=dict)
     maps: "NDArray[Any] | None" = None
     images: "NDArray[Any] | None" = None
@@ -230,6 +254,7 @@ class Study:
         codes: where the code came from, and how many jobs ran it.
         datasets: name and hash of the content.
         hosts: machines that ran a job.
+        mixed: what results that stand beside each other have not in common, in sentences.
         measured: when the newest measurement was made, UTC epoch seconds.
         command: the words that make this page again.
         notes: what could not be read, in sentences.
@@ -253,6 +278,7 @@ class Study:
     codes: Sequence[tuple[str, int]] = ()
     datasets: Sequence[tuple[str, str]] = ()
     hosts: int = 0
+    mixed: Sequence[str] = ()
     measured: float | None = None
     command: Sequence[str] = ()
     notes: Sequence[str] = ()
@@ -262,11 +288,15 @@ class Study:
         """The arm that all others are compared with."""
         return None if self.baseline is None else self.arms[self.baseline]
 
+    def like(self, one: Arm) -> list[Arm]:
+        """Arms of the same data, length and size, itself among them; others are not compared."""
+        return [arm for arm in self.arms if arm.scale == one.scale]
+
     @property
     def unlike(self) -> Sequence[Arm]:
-        """Arms of other data, another length or size than the plain one's: compared with none."""
-        plain = self.plain
-        return [arm for arm in self.arms if plain is not None and arm.scale != plain.scale]
+        """Those that are not compared with the plain one."""
+        alike = self.arms if self.plain is None else self.like(self.plain)
+        return [arm for arm in self.arms if arm not in alike]
 
     def evaluations_of(self, arm: Arm, dataset: str) -> list[Evaluation]:
         """Those on a set, of an arm's runs that are compared and finished."""

@@ -22,6 +22,8 @@ from orchestrator.results.report.numbers import (
 from orchestrator.results.report.study import Arm, Asked, Spent, Study
 
 WORDS = {one: str(one) for one in Verdict}
+EQUIVALENT = f"the 90 % interval of its difference lies within {MARGIN:g} points"
+"""What two one-sided tests at 5 % say (Schuirmann, 1987), in a row by itself."""
 LEADS = ("Primary outcome:", "Expectation:")
 """What begins a paragraph of a sweep's comment that is always shown."""
 SHAPES = {
@@ -129,13 +131,17 @@ def _caption(study: Study) -> str:
         f"Arms{at}. Top-1 after the last epoch: mean ± standard deviation over n seeds that "
         "finished."
     )
+    told += "".join(
+        f" {arm.name} is at {rate(arm.runs[0].lr)}, the only rate that it has."
+        for arm in study.arms
+        if arm.runs and arm.runs[0].lr != study.rate
+    )
     if study.plain is not None:
         told += (
             f" Difference to {study.plain.name}: 95 % interval over seeds by Welch's t; over seeds "
             "and images: 95 % interval of the same difference by a bootstrap of both, where "
             "predictions of each image are kept (of few seeds too narrow). The verdict is by the "
-            "former: p is adjusted for the number of arms (Holm), equivalent is surely within "
-            f"{MARGIN:g} points. "
+            f"former: p is adjusted for the number of arms (Holm); equivalent: {EQUIVALENT}. "
             "Multiply-adds of a forward pass, and time of a training epoch, beside those of "
             f"{study.plain.name}."
         )
@@ -174,19 +180,18 @@ def _accuracy(line: Line) -> str:
 
 
 def _runs(line: Line) -> str:
-    missing = line.of - line.n - line.diverged - line.stopped
     also = [f"{line.diverged} diverged"] if line.diverged else []
     also += [f"{line.stopped} stopped early"] if line.stopped else []
-    also += [f"{missing} missing"] if missing else []
+    also += [f"{line.missing} missing"] if line.missing else []
     return f"{line.n}{f' ({listed(also)})' if also else ''}"
 
 
-def difference(one: Contrast | None) -> str:
+def difference(one: Contrast | None, digits: int = 1) -> str:
     """A difference in points, and its interval over seeds."""
     if one is None or one.difference is None:
         return NOTHING
-    interval = interval_text(one.ci95)
-    told = signed(one.difference)
+    interval = interval_text(one.ci95, digits)
+    told = signed(one.difference, digits)
     return Html(f"{html(told)} {tag('small', interval)}") if interval else told
 
 

@@ -189,3 +189,60 @@ def test_diverged_runs_are_counted_at_their_rate() -> None:
 
     assert "vanilla: 80.10 at 0.003 and 3 diverged at 0.005" in accuracy.alt
     assert "3" in [text.get_text() for text in accuracy.figure.axes[0].texts]
+
+
+def test_an_arm_that_diverged_at_every_rate_is_in_the_figures_of_rates() -> None:
+    runs = [run for run in built_runs() if run.key != "gate-sdpa"]
+    runs += [built_run("vanilla", seed, id=f"w{seed}", lr=1e-3) for seed in range(3)]
+    runs += [
+        built_run("gate-sdpa", seed, id=f"d{lr}{seed}", lr=lr, outcome="diverged")
+        for seed in range(3)
+        for lr in (3e-3, 5e-3)
+    ]
+
+    accuracy = pictures_of(built_study(runs))["rates"][0]
+
+    assert "gate-sdpa: 3 diverged at 0.003 and 3 diverged at 0.005" in accuracy.alt
+
+
+def test_the_largest_gradient_is_that_of_the_whole_training_after_the_warm_up() -> None:
+    norms = {1: 90.0, 20: 40.0, 30: 2.0}
+    runs = [
+        built_run("vanilla", seed, id=f"{lr}{seed}", lr=lr, warmup=5,
+                  curves={"val/top1": {30: 80.0}, "stability/grad_norm_max": norms})
+        for seed in range(2)
+        for lr in (3e-3, 5e-3)
+    ]  # fmt: skip
+
+    gradients = pictures_of(built_study(runs))["rates"][-1]
+
+    assert "vanilla: 40.00 at 0.003 and 40.00 at 0.005" in gradients.alt
+
+
+def test_the_line_of_registers_goes_from_the_cheapest_to_the_dearest() -> None:
+    turned = [built_run(arm, seed) for arm in ("registers=4", "registers=16", "vanilla")
+              for seed in range(3)]  # fmt: skip
+
+    (axes,) = pictures_of(built_study(turned))["cost"][0].figure.axes
+
+    assert any([*line.get_xdata()] == [1.0, 1.02, 1.09] for line in axes.lines)
+
+
+def test_jobs_that_failed_are_not_said_to_be_under_way() -> None:
+    text = written(built_study(states={"finished": 18, "FAILED": 1, "CANCELLED": 2, "RUNNING": 1}))
+
+    assert "3 failed or were cancelled. 1 is not over: numbers of these are to come." in text
+
+
+def test_what_results_beside_each_other_have_not_in_common_stands_below_the_table() -> None:
+    text = written(built_study(mixed=["vanilla: 2 versions of code"]))
+
+    assert text.index("<table") < text.index("Not alike in all: vanilla: 2 versions of code.")
+
+
+def test_shares_of_outliers_are_compared_where_some_arm_has_any(whole: str) -> None:
+    (part,) = [one for one in whole.split("<h2") if "outliers (%)" in one]
+
+    assert "0.20 ± 0.10</td>" in part
+    assert "difference to vanilla (points)" in part
+    assert "0.00" in part

@@ -5,7 +5,10 @@ from orchestrator.results.report.numbers import MINUS
 from orchestrator.results.report.page import page, pictures_of
 from orchestrator.results.report.rates import at_other_rates, in_short, rate_tables
 
-ALL_LOST = "At a learning rate of 0.005, no run of vanilla finished. Diverged: 3 of 3 of vanilla."
+ALL_LOST = (
+    "At a learning rate of 0.005, no run of vanilla finished. Diverged, and in no mean: 3 of 3 of "
+    "vanilla."
+)
 
 
 def test_a_rate_at_which_every_run_of_the_plain_arm_diverged_is_told_and_not_left_out() -> None:
@@ -40,6 +43,22 @@ def test_arms_stand_beside_the_plain_one_at_the_same_rate_with_the_fall_from_the
         f"At a learning rate of 0.005, vanilla reaches 60.1 % top-1 ({MINUS}20.0 points to 0.003); "
         "beside it, higher: gate-sdpa (+16.0 points). No run diverged."
     )
+
+
+def test_a_rate_at_which_runs_are_to_come_says_so_and_not_that_none_diverged() -> None:
+    runs = [run for run in built_runs() if not run.diverged]
+    runs += [built_run("vanilla", seed, id=f"low{seed}", lr=5e-3) for seed in range(2)]
+    runs.append(built_run("vanilla", 2, id="low2", lr=5e-3, outcome=""))
+    (one,) = at_other_rates(built_study(runs))
+
+    assert in_short(one).endswith("gate-sdpa (\N{MINUS SIGN}3.9 points). 1 run came to no end.")
+
+
+def test_the_only_rate_of_the_plain_arm_is_no_other_rate() -> None:
+    runs = [built_run("vanilla", seed, lr=5e-3) for seed in range(3)]
+    runs += [built_run(arm, seed) for arm in ("registers=4", "gate-sdpa") for seed in range(3)]
+
+    assert at_other_rates(built_study(runs)) == []
 
 
 def test_a_study_of_one_rate_has_no_such_tables() -> None:

@@ -33,3 +33,11 @@ def test_a_gate_of_another_length_is_not_compared_with_registers() -> None:
     ]
 
     assert not [*remedy_table(built_study(longer))]
+
+
+def test_without_a_plain_arm_gates_on_other_data_are_not_compared_with_registers() -> None:
+    runs = [
+        replace(run, scale={"data.name": run.key}) for run in built_runs() if run.key != "vanilla"
+    ]
+
+    assert not [*remedy_table(built_study(runs))]

@@ -1,0 +1,56 @@
+"""Whether an arm has fewer outlier tokens than the plain one: shares after the last epoch."""
+
+from collections.abc import Iterator
+
+from orchestrator.results.contrasts import Verdict, contrasts
+from orchestrator.results.frame import deviation, mean
+from orchestrator.results.report.markup import Html, tag
+from orchestrator.results.report.numbers import plain
+from orchestrator.results.report.remedy import contrast_table
+from orchestrator.results.report.study import OUTLIERS, Arm, Study
+from orchestrator.results.report.tables import named
+
+WORDS = {
+    **{one: str(one) for one in Verdict},
+    Verdict.HIGHER: "more",
+    Verdict.LOWER: "fewer",
+}
+DIGITS = 2
+"""Of percentages of which a tenth decides."""
+
+
+def outlier_table(study: Study) -> Iterator[Html]:
+    """Shares of outliers beside the plain arm's; nothing where no arm has any."""
+    base = study.plain
+    if base is None:
+        return
+    alike = [base, *(arm for arm in study.like(base) if arm is not base)]
+    shown = [arm for arm in alike if arm.values(OUTLIERS)]
+    if base not in shown or len(shown) < 2 or not any(sum(_percent(arm)) for arm in shown):
+        return
+    yield tag("h3", "After the last epoch")
+    yield contrast_table(
+        f"Share of patch tokens of the last block that are outliers, mean \N{PLUS-MINUS SIGN} "
+        f"standard deviation over n seeds, against {base.name}: Welch's 95 % interval over seeds, "
+        "p adjusted for the rows of this table (Holm).",
+        {
+            "arm": [named(arm) for arm in shown],
+            "outliers (%)": [_told(arm) for arm in shown],
+            "n": [f"{len(_percent(arm))}" for arm in shown],
+        },
+        f"difference to {base.name} (points)",
+        contrasts([_percent(arm) for arm in shown], 0, margin=None, better=-1),
+        WORDS,
+        digits=DIGITS,
+    )
+
+
+def _percent(arm: Arm) -> list[float]:
+    return [100 * value for value in arm.values(OUTLIERS)]
+
+
+def _told(arm: Arm) -> str:
+    values = _percent(arm)
+    spread = deviation(values)
+    told = plain(mean(values), DIGITS)
+    return told if spread is None else f"{told} \N{PLUS-MINUS SIGN} {plain(spread, DIGITS)}"
