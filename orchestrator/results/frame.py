@@ -10,14 +10,14 @@ from typing import Any
 from model.flops import count_training_macs
 from orchestrator.config import JobConfig, RunConfig
 from orchestrator.errors import OrchestrateError, SpecError
-from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_journals
+from orchestrator.jobs.facts import Ending, JobFacts, read_journals
 from orchestrator.jobs.gather import Beside, gather, read_submissions
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
 from orchestrator.jobs.journal import fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.records import Form, read_job, read_trained
-from orchestrator.jobs.summary import lost_measurements
+from orchestrator.jobs.summary import lost_measurements, whole_ending
 from orchestrator.results.course import Mark, course
 from orchestrator.results.provenance import ARTIFACTS, OF_PROBES, UNKNOWN, Made, Maker, flags
 
@@ -38,7 +38,8 @@ NORMAL_95 = 1.959964
 class Result:
     """One job's result: its place on the axes, how it ended, its last metrics.
 
-    ``fault``: what of it is gone or damaged; what is left of it is shown.
+    ``fault``: what of it is gone or damaged; what is left of it is shown. ``ending`` is None where
+    that is what it measured last: then its last metrics are of some moment, and not of its end.
     """
 
     id: str
@@ -123,7 +124,7 @@ def read_results(
 def _result(
     maker: Maker, job: Mapping[str, Any], facts: JobFacts, metrics: Collection[str]
 ) -> Result:
-    root, final = maker.root, final_attempt(facts.attempts)
+    root = maker.root
     journals = read_journals(root.job(facts.id), facts.discarded)
     history = fold(journals)
     form = None if facts.attempts else job.get("form")
@@ -134,7 +135,7 @@ def _result(
     return Result(
         facts.id,
         job["axes"],
-        final.ending if final and not facts.fault else None,
+        whole_ending(facts, history),
         history.last(),
         config.to_plain() if config else {},
         name=job.get("name", facts.id[:8]),

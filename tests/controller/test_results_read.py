@@ -1,0 +1,97 @@
+"""Results of a root whose files were written by hand, no process."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.place import attempt
+from fakes.slurm import submission
+
+from orchestrator.config import EvaluateConfig, JobConfig, RunConfig
+from orchestrator.controller.results import answer
+from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.files import publish, to_json
+from orchestrator.jobs.identity import job_id
+from orchestrator.jobs.journal import Header, JournalWriter
+from orchestrator.jobs.layout import Root
+from orchestrator.jobs.records import form_of, write_job
+from orchestrator.jobs.store import create_root, write_revision
+from orchestrator.results.answer import Question
+
+FINISHED = Ending.FINISHED
+STEPS, PER_EPOCH = 30, 10
+Epochs = Sequence[Mapping[str, float]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return create_root(tmp_path / "runs")
+
+
+def trained(seed: int, **model: Any) -> RunConfig:
+    return RunConfig.from_plain({"data": {"name": "digits"}, "seed": seed, "model": model})
+
+
+def done(
+    root: Root, config: JobConfig, *epochs: Mapping[str, float], end: Ending = FINISHED
+) -> None:
+    """A job that is over after three epochs, of whose journal as many are there as are told."""
+    job = job_id(config)
+    write_job(root, job, config)
+    folder = attempt(root, job, submission(job, executor="fake"))
+    publish(folder.exit, to_json({"end": end.value, "time": 9.0, "step": STEPS}))
+    with JournalWriter(folder.journal, Header(job, 1, None, STEPS)) as journal:
+        for epoch, metrics in enumerate(epochs, 1):
+            journal.point(PER_EPOCH * epoch, epoch, metrics)
+
+
+def launched(root: Root, name: str, *jobs: tuple[JobConfig, Mapping[str, Any]]) -> None:
+    listed = [
+        {"id": job_id(config), "name": str(place), "axes": axes, "form": form_of(config)}
+        for place, (config, axes) in enumerate(jobs)
+    ]
+    write_revision(root, name, {"study": name, "jobs": listed})
+
+
+def rows(root: Root, sweep: str, **question: Any) -> list[tuple[int, int, float | None]]:
+    found = answer(root, [sweep], None, Question(**question))
+    return [(group.n, group.missing, group.mean) for group in found.groups]
+
+
+def top1(*values: float) -> Epochs:
+    return [{"val/top1": value} for value in values]
+
+
+@pytest.mark.parametrize(
+    ("at", "row"),
+    [
+        ("last", (1, 1, 70.0)),
+        ("best", (1, 1, 90.0)),
+        ("epoch=1", (2, 0, 30.0)),
+        ("epoch=2", (1, 1, 90.0)),
+        ("macs", (1, 1, 70.0)),
+        ("macs=1", (0, 2, None)),
+    ],
+)
+def test_a_job_that_lost_the_end_of_its_journal_counts_at_epochs_of_which_it_is_there_alone(
+    root: Root, at: str, row: tuple[int, int, float | None]
+) -> None:
+    whole, short = trained(0), trained(1)
+    done(root, whole, *top1(20.0, 90.0, 70.0))
+    done(root, short, *top1(40.0))
+    launched(root, "s", (whole, {"seed": 0}), (short, {"seed": 1}))
+
+    assert rows(root, "s", at=at) == [row]
+    found = answer(root, ["s"], None, Question(at=at))
+    assert any("it ends at step 10 of 30" in fault for fault in found.faults)
+
+
+def test_a_job_that_diverged_is_called_so_however_little_of_its_journal_is_left(root: Root) -> None:
+    whole, short = trained(0), trained(1)
+    done(root, whole, *top1(20.0, 90.0, 70.0))
+    done(root, short, end=Ending.DIVERGED)
+    launched(root, "s", (whole, {"seed": 0}), (short, {"seed": 1}))
+
+    (group,) = answer(root, ["s"], None, Question()).groups
+    assert (group.n, group.missing, group.diverged) == (1, 0, 1)
