@@ -22,8 +22,8 @@ def notes_of(found: Answer) -> list[str]:
     if one := found.detectable:
         digits = decimals(one.deviation) or 0
         notes.append(
-            f"A test finds {one.difference:.{digits}f} or more in 80 % of studies "
-            f"({one.one} and {one.other} seeds, pooled std {one.deviation:.{digits}f})."
+            f"One test, before Holm, finds {one.difference:.{digits}f} in 80 % of studies "
+            f"({one.one} and {one.other} seeds, std {one.deviation:.{digits}f})."
         )
     return notes
 
