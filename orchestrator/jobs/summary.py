@@ -117,9 +117,9 @@ def lost_measurements(facts: JobFacts, history: History) -> str:
 
 
 def whole_ending(facts: JobFacts, history: History) -> Ending | None:
-    """How a job ended, where its last metrics are those of its end; None: it did not, or they are gone.
+    """How a job ended; None: it did not, or what it measured at its end is gone.
 
-    Of one that diverged that is told however little of it is left, as nobody averages its metrics.
+    That a job diverged is told however little of it is left, as nobody averages its metrics.
     """
     final = final_attempt(facts.attempts)
     if final is None or facts.fault:

@@ -58,6 +58,8 @@ class Result:
     passed: bool = False
     """Whether its metrics are those of a moment that it has passed, so that they count before its
     end; see `moments.placed`."""
+    trained: Mapping[str, Any] = field(default_factory=dict)
+    """Of a job that looks at what another one trained: the configuration of that, nested."""
 
     @property
     def counts(self) -> bool:
@@ -67,14 +69,22 @@ class Result:
     def at(self, axis: str) -> Any:
         """Its place on an axis: what its configuration has there, or the name of its case.
 
-        Of a group of settings, those that are not at their frozen default.
+        What is no setting of its own is its parent's. Of a group of settings, those that are not at
+        their frozen default.
         """
-        value: Any = self.config
-        for part in axis.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        value = _inside(self.config, axis)
+        if value is None:
+            value = _inside(self.trained, axis)
         if isinstance(value, Mapping):
             return {k: v for k, v in value.items() if v != FROZEN_DEFAULTS.get(f"{axis}.{k}")}
         return self.axes.get(axis) if value is None else value
+
+
+def _inside(config: Mapping[str, Any], key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +152,7 @@ def _result(
         fault=facts.fault or lost_measurements(facts, history) or fault,
         course=course(journals, began, _macs_per_step(own), metrics) if metrics else (),
         made=maker.made(facts, trained.model.attention if trained else "", job),
+        trained=trained.to_plain() if trained and trained is not config else {},
     )
 
 
@@ -224,7 +235,7 @@ def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequen
         if measured and metric not in measured:
             raise SpecError(f"No job measured '{metric}'. Measured: {', '.join(measured)}")
     known = [*axes_of(results), SEED]
-    settings = {key for result in results for key, _ in flatten(result.config)}
+    settings = {key for result in results for key in _settings(result)}
     for axis in by:
         if axis not in known and axis not in settings | FROZEN_DEFAULTS.keys():
             raise SpecError(
@@ -271,9 +282,14 @@ def _mixes(members: Sequence[Result], by: Sequence[str]) -> tuple[str, ...]:
     differ = tuple(a for a in others if len({json.dumps(r.at(a)) for r in members}) > 1)
     if differ or len(members) < 2:
         return differ
-    settings = [dict(flatten(r.config)) for r in members if r.config]
+    settings = [_settings(r) for r in members if r.config]
     keys = sorted({key for one in settings for key in one} - {*APART, *by})
     return tuple(k for k in keys if len({json.dumps(one.get(k)) for one in settings}) > 1)
+
+
+def _settings(result: Result) -> dict[str, Any]:
+    """By key, its own and those of its parent that it does not set itself."""
+    return {**dict(flatten(result.trained)), **dict(flatten(result.config))}
 
 
 def mean(values: Sequence[float]) -> float | None:

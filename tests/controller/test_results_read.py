@@ -95,3 +95,33 @@ def test_a_job_that_diverged_is_called_so_however_little_of_its_journal_is_left(
 
     (group,) = answer(root, ["s"], None, Question()).groups
     assert (group.n, group.missing, group.diverged) == (1, 0, 1)
+
+
+def test_evaluations_are_grouped_and_compared_by_the_settings_of_their_parents(root: Root) -> None:
+    metric = "eval/digits_hard/gap"
+    plain, wider = ([trained(seed, **model) for seed in (0, 1)] for model in ({}, {"registers": 4}))
+    jobs: list[tuple[JobConfig, Mapping[str, Any]]] = []
+    for arm, parents in enumerate((plain, wider)):
+        for seed, parent in enumerate(parents):
+            write_job(root, job_id(parent), parent)
+            child = EvaluateConfig.model_validate(
+                {"task": "evaluate", "of": job_id(parent), "data": {"name": "digits_hard"}}
+            )
+            done(root, child, {}, {}, {metric: 10.0 * arm + seed})
+            jobs.append((child, {}))
+    launched(root, "s", *jobs)
+
+    by = ["model.registers", "data.name"]
+    found = answer(root, ["s"], None, Question(metric=metric, by=by, baseline="registers == 0"))
+
+    assert [(dict(group.axes), group.values) for group in found.groups] == [
+        ({"model.registers": 0, "data.name": "digits_hard"}, (0.0, 1.0)),
+        ({"model.registers": 4, "data.name": "digits_hard"}, (10.0, 11.0)),
+    ]
+    assert found.baseline == 0
+    (together,) = answer(root, ["s"], None, Question(metric=metric, by=["data.name"])).groups
+    assert together.mixes == ("model.registers",)
+    (chosen,) = answer(
+        root, ["s"], None, Question(metric=metric, by=["data.name"], choose="model.registers")
+    ).groups
+    assert (chosen.axes["model.registers"], chosen.values) == (0, (1.0,))
