@@ -297,16 +297,28 @@ class Answers(TypedDict):
     one: int
     """That the first alone has right."""
     other: int
-    p: Number
-    """McNemar's."""
+    p: Number | None
+    """McNemar's; null where not both are of the end of a run that finished."""
+
+
+@told
+class ComparedJob(NamedJob):
+    """One of two jobs."""
+
+    ending: str | None
+    """finished or diverged; null: it is not over."""
+    epoch: int
+    """So many are complete."""
+    predicted: int | None
+    """After how many it made the predictions that are compared; null: it kept none."""
 
 
 @told
 class CompareDocument(Document):
     """In what two jobs differ, and in what they measured."""
 
-    one: NamedJob
-    other: NamedJob
+    one: ComparedJob
+    other: ComparedJob
     differs: Sequence[Difference]
     curves: Sequence[CurvePair]
     answers: Answers | None

@@ -5,23 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.place import attempt
-from fakes.slurm import submission
+from support.by_hand import done, launched, trained
 
-from orchestrator.config import EvaluateConfig, JobConfig, RunConfig
+from orchestrator.config import EvaluateConfig, JobConfig
 from orchestrator.controller.results import answer
 from orchestrator.jobs.facts import Ending
-from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.identity import job_id
-from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.records import form_of, write_job
-from orchestrator.jobs.store import create_root, write_revision
+from orchestrator.jobs.records import write_job
+from orchestrator.jobs.store import create_root
 from orchestrator.results.answer import Question
-
-FINISHED = Ending.FINISHED
-STEPS, PER_EPOCH = 30, 10
-Epochs = Sequence[Mapping[str, float]]
 
 
 @pytest.fixture
@@ -29,37 +22,12 @@ def root(tmp_path: Path) -> Root:
     return create_root(tmp_path / "runs")
 
 
-def trained(seed: int, **model: Any) -> RunConfig:
-    return RunConfig.from_plain({"data": {"name": "digits"}, "seed": seed, "model": model})
-
-
-def done(
-    root: Root, config: JobConfig, *epochs: Mapping[str, float], end: Ending = FINISHED
-) -> None:
-    """A job that is over after three epochs, of whose journal as many are there as are told."""
-    job = job_id(config)
-    write_job(root, job, config)
-    folder = attempt(root, job, submission(job, executor="fake"))
-    publish(folder.exit, to_json({"end": end.value, "time": 9.0, "step": STEPS}))
-    with JournalWriter(folder.journal, Header(job, 1, None, STEPS)) as journal:
-        for epoch, metrics in enumerate(epochs, 1):
-            journal.point(PER_EPOCH * epoch, epoch, metrics)
-
-
-def launched(root: Root, name: str, *jobs: tuple[JobConfig, Mapping[str, Any]]) -> None:
-    listed = [
-        {"id": job_id(config), "name": str(place), "axes": axes, "form": form_of(config)}
-        for place, (config, axes) in enumerate(jobs)
-    ]
-    write_revision(root, name, {"study": name, "jobs": listed})
-
-
 def rows(root: Root, sweep: str, **question: Any) -> list[tuple[int, int, float | None]]:
     found = answer(root, [sweep], None, Question(**question))
     return [(group.n, group.missing, group.mean) for group in found.groups]
 
 
-def top1(*values: float) -> Epochs:
+def top1(*values: float) -> Sequence[Mapping[str, float]]:
     return [{"val/top1": value} for value in values]
 
 
