@@ -69,6 +69,12 @@ def answer_of(
         reported, chosen = choose(
             reported, question.choose, others, question.metric, question.on_seed
         )
+        if not reported:
+            raise SpecError(
+                f"--choose leaves no row: nowhere has seed {question.on_seed} a value of "
+                f"'{question.metric}' to choose {question.choose} by, and another seed one to "
+                "report. See --on-seed."
+            )
     groups = frame.grouped(reported, question.metric, axes, question.also)
     made = Answer(
         question=question,

@@ -74,6 +74,8 @@ class ResultsChoice(TypedDict):
     """Of so many values the seed has one by which is chosen."""
     values: int
     """So many there are."""
+    diverged: int
+    """With so many of them the seed diverged."""
 
 
 @told

@@ -225,15 +225,16 @@ def _may_measure(config: Mapping[str, Any], metric: str) -> bool:
 
 
 def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequence[str]) -> None:
-    """Make sure that every metric was measured and every axis exists.
+    """Make sure that every metric was measured, or may still be, and every axis exists.
 
     Raises:
         SpecError: naming what there is.
     """
     measured = sorted({name for result in results for name in result.metrics})
     for metric in metrics:
-        if measured and metric not in measured:
-            raise SpecError(f"No job measured '{metric}'. Measured: {', '.join(measured)}")
+        if metric not in measured and not _may_come(results, metric):
+            told = f"Measured: {', '.join(measured)}" if measured else "Nothing was measured yet."
+            raise SpecError(f"No job measured '{metric}'. {told}")
     known = [*axes_of(results), SEED]
     settings = {key for result in results for key in _settings(result)}
     for axis in by:
@@ -242,6 +243,12 @@ def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequen
                 f"'{axis}' is neither an axis of this sweep ({', '.join(known)}) nor a "
                 "configuration key such as model.registers."
             )
+
+
+def _may_come(results: Sequence[Result], metric: str) -> bool:
+    """Whether it is some job's task to measure it, and none of these has finished without it."""
+    asked = [one for one in results if _may_measure(one.config, metric)]
+    return bool(asked) and not any(one.metrics and one.ending is Ending.FINISHED for one in asked)
 
 
 def grouped(
