@@ -9,13 +9,15 @@ from orchestrator.cli.candidates import completed_by, jobs
 from orchestrator.cli.options import json_option, root_option
 
 if TYPE_CHECKING:
-    from orchestrator.controller.compare import Comparison
+    from orchestrator.controller.compare import Comparison, Side
 
 ASKED_FIRST = ("train/loss", "val/", "eval/", "norms/", "attention/", "gates/")
 NOTE = (
     "These are two runs: seeds of one method differ as well. "
     "Of methods, see: orchestrate results SWEEP"
 )
+
+NOT_TESTED = "not tested: that is not the end of two runs that finished"
 
 
 @click.command()
@@ -47,16 +49,16 @@ def compare(one: str, other: str, metrics: tuple[str, ...], as_json: bool, root_
     if as_json:
         print_json(controller.as_json(found))
     else:
-        _show(found, metrics or ASKED_FIRST)
+        show_comparison(found, metrics or ASKED_FIRST)
 
 
-def _show(found: "Comparison", prefixes: tuple[str, ...]) -> None:
+def show_comparison(found: "Comparison", prefixes: tuple[str, ...]) -> None:
+    """Print it, of metrics those whose names begin so."""
     from orchestrator.cli.prose import say
     from orchestrator.cli.render import number, show
     from orchestrator.cli.tables import table
 
-    names = [f"{job.name} ({job.id[:8]})" for job in (found.one, found.other)]
-    say(f"one:   {names[0]}\nother: {names[1]}\n")
+    say(f"one:   {_side(found.one)}\nother: {_side(found.other)}\n")
     rows = [(d.aspect, d.what, _value(d.one), _value(d.other)) for d in found.differs]
     if rows:
         show(table(("", "differs in", "one", "other"), rows))
@@ -74,11 +76,18 @@ def _show(found: "Comparison", prefixes: tuple[str, ...]) -> None:
         show(table(("last value of", *numbers), measured, right=numbers))
     if found.answers:
         a = found.answers
+        tested = f"McNemar: p = {a.p:.2g}" if a.p is not None else NOT_TESTED
         say(
             f"\nOf {a.images} images both have {a.both} right, one alone {a.one}, other alone "
-            f"{a.other} (McNemar: p = {a.p:.2g})."
+            f"{a.other}; after epoch {_step(found.one.predicted)} of one, "
+            f"{_step(found.other.predicted)} of other ({tested})."
         )
     say(NOTE)
+
+
+def _side(side: "Side") -> str:
+    ended = side.ending.value if side.ending else "not over"
+    return f"{side.job.name} ({side.job.id[:8]}), {ended}, epoch {side.epoch}"
 
 
 def _value(value: object) -> str:

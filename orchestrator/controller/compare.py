@@ -1,6 +1,6 @@
 """The verb compare: in what two jobs differ, before they ran and in what they measured."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 from orchestrator.controller.origin import origin_of
 from orchestrator.controller.select import Named
 from orchestrator.documents.results import Answers as AnswersDocument
-from orchestrator.documents.results import CompareDocument, Difference
+from orchestrator.documents.results import ComparedJob, CompareDocument, Difference
 from orchestrator.documents.results import CurvePair as CurveDocument
 from orchestrator.errors import OrchestrateError
-from orchestrator.jobs.facts import Attempt, contributors
+from orchestrator.jobs.facts import Attempt, Ending, contributors, final_attempt
 from orchestrator.jobs.files import read_record
 from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.identity import flatten
+from orchestrator.jobs.journal import History
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.predictions import Predictions, predictions_by_step
 from orchestrator.jobs.probes import read_history as read_probes
@@ -43,11 +44,41 @@ class Differs:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One of two runs.
+
+    Attributes:
+        job: which.
+        ending: how it ended; None: it is not over.
+        epoch: so many are complete.
+        predicted: after how many it said of each image what is compared; None: that is not known,
+            or it kept none.
+        whole: whether that is the end of a run that finished.
+    """
+
+    job: Named
+    ending: Ending | None
+    epoch: int
+    predicted: int | None = None
+    whole: bool = False
+
+    def to_plain(self) -> ComparedJob:
+        """As ``compare --json`` prints it."""
+        return {
+            "id": self.job.id,
+            "name": self.job.name,
+            "ending": self.ending and self.ending.value,
+            "epoch": self.epoch,
+            "predicted": self.predicted,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two runs side by side."""
 
-    one: Named
-    other: Named
+    one: Side
+    other: Side
     differs: list[Differs]
     curves: "list[CurvePair]"
     answers: "Answers | None"
@@ -64,13 +95,34 @@ def compare(root: Root, one: Named, other: Named) -> Comparison:
     ids = [one.id, other.id]
     attempts, histories = attempts_on(root, ids), read_histories(root, ids)
     first, second = (_facts(root, job, attempts[job.id]) for job in (one, other))
-    said, replied = (_predictions(root, job, attempts[job]) for job in ids)
+    kept = [predictions_by_step(root.job(job).predictions, attempts[job]) for job in ids]
+    mine, theirs = (
+        _side(job, attempts[job.id], histories[job.id], max(steps, default=None))
+        for job, steps in zip((one, other), kept, strict=True)
+    )
+    said = [Predictions.read(steps[max(steps)]) for steps in kept if steps]
+    whole = mine.whole and theirs.whole
     return Comparison(
-        one,
-        other,
+        mine,
+        theirs,
         list(differences(first, second)),
         pairs(histories[one.id], histories[other.id]),
-        answers(said, replied) if said and replied else None,
+        answers(*said, whole=whole) if len(said) == 2 else None,
+    )
+
+
+def _side(job: Named, attempts: Sequence[Attempt], history: History, step: int | None) -> Side:
+    """``step``: after which the predictions were made that are compared."""
+    final, epochs = final_attempt(attempts), {p.step: p.epoch for p in history.points}
+    return Side(
+        job,
+        final.ending if final else None,
+        max(epochs.values(), default=0),
+        None if step is None else epochs.get(step),
+        final is not None
+        and final.ending is Ending.FINISHED
+        and step is not None
+        and step >= final.step,
     )
 
 
@@ -96,11 +148,6 @@ def _facts(root: Root, job: Named, attempts: tuple[Attempt, ...]) -> Facts:
         "data": {**_data(last), "probed images": sorted(probes.batches) if probes else []},
         "environment": _environment(root, job.id, last),
     }
-
-
-def _predictions(root: Root, job: str, attempts: tuple[Attempt, ...]) -> Predictions | None:
-    kept = predictions_by_step(root.job(job).predictions, attempts)
-    return Predictions.read(kept[max(kept)]) if kept else None
 
 
 def _placement(root: Root, last: Attempt | None) -> dict[str, Any]:
@@ -141,8 +188,8 @@ def as_json(found: Comparison) -> CompareDocument:
     """The documented form of ``compare --json``."""
     return {
         "schema": 1,
-        "one": {"id": found.one.id, "name": found.one.name},
-        "other": {"id": found.other.id, "name": found.other.name},
+        "one": found.one.to_plain(),
+        "other": found.other.to_plain(),
         "differs": [cast("Difference", asdict(one)) for one in found.differs],
         "curves": [cast("CurveDocument", asdict(one)) for one in found.curves],
         "answers": cast("AnswersDocument", asdict(found.answers)) if found.answers else None,

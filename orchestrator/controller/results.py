@@ -69,6 +69,12 @@ def answer_of(
         reported, chosen = choose(
             reported, question.choose, others, question.metric, question.on_seed
         )
+        if not reported:
+            raise SpecError(
+                f"--choose leaves no row: nowhere has seed {question.on_seed} a value of "
+                f"'{question.metric}' to choose {question.choose} by, and another seed one to "
+                "report. See --on-seed."
+            )
     groups = frame.grouped(reported, question.metric, axes, question.also)
     made = Answer(
         question=question,
@@ -122,16 +128,18 @@ def _compared(
 ) -> Answer:
     """With every row against the one for whose jobs it holds."""
     metric, baseline = made.question.metric, _baseline(members, made.groups, holds)
+    values = [group.values for group in made.groups]
+    found = detectable_difference(values, baseline)
     judged_images = judge(members, metric) if made.moment.kind is Kind.LAST else ()
     with naming_extras():
         told = contrasts(
-            [group.values for group in made.groups],
+            values,
             baseline,
             margin=made.margin,
             better=direction(metric),
             judged=judged_images,
         )
-    return replace(made, baseline=baseline, contrasts=told)
+    return replace(made, baseline=baseline, contrasts=told, detectable=found)
 
 
 def _members(results: Sequence[Result], groups: Sequence[Group]) -> list[list[Result]]:

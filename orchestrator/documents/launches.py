@@ -83,7 +83,7 @@ class PlanPromise(TypedDict):
     arms: int
     """Of so many past arms of the study; 0: it is assumed."""
     difference: float | None
-    """Found in 80 % of studies; null with one seed."""
+    """A single Welch's test, before Holm, finds it in 80 % of studies; null with one seed."""
 
 
 @told

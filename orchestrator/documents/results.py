@@ -74,6 +74,8 @@ class ResultsChoice(TypedDict):
     """Of so many values the seed has one by which is chosen."""
     values: int
     """So many there are."""
+    diverged: int
+    """With so many of them the seed diverged."""
 
 
 @told
@@ -90,11 +92,11 @@ class Detectable(TypedDict):
     """What rows of these sizes and this spread would tell."""
 
     difference: float
-    """A t-test finds it in 80 % of studies."""
+    """A single Welch's test, before Holm, finds it in 80 % of studies."""
     one: int
-    """Seeds of the smallest row of two or more."""
+    """Seeds of the smallest row of two or more, but for the baseline."""
     other: int
-    """Seeds of the next."""
+    """Seeds of the baseline; where there is none, of the next smallest row."""
     deviation: float
     """Over seeds, pooled over all rows."""
 
@@ -297,16 +299,28 @@ class Answers(TypedDict):
     one: int
     """That the first alone has right."""
     other: int
-    p: Number
-    """McNemar's."""
+    p: Number | None
+    """McNemar's; null where not both are of the end of a run that finished."""
+
+
+@told
+class ComparedJob(NamedJob):
+    """One of two jobs."""
+
+    ending: str | None
+    """finished or diverged; null: it is not over."""
+    epoch: int
+    """So many are complete."""
+    predicted: int | None
+    """After how many it made the predictions that are compared; null: it kept none."""
 
 
 @told
 class CompareDocument(Document):
     """In what two jobs differ, and in what they measured."""
 
-    one: NamedJob
-    other: NamedJob
+    one: ComparedJob
+    other: ComparedJob
     differs: Sequence[Difference]
     curves: Sequence[CurvePair]
     answers: Answers | None

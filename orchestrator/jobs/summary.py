@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from model.variants import package_of
 from orchestrator.config.child import parent_of
 from orchestrator.errors import OrchestrateError
-from orchestrator.jobs.facts import JobFacts, contributors, final_attempt
+from orchestrator.jobs.facts import Ending, JobFacts, contributors, final_attempt
 from orchestrator.jobs.journal import History, Journal, fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import Form, read_settings
@@ -114,3 +114,15 @@ def lost_measurements(facts: JobFacts, history: History) -> str:
     if final is None or measured >= final.step:
         return ""
     return f"its journal is missing or damaged: it ends at step {measured} of {final.step}"
+
+
+def whole_ending(facts: JobFacts, history: History) -> Ending | None:
+    """How a job ended; None: it did not, or what it measured at its end is gone.
+
+    That a job diverged is told however little of it is left, as nobody averages its metrics.
+    """
+    final = final_attempt(facts.attempts)
+    if final is None or facts.fault:
+        return None
+    whole = final.ending is Ending.DIVERGED or not lost_measurements(facts, history)
+    return final.ending if whole else None

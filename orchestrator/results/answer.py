@@ -40,7 +40,7 @@ class Answer:
         chosen: of each group the value that was chosen, if one was asked for.
         baseline: the row that all others are compared with.
         contrasts: one of each row, None of the baseline; empty where there is none.
-        detectable: what such groups would tell; None: not known.
+        detectable: what such groups would tell of each other, or of the baseline; None: not known.
         faults: a sentence for each job that is not whole.
         ranks: with how many processes jobs were trained.
         margin: within which groups are equivalent to the baseline; None: that is not tested.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.jobs.facts import Ending
 from orchestrator.results.frame import SEED, Result
 from orchestrator.results.moments import check_best
 
@@ -19,12 +20,14 @@ class Choice:
         value: the chosen value; None where nothing could be chosen.
         told: of so many of the group's values the seed by which it is chosen is there.
         values: so many values the group has.
+        diverged: with so many of them it diverged.
     """
 
     place: Mapping[str, Any]
     value: Any
     told: int
     values: int
+    diverged: int = 0
 
 
 def choose(
@@ -47,20 +50,26 @@ def choose(
         groups.setdefault(json.dumps(place, sort_keys=True), []).append(one)
     kept, choices = [], []
     for members in groups.values():
-        told = [one for one in members if one.at(SEED) == seed and _tells(one, metric)]
+        of_seed = [one for one in members if one.at(SEED) == seed]
+        told = [one for one in of_seed if _tells(one, metric)]
         best = max(told, key=lambda one: better * _value(one, metric, better), default=None)
         value = None if best is None else best.at(axis)
         choices.append(
             Choice(
                 place={name: members[0].at(name) for name in others},
                 value=value,
-                told=len({json.dumps(one.at(axis), sort_keys=True) for one in told}),
-                values=len({json.dumps(one.at(axis), sort_keys=True) for one in members}),
+                told=_values(told, axis),
+                values=_values(members, axis),
+                diverged=_values([o for o in of_seed if o.ending is Ending.DIVERGED], axis),
             )
         )
         if best is not None:
             kept += [one for one in members if one.at(axis) == value and one.at(SEED) != seed]
     return kept, choices
+
+
+def _values(results: Sequence[Result], axis: str) -> int:
+    return len({json.dumps(one.at(axis), sort_keys=True) for one in results})
 
 
 def _tells(one: Result, metric: str) -> bool:

@@ -197,7 +197,10 @@ def _paired(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detectable:
-    """What a t-test of ``one`` against ``other`` seeds finds in 80 % of studies."""
+    """What Welch's test of ``one`` against ``other`` seeds finds in 80 % of studies.
+
+    Of a single comparison, before Holm.
+    """
 
     difference: float
     one: int
@@ -206,17 +209,26 @@ class Detectable:
     """Over seeds: the standard deviation that is taken for that of both."""
 
 
-def detectable_difference(values: Sequence[Sequence[float]]) -> Detectable | None:
+def detectable_difference(
+    values: Sequence[Sequence[float]], baseline: int | None = None
+) -> Detectable | None:
     """The smallest difference that such groups would tell, by their own spread.
 
-    Of the two smallest groups of two or more finite values, with the standard deviation of all of
-    them pooled; None: there are no two such groups, or they have no spread.
+    Of the smallest group of two or more finite values and ``baseline``, with which all are
+    compared, or without one the next smallest; with the standard deviation of all groups pooled.
+    None: there are no two such groups, or they have no spread.
     """
-    groups = [group for group in values if len(group) > 1 and all(map(math.isfinite, group))]
-    deviation = pooled(groups)
-    if len(groups) < 2 or not deviation:
+    told = {
+        place: group
+        for place, group in enumerate(values)
+        if len(group) > 1 and all(map(math.isfinite, group))
+    }
+    deviation = pooled([*told.values()])
+    others = sorted(len(group) for place, group in told.items() if place != baseline)
+    against = others[1:] if baseline is None else [len(told.get(baseline, ()))]
+    if not deviation or not others or not any(against):
         return None
-    one, other = sorted(map(len, groups))[:2]
+    one, other = others[0], against[0]
     found = detectable(deviation, one, other)
     return Detectable(difference=found, one=one, other=other, deviation=deviation)
 

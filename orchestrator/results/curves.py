@@ -36,13 +36,17 @@ class CurvePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What two runs said of the same images: how many each alone has right, and McNemar's p."""
+    """What two runs said of the same images: how many each alone has right, and McNemar's p.
+
+    ``p`` is None where they are not both at their end: then their epochs differ as well, or what
+    they still had to learn.
+    """
 
     images: int
     both: int
     one: int
     other: int
-    p: float
+    p: float | None
 
 
 def curves(history: History) -> dict[str, dict[int, float]]:
@@ -78,8 +82,11 @@ def pairs(one: History, other: History) -> list[CurvePair]:
     return [pair(name, first.get(name, {}), second.get(name, {})) for name in names]
 
 
-def answers(one: Predictions, other: Predictions) -> Answers | None:
-    """Of the images that both were asked about; None: there is none."""
+def answers(one: Predictions, other: Predictions, *, whole: bool = True) -> Answers | None:
+    """Of the images that both were asked about; None: there is none.
+
+    ``whole``: whether both are of the end of a run that finished, so that they are tested.
+    """
     here, there = in_both(one.key.tolist(), other.key.tolist())
     if not here:
         return None
@@ -89,7 +96,7 @@ def answers(one: Predictions, other: Predictions) -> Answers | None:
         both=int((first & second).sum()),
         one=int((first & ~second).sum()),
         other=int((second & ~first).sum()),
-        p=mcnemar(first, second),
+        p=mcnemar(first, second) if whole else None,
     )
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from model.flops import count_training_macs
 from orchestrator.config import JobConfig, RunConfig
 from orchestrator.errors import OrchestrateError, SpecError
-from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_journals
+from orchestrator.jobs.facts import Ending, JobFacts, read_journals
 from orchestrator.jobs.gather import Beside, gather, read_submissions
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
 from orchestrator.jobs.journal import fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.records import Form, read_job, read_trained
-from orchestrator.jobs.summary import lost_measurements
+from orchestrator.jobs.summary import lost_measurements, whole_ending
 from orchestrator.results.course import Mark, course
 from orchestrator.results.provenance import ARTIFACTS, OF_PROBES, UNKNOWN, Made, Maker, flags
 
@@ -38,7 +38,8 @@ NORMAL_95 = 1.959964
 class Result:
     """One job's result: its place on the axes, how it ended, its last metrics.
 
-    ``fault``: what of it is gone or damaged; what is left of it is shown.
+    ``fault``: what of it is gone or damaged; what is left of it is shown. ``ending`` is None where
+    that is what it measured last: then its last metrics are of some moment, and not of its end.
     """
 
     id: str
@@ -57,6 +58,8 @@ class Result:
     passed: bool = False
     """Whether its metrics are those of a moment that it has passed, so that they count before its
     end; see `moments.placed`."""
+    trained: Mapping[str, Any] = field(default_factory=dict)
+    """Of a job that looks at what another one trained: the configuration of that, nested."""
 
     @property
     def counts(self) -> bool:
@@ -66,14 +69,22 @@ class Result:
     def at(self, axis: str) -> Any:
         """Its place on an axis: what its configuration has there, or the name of its case.
 
-        Of a group of settings, those that are not at their frozen default.
+        What is no setting of its own is its parent's. Of a group of settings, those that are not at
+        their frozen default.
         """
-        value: Any = self.config
-        for part in axis.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        value = _inside(self.config, axis)
+        if value is None:
+            value = _inside(self.trained, axis)
         if isinstance(value, Mapping):
             return {k: v for k, v in value.items() if v != FROZEN_DEFAULTS.get(f"{axis}.{k}")}
         return self.axes.get(axis) if value is None else value
+
+
+def _inside(config: Mapping[str, Any], key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +134,7 @@ def read_results(
 def _result(
     maker: Maker, job: Mapping[str, Any], facts: JobFacts, metrics: Collection[str]
 ) -> Result:
-    root, final = maker.root, final_attempt(facts.attempts)
+    root = maker.root
     journals = read_journals(root.job(facts.id), facts.discarded)
     history = fold(journals)
     form = None if facts.attempts else job.get("form")
@@ -134,13 +145,14 @@ def _result(
     return Result(
         facts.id,
         job["axes"],
-        final.ending if final and not facts.fault else None,
+        whole_ending(facts, history),
         history.last(),
         config.to_plain() if config else {},
         name=job.get("name", facts.id[:8]),
         fault=facts.fault or lost_measurements(facts, history) or fault,
         course=course(journals, began, _macs_per_step(own), metrics) if metrics else (),
         made=maker.made(facts, trained.model.attention if trained else "", job),
+        trained=trained.to_plain() if trained and trained is not config else {},
     )
 
 
@@ -213,23 +225,30 @@ def _may_measure(config: Mapping[str, Any], metric: str) -> bool:
 
 
 def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequence[str]) -> None:
-    """Make sure that every metric was measured and every axis exists.
+    """Make sure that every metric was measured, or may still be, and every axis exists.
 
     Raises:
         SpecError: naming what there is.
     """
     measured = sorted({name for result in results for name in result.metrics})
     for metric in metrics:
-        if measured and metric not in measured:
-            raise SpecError(f"No job measured '{metric}'. Measured: {', '.join(measured)}")
+        if metric not in measured and not _may_come(results, metric):
+            told = f"Measured: {', '.join(measured)}" if measured else "Nothing was measured yet."
+            raise SpecError(f"No job measured '{metric}'. {told}")
     known = [*axes_of(results), SEED]
-    settings = {key for result in results for key, _ in flatten(result.config)}
+    settings = {key for result in results for key in _settings(result)}
     for axis in by:
         if axis not in known and axis not in settings | FROZEN_DEFAULTS.keys():
             raise SpecError(
                 f"'{axis}' is neither an axis of this sweep ({', '.join(known)}) nor a "
                 "configuration key such as model.registers."
             )
+
+
+def _may_come(results: Sequence[Result], metric: str) -> bool:
+    """Whether it is some job's task to measure it, and none of these has finished without it."""
+    asked = [one for one in results if _may_measure(one.config, metric)]
+    return bool(asked) and not any(one.metrics and one.ending is Ending.FINISHED for one in asked)
 
 
 def grouped(
@@ -270,9 +289,14 @@ def _mixes(members: Sequence[Result], by: Sequence[str]) -> tuple[str, ...]:
     differ = tuple(a for a in others if len({json.dumps(r.at(a)) for r in members}) > 1)
     if differ or len(members) < 2:
         return differ
-    settings = [dict(flatten(r.config)) for r in members if r.config]
+    settings = [_settings(r) for r in members if r.config]
     keys = sorted({key for one in settings for key in one} - {*APART, *by})
     return tuple(k for k in keys if len({json.dumps(one.get(k)) for one in settings}) > 1)
+
+
+def _settings(result: Result) -> dict[str, Any]:
+    """By key, its own and those of its parent that it does not set itself."""
+    return {**dict(flatten(result.trained)), **dict(flatten(result.config))}
 
 
 def mean(values: Sequence[float]) -> float | None:

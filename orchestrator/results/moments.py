@@ -124,8 +124,9 @@ def total(course: Sequence[Mark], kind: Kind) -> float | None:
 def placed(results: Iterable["Result"], moment: Moment, metric: str) -> list["Result"]:
     """The results with what they measured at a moment, in place of their last metrics.
 
-    A job that is under way counts once it has passed the moment; one that diverged keeps its last
-    metrics, which nobody averages.
+    A job that is under way counts once it has passed the moment, and so does one that has lost the
+    end of its journal, of an epoch: what it had spent then is not sure. One that diverged keeps its
+    last metrics, which nobody averages.
 
     Args:
         results: with their courses, unless the moment is the end.
@@ -142,12 +143,13 @@ def placed(results: Iterable["Result"], moment: Moment, metric: str) -> list["Re
 
 
 def _placed(one: "Result", moment: Moment, metric: str, better: int) -> "Result":
-    if one.ending is Ending.DIVERGED or one.fault:
+    if one.ending is Ending.DIVERGED:
         return one
     if moment.kind is Kind.BEST:
         return replace(one, metrics=_at_best(one.course, metric, better))
     found = _at(one.course, moment)
-    return replace(one, metrics=found, passed=bool(found))
+    sure = moment.kind is Kind.EPOCH or not one.fault
+    return replace(one, metrics=found, passed=bool(found) and sure)
 
 
 def _at(course: Sequence[Mark], moment: Moment) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from orchestrator.jobs.directions import direction
 from orchestrator.results.answer import Answer, name_of
+from orchestrator.results.choice import Choice
 from orchestrator.results.digits import decimals
 from orchestrator.results.frame import Group
 from orchestrator.results.moments import Kind
@@ -22,8 +23,8 @@ def notes_of(found: Answer) -> list[str]:
     if one := found.detectable:
         digits = decimals(one.deviation) or 0
         notes.append(
-            f"A test finds {one.difference:.{digits}f} or more in 80 % of studies "
-            f"({one.one} and {one.other} seeds, pooled std {one.deviation:.{digits}f})."
+            f"One test, before Holm, finds {one.difference:.{digits}f} in 80 % of studies "
+            f"({one.one} and {one.other} seeds, std {one.deviation:.{digits}f})."
         )
     return notes
 
@@ -41,14 +42,27 @@ def _told_of_choice(found: Answer, axis: str) -> list[str]:
     for one in found.chosen:
         row = name_of(one.place)
         if not one.told:
-            notes.append(f"{row}: nothing could be chosen, as {seed} has no value.")
+            why = "diverged" if one.diverged == one.values else "has no value"
+            notes.append(f"{row}: nothing could be chosen, as {seed} {why}.")
             continue
         if one.told < one.values:
             how_many = f"{one.told} of {one.values} values"
-            notes.append(f"{row}: chosen among {how_many}, as {seed} lacks the others.")
+            notes.append(f"{row}: chosen among {how_many}, as {seed} {_of_others(one)}.")
         if name_of({**one.place, axis: None}) not in reported:
             notes.append(f"{row}: there is no other seed to report.")
     return notes
+
+
+def _of_others(one: Choice) -> str:
+    """Why the seed does not tell of all values."""
+    if not one.diverged:
+        return "lacks the others"
+    lacking = one.values - one.told - one.diverged
+    return (
+        f"diverged with {one.diverged} and lacks {lacking}"
+        if lacking
+        else "diverged with the others"
+    )
 
 
 def _told_of_baseline(found: Answer) -> list[str]:

@@ -35,13 +35,16 @@ def test_a_new_study_is_promised_what_its_seeds_tell_at_an_assumed_spread(
     assert str(found).startswith(told)
     if len(seeds) > 1:
         assert found.difference == pytest.approx(detectable(0.3, 3, 3))
-        assert "0.92 points of val/top1 or more in 80 % of studies (std 0.3, assumed)" in str(found)
+        assert str(found).endswith(
+            "differences of 1.1 points of val/top1 or more in 80 % of studies (one test, before "
+            "Holm; std 0.3, assumed)."
+        )
 
 
 def test_where_the_study_has_arms_of_several_seeds_their_spread_is_named() -> None:
     told = str(Promise(seeds=3, deviation=0.21, arms=4, difference=0.6))
 
-    assert re.search(r"0.6 points .* \(std 0.21, of 4 arms of this study\)", told)
+    assert re.search(r"0.6 points .* std 0.21, of 4 arms of this study\)", told)
 
 
 def test_the_spread_is_of_arms_whose_seeds_finished_with_a_number() -> None:

@@ -243,6 +243,28 @@ def test_a_learning_rate_is_chosen_on_one_seed_and_reported_on_others() -> None:
     assert "case=alone: there is no other seed to report." in text
 
 
+def test_what_the_choosing_seed_diverged_with_is_no_value_that_it_lacks() -> None:
+    def tried(case: str, lr: float, seed: int, ending: Ending | None = Ending.FINISHED) -> Result:
+        return replace(job(case, 0, seed, 80.0, lr=lr), ending=ending)
+
+    results = [
+        *(tried("a", 1e-3, 0), tried("a", 2e-3, 0, Ending.DIVERGED), tried("a", 1e-3, 1)),
+        *(tried("b", 1e-3, 0), tried("b", 2e-3, 0, Ending.DIVERGED), tried("b", 3e-3, 0, None)),
+        *(tried("b", 1e-3, 1), tried("c", 1e-3, 0, Ending.DIVERGED), tried("c", 1e-3, 1)),
+    ]
+    notes = notes_of(ask(results, choose="optim.lr"))
+
+    assert "case=a: chosen among 1 of 2 values, as seed 0 diverged with the others." in notes
+    assert "case=b: chosen among 1 of 3 values, as seed 0 diverged with 1 and lacks 1." in notes
+    assert "case=c: nothing could be chosen, as seed 0 diverged." in notes
+
+
+@pytest.mark.parametrize("seed", [7, 0])
+def test_a_choice_that_leaves_no_row_is_refused(seed: int) -> None:
+    with pytest.raises(SpecError, match=f"leaves no row: nowhere has seed {seed} a value"):
+        ask([job("a", 0, 0, 80.0)], choose="optim.lr", on_seed=seed)
+
+
 def test_without_scipy_the_table_is_made_and_a_comparison_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

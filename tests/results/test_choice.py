@@ -42,6 +42,7 @@ def test_what_the_choosing_seed_lacks_is_told() -> None:
     ]
 
     assert chosen(results) == (["a1.01"], [("a", 1.0, 1, 3), ("b", None, 0, 1)])
+    assert [one.diverged for one in choose(results, "lr", ["arm"], "val/top1", 0)[1]] == [1, 0]
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf])

@@ -110,9 +110,7 @@ def test_images_are_matched_by_key_and_only_those_of_both_count() -> None:
     assert (one.images, one.bootstrap95) == (400, None)
 
 
-def test_the_detectable_difference_is_that_of_the_two_smallest_groups_and_their_pooled_spread() -> (
-    None
-):
+def test_the_detectable_difference_is_of_the_smallest_groups_and_all_that_they_spread() -> None:
     groups = [[1.0, 2.0, 3.0], [5.0, 5.0], [7.0], [1.0, 1.0, 4.0, 4.0]]
     spread = math.sqrt((2 + 0 + 9) / (2 + 1 + 3))
     found = detectable_difference(groups)
@@ -124,6 +122,18 @@ def test_the_detectable_difference_is_that_of_the_two_smallest_groups_and_their_
     assert detectable_difference([[1.0, 2.0]]) is None
     assert detectable_difference([[1.0, 1.0], [2.0, 2.0]]) is None
     assert pooled([[1.0], []]) is None
+
+
+@pytest.mark.parametrize(("baseline", "seeds"), [(0, (2, 5)), (1, (2, 4)), (2, (2, 2)), (4, None)])
+def test_with_a_baseline_it_is_of_the_smallest_other_group_and_that(
+    baseline: int, seeds: tuple[int, int] | None
+) -> None:
+    groups = [[1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 2.0, 3.0, 4.0], [1.0, 2.0], [2.0, 1.0], [1.0]]
+    found = detectable_difference(groups, baseline)
+
+    assert (found and (found.one, found.other)) == seeds
+    if found and seeds:
+        assert found.difference == pytest.approx(detectable(found.deviation, *seeds))
 
 
 def test_metrics_are_better_high_low_or_not_known() -> None:

@@ -184,3 +184,17 @@ def test_an_unknown_metric_or_axis_is_refused_with_what_there_is() -> None:
         check_question(results, ["top1"], ["depth"])
     check_question(results, ["top1"], ["k", "seed", "model.registers"])
     check_question([result("a", None)], ["anything"], [])
+
+
+def test_a_metric_is_refused_where_it_is_nobodys_task_or_one_finished_without_it() -> None:
+    begun, trains = {"train/loss": 2.0}, {"task": "train"}
+    diverged = Result("a", {}, DIVERGED, begun, trains)
+    evaluates = Result("b", {}, None, {}, {"task": "evaluate", "data": {"name": "d"}})
+
+    check_question([diverged, Result("c", {}, None, begun, trains), evaluates], ["val/top1"], [])
+    (row,) = grouped([diverged], "val/top1", [])
+    assert (row.n, row.missing, row.diverged, row.mean) == (0, 0, 1, None)
+    with pytest.raises(SpecError, match=r"No job measured 'val/top1'. Measured: train/loss"):
+        check_question([diverged, Result("c", {}, DONE, begun, trains)], ["val/top1"], [])
+    with pytest.raises(SpecError, match=r"No job measured 'val/top1'. Nothing was measured yet."):
+        check_question([evaluates], ["val/top1"], [])
