@@ -93,6 +93,8 @@ class Emergence:
         until: the last epoch that was judged, None where none was.
         lasting: whether one of these blocks is positive at ``until`` too.
         undecided: why the probe after ``until`` could not be judged; empty where all were.
+        unconfirmed: at so many of the last probes one block was positive, where they are too few
+            for the rule: whether artifacts emerged there the next ones would have told.
     """
 
     after: int | None
@@ -101,11 +103,20 @@ class Emergence:
     until: int | None
     lasting: bool
     undecided: str = ""
+    unconfirmed: int = 0
 
     @classmethod
-    def none(cls, until: int | None, undecided: str = "") -> Self:
+    def none(cls, until: int | None, undecided: str = "", unconfirmed: int = 0) -> Self:
         """Nothing emerged, as far as could be judged."""
-        return cls(after=None, by=None, blocks=(), until=until, lasting=False, undecided=undecided)
+        return cls(
+            after=None,
+            by=None,
+            blocks=(),
+            until=until,
+            lasting=False,
+            undecided=undecided,
+            unconfirmed=unconfirmed,
+        )
 
     @property
     def judged(self) -> bool:
@@ -115,6 +126,9 @@ class Emergence:
     def __str__(self) -> str:
         if not self.judged:
             return f"not to be told: {self.undecided}"
+        if self.by is None and self.unconfirmed:
+            probes = "probe" if self.unconfirmed == 1 else f"{self.unconfirmed} probes"
+            return f"none confirmed by epoch {self.until}, positive at the last {probes}"
         if self.by is None:
             return f"none by epoch {self.until}"
         when = f"by epoch {self.by}" if self.after is None else f"({self.after}, {self.by}]"
@@ -194,7 +208,15 @@ def emergence(history: Sequence[Look], rule: Rule = RULE) -> Emergence:
                 lasting=bool(positive[-1][steady].any()),
                 undecided=why,
             )
-    return Emergence.none(until, why)
+    return Emergence.none(until, why, _at_the_end(positive))
+
+
+def _at_the_end(positive: Sequence[Array]) -> int:
+    """At how many of the last probes one and the same block is positive."""
+    number = 0
+    while number < len(positive) and np.all(positive[-number - 1 :], axis=0).any():
+        number += 1
+    return number
 
 
 def over_seeds(found: Sequence[Emergence]) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from orchestrator.controller.subjects import condition_on, jobs_meant
 from orchestrator.errors import SpecError
 from orchestrator.extras import naming_extras
-from orchestrator.jobs.directions import direction, in_points
+from orchestrator.jobs.directions import COUNTED, direction, in_points
 from orchestrator.jobs.layout import Root
 from orchestrator.results import frame
 from orchestrator.results.answer import Answer, Question, name_of
@@ -138,6 +138,8 @@ def _compared(
             margin=made.margin,
             better=direction(metric),
             judged=judged_images,
+            mixed=[place for place, group in enumerate(made.groups) if group.mixes],
+            exact=metric.startswith(COUNTED),
         )
     return replace(made, baseline=baseline, contrasts=told, detectable=found)
 

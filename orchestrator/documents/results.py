@@ -31,7 +31,7 @@ class Contrast(TypedDict):
     """That only one of them was asked about."""
     bootstrap95: Sequence[Number] | None
     """The 95 % interval of the difference on these images, over seeds and over images."""
-    verdict: Literal["higher", "lower", "equivalent", "undecided", "one seed"]
+    verdict: Literal["higher", "lower", "equivalent", "undecided", "one seed", "mixed"]
     better: bool | None
     """Null where it is not decided, or neither direction of the metric is better."""
 

@@ -13,6 +13,8 @@ BY_END: dict[str, int] = {
 """By the end of a metric's name. Of what probes measure none is better: that is the question."""
 IN_POINTS = ("/top1", "/top5", "/top1_masked", "/clean_masked", "/gap")
 """Ends of the names of metrics in percent, of which differences are told in points."""
+COUNTED = "flops/"
+"""Before the names of metrics that follow from a job's configuration: no seed changes them."""
 
 
 def direction(metric: str) -> int | None:

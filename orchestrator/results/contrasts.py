@@ -5,7 +5,7 @@ functions that test need scipy (the extra ``stats``), so that the classes can be
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import fmean
@@ -33,6 +33,8 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
     ONE_SEED = "one seed"
     """Of either of the two there are fewer than two values: nothing can be tested."""
+    MIXED = "mixed"
+    """Either of the two is of several methods, and its values no sample: nothing is tested."""
 
 
 VERDICTS: Mapping[tuple[bool, bool], tuple[Verdict, Verdict]] = {
@@ -41,8 +43,8 @@ VERDICTS: Mapping[tuple[bool, bool], tuple[Verdict, Verdict]] = {
     (False, True): (Verdict.EQUIVALENT, Verdict.EQUIVALENT),
     (False, False): (Verdict.UNDECIDED, Verdict.UNDECIDED),
 }
-"""By whether the difference is significant, and whether it is surely within the margin: the word
-for one above nothing, and for one below. One that is both is there, though it is small."""
+"""By whether the difference is significant, and whether its 90 % interval is within the margin: the
+word for one above nothing, and for one below. One that is both is there, though it is small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,8 +69,9 @@ class Contrast:
     Attributes:
         difference: of the means over seeds; None where either has no value, nan where one is not
             finite.
-        ci95: its 95 % interval by Welch's t over seeds; None below two seeds each, or where
-            neither has any spread. Not adjusted for the number of comparisons.
+        ci95: its 95 % interval by Welch's t over seeds; None below two seeds each, where neither
+            has any spread, or where one is of several methods. Not adjusted for the number of
+            comparisons.
         p: of no difference, two-sided, by Welch's t; None as ``ci95``.
         p_holm: ``p``, adjusted by Holm over all groups that are compared with the baseline.
         p_equivalence: of a difference of ``margin`` or more (the larger of two one-sided tests);
@@ -98,13 +101,15 @@ class Contrast:
     better: bool | None = None
 
 
-def contrasts(
+def contrasts(  # noqa: PLR0913 - what a verdict follows from
     values: Sequence[Sequence[float]],
     baseline: int,
     *,
     margin: float | None = MARGIN,
     better: int | None = None,
     judged: Sequence[Judged | None] = (),
+    mixed: Collection[int] = (),
+    exact: bool = False,
 ) -> list[Contrast | None]:
     """Every group against the baseline, in the order of ``values``; None stands at the baseline.
 
@@ -115,14 +120,18 @@ def contrasts(
             is tested.
         better: 1: high values are, -1: low ones; None: neither is known to be.
         judged: of each group what its seeds said of images, or None; empty: of none.
+        mixed: the groups whose values are of several methods.
+        exact: whether the values are counted and not measured, so that where all of a group agree
+            no chance is in them and they need no test.
 
     Raises:
         ModuleNotFoundError: scipy is not installed (`extras.naming_extras` says which extra).
     """
     from orchestrator.results.statistics import LEVEL, holm  # noqa: PLC0415 - of scipy
 
+    untested = {*range(len(values))} if baseline in mixed else {*mixed}
     found = {
-        place: _tested(group, values[baseline], margin)
+        place: (_apart if place in untested else _tested)(group, values[baseline], margin)
         for place, group in enumerate(values)
         if place != baseline
     }
@@ -131,29 +140,48 @@ def contrasts(
     answers = judged or [None] * len(values)
     told: list[Contrast | None] = [None] * len(values)
     for place, alone in found.items():
-        p = adjusted.get(place)
-        enough = min(len(values[place]), len(values[baseline])) > 1
-        verdict = _verdict(alone, p, LEVEL) if enough else Verdict.ONE_SEED
+        p, group = adjusted.get(place), values[place]
+        if place in untested:
+            told[place] = replace(alone, verdict=Verdict.MIXED)
+            continue
+        if exact and len({*group}) == len({*values[baseline]}) == 1:
+            verdict = _counted(alone.difference or 0.0)
+        elif min(len(group), len(values[baseline])) > 1:
+            verdict = _verdict(alone, p, LEVEL)
+        else:
+            verdict = Verdict.ONE_SEED
         one = _over_images(alone, answers[place], answers[baseline])
         told[place] = replace(one, p_holm=p, verdict=verdict, better=_is_better(verdict, better))
     return told
 
 
-def _tested(group: Sequence[float], baseline: Sequence[float], margin: float | None) -> Contrast:
-    from orchestrator.results.statistics import equivalence, welch  # noqa: PLC0415 - of scipy
-
+def _apart(group: Sequence[float], baseline: Sequence[float], margin: float | None) -> Contrast:
+    """The difference alone."""
     if not group or not baseline:
         return Contrast(difference=None, margin=margin)
-    if not all(map(math.isfinite, (*group, *baseline))):
-        return Contrast(difference=math.nan, margin=margin)
-    found = welch(group, baseline)
+    finite = all(map(math.isfinite, (*group, *baseline)))
     return Contrast(
-        difference=fmean(group) - fmean(baseline),
-        ci95=found.ci95 if found else None,
-        p=found.p if found else None,
-        p_equivalence=None if margin is None else equivalence(group, baseline, margin),
-        margin=margin,
+        difference=fmean(group) - fmean(baseline) if finite else math.nan, margin=margin
     )
+
+
+def _tested(group: Sequence[float], baseline: Sequence[float], margin: float | None) -> Contrast:
+    from orchestrator.results.statistics import welch  # noqa: PLC0415 - of scipy
+
+    one = _apart(group, baseline, margin)
+    if one.difference is None or math.isnan(one.difference):
+        return one
+    found = welch(group, baseline)
+    if found is None:
+        return one
+    equivalent = None if margin is None else found.p_equivalence(margin)
+    return replace(one, ci95=found.ci95, p=found.p, p_equivalence=equivalent)
+
+
+def _counted(difference: float) -> Verdict:
+    if not difference:
+        return Verdict.EQUIVALENT
+    return Verdict.HIGHER if difference > 0 else Verdict.LOWER
 
 
 def _verdict(one: Contrast, p_holm: float | None, level: float) -> Verdict:

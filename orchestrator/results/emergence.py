@@ -139,10 +139,13 @@ def answer_of(root: Root, job: str, name: str, attempts: Sequence[Attempt]) -> A
 
 
 def _plain(answer: Answer) -> EmergenceJob:
+    found = asdict(answer.found) if answer.found else None
+    if found:
+        found.pop("unconfirmed")  # the answer in words has it
     return {
         "id": answer.id,
         "name": answer.name,
         "answer": answer.text,
-        "found": cast("Emerged", asdict(answer.found)) if answer.found else None,
+        "found": cast("Emerged | None", found),
         "lists_of_images": len(answer.batches),
     }

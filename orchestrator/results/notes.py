@@ -1,6 +1,6 @@
 """What is to be said beside a table of results, a sentence each."""
 
-from orchestrator.jobs.directions import direction
+from orchestrator.jobs.directions import COUNTED, direction
 from orchestrator.results.answer import Answer, name_of
 from orchestrator.results.choice import Choice
 from orchestrator.results.digits import decimals
@@ -68,17 +68,19 @@ def _of_others(one: Choice) -> str:
 def _told_of_baseline(found: Answer) -> list[str]:
     assert found.baseline is not None
     margin, metric = found.margin, found.question.metric
+    counted, better = metric.startswith(COUNTED), direction(metric)
     notes = [
         f"Differences are from {name_of(found.groups[found.baseline].axes)}.",
-        "Intervals of differences are Welch's over seeds; p are Holm's over all rows.",
+        f"{metric} is counted: where a row's seeds agree no test is needed."
+        if counted
+        else "Intervals of differences are Welch's over seeds; p are Holm's over all rows.",
     ]
-    better = direction(metric)
     if better is not None:
         notes.append(f"Of {metric}, {'higher' if better > 0 else 'lower'} is better.")
-    if margin is None:
+    if margin is not None:
+        notes.append(f"Equivalent: the 90 % interval is within {margin:g}, not adjusted for rows.")
+    elif not counted:
         notes.append(f"Equivalence is not tested: say --margin in the unit of {metric}.")
-    else:
-        notes.append(f"Equivalent: surely within {margin:g} (two one-sided tests at 5 %).")
     for group, one in zip(found.groups, found.contrasts, strict=True):
         if one and one.images_apart:
             notes.append(

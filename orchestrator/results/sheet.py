@@ -22,6 +22,7 @@ NARROW = {"missing": "miss", "diverged": "div", "stopped": "stop", "notes": ""}
 """Columns that have a shorter name on a terminal."""
 COUNTS = ("n", "missing", "diverged", "stopped")
 UNTOLD_AT_ZERO = COUNTS[1:]
+SPREAD = "± is the standard deviation over seeds."
 MORE = "Intervals over seeds and images: --csv, --markdown, --latex, --json."
 
 
@@ -97,6 +98,7 @@ def shown(found: Answer, *, wide: bool) -> Sheet:
         rows=[[row[name] for name in kept] for row in rows],
         notes=[
             *(f"{n}: {text}" for n, text in enumerate(notes, 1)),
+            *([SPREAD] if any(group.std is not None for group in found.groups) else []),
             *notes_of(found),
             *([MORE] if left_out else []),
         ],

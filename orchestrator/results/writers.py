@@ -43,7 +43,7 @@ def as_markdown(sheet: Sheet) -> str:
 def as_latex(sheet: Sheet) -> str:
     r"""A ``tabular`` with the rules of booktabs (``\usepackage{booktabs}``), and the notes."""
     kinds = "".join("r" if name in sheet.numbers else "l" for name in sheet.columns)
-    head, *body = [f"{' & '.join(map(latex, line))} \\\\" for line in (sheet.columns, *sheet.rows)]
+    head, *body = [_line(line) for line in (sheet.columns, *sheet.rows)]
     table = [
         f"\\begin{{tabular}}{{{kinds}}}",
         *("\\toprule", head, "\\midrule", *body, "\\bottomrule"),
@@ -51,6 +51,12 @@ def as_latex(sheet: Sheet) -> str:
     ]
     notes = [f"{latex(note)}\\par" for note in sheet.notes]
     return "\n".join([*table, *(["\\par{\\footnotesize", *notes, "}"] if notes else [])])
+
+
+def _line(texts: Sequence[str]) -> str:
+    r"""A line of a ``tabular``, apart from ``\\`` before it, which takes ``[...]`` and ``*``."""
+    line = " & ".join(map(latex, texts))
+    return f"{'{}' if line.startswith(('[', '*')) else ''}{line} \\\\"
 
 
 def latex(text: str) -> str:

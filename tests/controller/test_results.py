@@ -190,6 +190,37 @@ def test_of_a_metric_that_is_no_percentage_equivalence_needs_a_margin() -> None:
     assert "Of val/loss, lower is better." in notes_of(given)
 
 
+def test_a_row_of_latex_that_begins_with_a_bracket_is_no_argument_of_the_line_before() -> None:
+    results = [
+        replace(one, axes={"blocks": [place, 2]})
+        for place, one in enumerate((job("a", 0, 0, 80.0), job("b", 0, 0, 81.0)))
+    ]
+    lines = as_latex(shown(ask(results, by=["blocks"]), wide=True)).splitlines()
+
+    assert lines[4:6] == [r"{}[0, 2] & 1 & 80 \\", r"{}[1, 2] & 1 & 81 \\"]
+
+
+def test_what_is_counted_is_told_apart_without_a_test() -> None:
+    metric = "flops/forward_macs"
+    results = [
+        replace(one, metrics={metric: 1e9 * (1 + int(one.at("model.registers")))})
+        for one in study()
+    ]
+    found = ask(results, metric=metric, baseline="case == 'vanilla'")
+
+    assert [one and str(one.verdict) for one in found.contrasts] == [
+        *(None, "higher", "equivalent", "equivalent", "equivalent"),
+    ]
+    assert f"{metric} is counted: where a row's seeds agree no test is needed." in notes_of(found)
+
+
+def test_a_row_that_mixes_methods_has_no_verdict() -> None:
+    found = ask(by=["model.registers"], baseline="registers == 4")
+
+    assert [row["verdict"] for row in plain(found)] == ["mixed", "baseline"]
+    assert plain(found)[0]["p"] is None
+
+
 def test_predictions_are_asked_for_at_the_end_alone() -> None:
     last, best = (ask(baseline="case == 'vanilla'", at=at).contrasts[1] for at in ("last", "best"))
 

@@ -55,7 +55,16 @@ def test_a_run_without_artifacts_says_until_when_none_came() -> None:
 
 
 def test_artifacts_at_the_end_need_three_probes() -> None:
-    assert str(emergence(history(lambda epoch: [5] if epoch >= 790 else ()))) == "none by epoch 800"
+    last, two, apart = (
+        str(emergence(history(positive)))
+        for positive in (
+            lambda epoch: [5] if epoch in {700, 800} else (),
+            lambda epoch: [5] if epoch >= 790 else (),
+            lambda epoch: [epoch // 10 % 2] if epoch >= 790 else (),
+        )
+    )
+    assert last == apart == "none confirmed by epoch 800, positive at the last probe"
+    assert two == "none confirmed by epoch 800, positive at the last 2 probes"
     assert str(emergence(history(lambda epoch: [5] if epoch >= 780 else ()))) == (
         "(770, 780], block 5"
     )

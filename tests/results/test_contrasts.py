@@ -29,7 +29,7 @@ def test_each_verdict_is_reached() -> None:
         *("higher", "lower", "equivalent", "undecided", "one seed", "one seed"),
     ]
     assert {verdict for pair in VERDICTS.values() for verdict in pair} == set(Verdict) - {
-        Verdict.ONE_SEED
+        *(Verdict.ONE_SEED, Verdict.MIXED),
     }
 
 
@@ -82,6 +82,29 @@ def test_groups_without_any_spread_are_not_tested() -> None:
 
     assert one is not None
     assert (one.difference, one.ci95, one.verdict) == (1.0, None, Verdict.UNDECIDED)
+
+
+def test_what_is_counted_needs_no_test_where_all_seeds_agree() -> None:
+    groups = [[4.0, 4.0], [4.0, 4.0], [5.0], [3.0, 3.0, 3.0], [4.0, 5.0], []]
+    found = contrasts(groups, 0, better=-1, exact=True)[1:]
+
+    assert [(str(one.verdict), one.better, one.p is None) for one in found if one] == [
+        *(("equivalent", None, True), ("higher", False, True), ("lower", True, True)),
+        *(("undecided", None, False), ("one seed", None, True)),
+    ]
+
+
+def test_a_group_of_several_methods_has_a_difference_and_is_tested_against_nothing() -> None:
+    _, other, mixed = contrasts([BASE, ABOVE, BELOW], 0, mixed=[2])
+    alone = contrasts([BASE, ABOVE], 0)[1]
+
+    assert other == alone, "it is no part of the family"
+    assert mixed is not None
+    assert (str(mixed.verdict), mixed.p, mixed.ci95) == ("mixed", None, None)
+    assert mixed.difference == pytest.approx(78.1667 - 80.2, abs=1e-4)
+    told = contrasts([BASE, ABOVE], 0, mixed=[0])[1]
+    assert told is not None
+    assert (told.verdict, told.p) == (Verdict.MIXED, None)
 
 
 def test_images_are_matched_by_key_and_only_those_of_both_count() -> None:

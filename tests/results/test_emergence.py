@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.documents.results import Emerged
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.probes import probe_file
@@ -72,7 +73,7 @@ def test_an_arm_says_in_how_many_of_its_seeds_artifacts_emerged_and_each_job_whe
     assert [answer.text for answer in vanilla.answers] == [
         "(20, 30], block 1",
         "none by epoch 50",
-        "none by epoch 40",  # seen once: not three in a row
+        "none confirmed by epoch 40, positive at the last probe",  # not three in a row
     ]
     assert (vanilla.summary, registers.summary) == ("1 of 3 seeds", "-")
     assert [answer.text for answer in registers.answers] == [
@@ -82,6 +83,7 @@ def test_an_arm_says_in_how_many_of_its_seeds_artifacts_emerged_and_each_job_whe
     (first, second) = as_json(["k"], [vanilla, registers])["rows"]
     assert (first["k"], first["seeds"], first["judged"], first["emerged"]) == (0, 3, 3, 1)
     assert first["jobs"][0]["found"]["by"] == 30
+    assert {*first["jobs"][2]["found"]} == {*Emerged.__annotations__}
     assert (second["judged"], second["jobs"][0]["found"]) == (0, None)
 
 

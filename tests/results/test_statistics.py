@@ -6,7 +6,6 @@ from scipy import stats
 
 from orchestrator.results.statistics import (
     bootstrap,
-    equivalence,
     holm,
     mcnemar,
     welch,
@@ -34,9 +33,10 @@ def test_of_studies_without_a_difference_one_in_twenty_finds_one() -> None:
 def test_methods_are_equivalent_where_the_90_percent_interval_is_within_the_margin() -> None:
     called = 0
     for one, other in studies(200, 4, 0.2):
-        p = equivalence(one, other, 0.5)
+        found = welch(one, other)
         low, high = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.9)
-        assert p is not None
+        assert found is not None
+        p = found.p_equivalence(0.5)
         assert (p < 0.05) == (low > -0.5 and high < 0.5)
         called += p < 0.05
     assert 10 < called < 190
@@ -45,7 +45,22 @@ def test_methods_are_equivalent_where_the_90_percent_interval_is_within_the_marg
 def test_one_seed_or_no_spread_at_all_compares_nothing() -> None:
     assert welch([1.0], [2.0, 3.0]) is None
     assert welch([1.0, 1.0], [2.0, 2.0]) is None
-    assert equivalence([1.0], [2.0, 3.0], 0.5) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_seeds_of_one_method_may_agree() -> None:
+    found = welch([88.0, 88.0], [87.0, 89.5])
+
+    assert found is not None
+    assert (found.mean, found.error, found.freedom) == (-0.25, 1.25, 1.0)
+    assert found.p == pytest.approx(2 * stats.t.sf(0.2, 1))
+
+
+def test_the_test_is_that_of_scipy() -> None:
+    for one, other in (*studies(20, 4, 0.2), ([80.0, 81.0], [79.0, 80.5, 80.7, 80.9])):
+        found, told = welch(one, other), stats.ttest_ind(one, other, equal_var=False)
+        assert found is not None
+        assert (found.p, *found.ci95) == pytest.approx((told.pvalue, *told.confidence_interval()))
 
 
 def test_holm_multiplies_the_smallest_by_all_and_keeps_the_order() -> None:
