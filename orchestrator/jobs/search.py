@@ -74,16 +74,15 @@ def due_stops(root: Root, revision: Mapping[str, Any], standing: Standing) -> li
         for job in revision["jobs"]
     }
     fell = fallen(asha, search["rungs"], reached, standing)
-    whole = _wanted_whole(root) if fell else set()
-    attempts = {
-        job: read_attempts(root.job(job), discarded.get(job, 0)) for job in fell.keys() - whole
-    }
+    attempts = {job: read_attempts(root.job(job), discarded.get(job, 0)) for job in fell}
     going = {
         job: some[-1].number
         for job, some in attempts.items()
         if some and final_attempt(some) is None
     }
-    return stop_orders(asha, fell, going, revision["name"])
+    due = stop_orders(asha, fell, going, revision["name"])
+    whole = _wanted_whole(root) if due else set()
+    return [order for order in due if not whole & {*order.jobs}]
 
 
 def _wanted_whole(root: Root) -> set[str]:
