@@ -9,15 +9,14 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order
 from orchestrator.jobs.state import State
 
-OVER = (State.DONE, State.CANCELLED)
-"""States of jobs that no search needs to stop."""
-
 
 def due_stops(root: Root, revision: Mapping[str, Any], found: Survey) -> list[Order]:
-    """The orders to stop that follow from this look and were not given yet."""
-    going = {
-        job: facts.attempts[-1].number
-        for job, facts in found.facts.items()
-        if facts.attempts and found.statuses[job].state not in OVER
-    }
-    return search.due_stops(root, revision, found.standing, going)
+    """The orders to stop that follow from this look and were not given yet.
+
+    What a person cancelled through its place stays cancelled.
+    """
+    return [
+        order
+        for order in search.due_stops(root, revision, found.standing)
+        if found.statuses[order.jobs[0]].state is not State.CANCELLED
+    ]

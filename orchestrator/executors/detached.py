@@ -8,9 +8,9 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from math import inf
 from signal import SIGTERM
 
 from orchestrator.errors import Full, Refused, Unclear
@@ -18,8 +18,8 @@ from orchestrator.executors.base import Observation
 from orchestrator.executors.last_words import last_line
 from orchestrator.executors.pool_log import PoolLog, look_at_pool, read_pool_log
 from orchestrator.jobs.clock import file_time
-from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting
-from orchestrator.jobs.facts import End
+from orchestrator.jobs.evidence import LIVE_S, Sight, Sighting, is_live
+from orchestrator.jobs.facts import End, attempt_of
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.submissions import Submission
 
@@ -88,7 +88,7 @@ def start(root: Root, submission: Submission, what: str, patience_s: float) -> s
             return str(record.process)
         if code is not None:
             words = f"The {what} did not start: {last_line(log) or 'no word'} (see {log})"
-            raise Full(words) if code == UNAVAILABLE else Refused(words)
+            raise Full(words, slow=True) if code == UNAVAILABLE else Refused(words)
         time.sleep(0.02)
     raise Unclear(f"The {what} of submission {submission.token} has not answered yet (see {log})")
 
@@ -100,13 +100,12 @@ def find(root: Root, tokens: Collection[str]) -> dict[str, str]:
 
 
 def observe(
-    root: Root, submissions: Sequence[Submission], what: str, settle_s: float | None = None
+    root: Root, submissions: Sequence[Submission], what: str, gone_s: float = inf
 ) -> Observation:
     """One look at all members.
 
-    ``settle_s``: where members end with their program, so long after its last sign of life those
-    on other machines may still run; a program that is silent for as long as an attempt may be is
-    then taken to be gone, wherever it was. None: of that nothing is said.
+    ``gone_s``: where members end with their program, so long it may be silent on another machine
+    before it is taken to be gone.
     """
     now = file_time(root.path)
     seen: dict[tuple[str, int], Sighting] = {}
@@ -116,37 +115,32 @@ def observe(
             continue
         if alive is None and now - log.touched < LIVE_S:
             alive = True
-        elif alive is None and settle_s is not None:
+        elif alive is None and now - log.touched > gone_s:
             alive = False
-        young = now - log.touched < (settle_s or 0.0)
-        end = End(now, started=False, by_place=True, detail=f"its {what} is gone")
-        for index, sighting in _sightings(log, len(submission.jobs), end, alive=alive, young=young):
-            seen[submission.token, index] = sighting
+        for index in range(len(submission.jobs)):
+            if index in log.ended:
+                seen[submission.token, index] = Sighting(Sight.ENDED, log.ended[index])
+            elif alive:
+                sight = Sight.RUNNING if index in log.started else Sight.WAITING
+                seen[submission.token, index] = Sighting(sight)
+            elif _outlives(root, submission, index, log, now):
+                seen[submission.token, index] = Sighting(Sight.RUNNING)
+            elif alive is False:
+                how = End(now, index in log.started, by_place=True, detail=f"its {what} is gone")
+                seen[submission.token, index] = Sighting(Sight.ENDED, how)
     return Observation(seen)
 
 
-def _sightings(
-    log: PoolLog, members: int, end: End, *, alive: bool | None, young: bool
-) -> Iterator[tuple[int, Sighting]]:
-    """What is known of each member; nothing of those of a silent program on another machine.
+def _outlives(root: Root, submission: Submission, index: int, log: PoolLog, now: float) -> bool:
+    """Whether a member goes on though its program is gone, or silent.
 
-    ``end``: that of members which did not outlive their program.
+    Where its process cannot be seen, its attempt speaks: it may be saving on another machine.
     """
-    for index in range(members):
-        if index in log.ended:
-            yield index, Sighting(Sight.ENDED, log.ended[index])
-        elif index in log.started and (alive or _outlives(log, index, young=young)):
-            yield index, Sighting(Sight.RUNNING)
-        elif alive:
-            yield index, Sighting(Sight.WAITING)
-        elif alive is False:
-            yield index, Sighting(Sight.ENDED, replace(end, started=index in log.started))
-
-
-def _outlives(log: PoolLog, index: int, *, young: bool) -> bool:
-    """Whether a member goes on though its program is gone."""
-    alive = log.started[index].process.alive()
-    return young if alive is None else alive
+    alive = log.started[index].process.alive() if index in log.started else None
+    if alive is not None:
+        return alive
+    own = attempt_of(root.job(submission.jobs[index]), submission.token, index)
+    return own is not None and is_live(own, None, now)
 
 
 def end_orphans(root: Root, members: Collection[tuple[str, int]]) -> None:

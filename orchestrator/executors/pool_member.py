@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,7 +104,16 @@ def end_of(member: Running, root: Root, submission: Submission) -> End:
 
 
 def _last_words(root: Root, submission: Submission, index: int, rank: int) -> str:
-    """The last line of a rank: in its attempt's log, or before it claimed the job."""
+    """The last line of a rank: in its attempt's log, or before it claimed the job.
+
+    Nothing where that cannot be read now: how a member ended has to be told all the same.
+    """
+    with suppress(OSError):
+        return _told(root, submission, index, rank)
+    return ""
+
+
+def _told(root: Root, submission: Submission, index: int, rank: int) -> str:
     folder = root.job(submission.jobs[index])
     logs = [
         folder.attempt(attempt.number).log(rank)

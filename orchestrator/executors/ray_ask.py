@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import cache
 
 from orchestrator.errors import Unclear
 from orchestrator.executors.ray_share import GB, Node
@@ -42,7 +41,6 @@ QUIET: Mapping[str, str] = {
 hides GPUs from who asked for none, leaves signals, folders and priorities as they are."""
 
 
-@cache
 def nodes_of(address: str) -> tuple[Node, ...]:
     """The nodes that are alive, with all that they have.
 

@@ -7,7 +7,7 @@ too early nor be lost.
 
 import json
 
-from orchestrator.jobs.files import publish_once, to_json
+from orchestrator.jobs.files import publish_once, read_record, to_json
 from orchestrator.jobs.layout import SubmissionFolder
 from orchestrator.jobs.submissions import SCHEMA
 
@@ -18,8 +18,9 @@ def begin(folder: SubmissionFolder, index: int) -> bool:
 
 
 def withdraw(folder: SubmissionFolder, index: int) -> bool:
-    """The driver withdraws a member that waits; False if a trial has begun it."""
-    return _mark(folder, index, "driver")
+    """The driver withdraws a member that waits, or has done so; False if a trial has begun it."""
+    mine = _mark(folder, index, "driver")
+    return mine or read_record(folder.taken_mark(index))["by"] == "driver"
 
 
 def is_asked_to_stop(folder: SubmissionFolder, index: int) -> bool:

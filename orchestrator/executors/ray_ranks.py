@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from orchestrator.executors.pool import rank_environment
+from orchestrator.executors.pool import CANNOT_START, rank_environment
 from orchestrator.executors.ray_raylet import leave_with_raylet
 from orchestrator.jobs.layout import SubmissionFolder
 from orchestrator.jobs.submissions import Submission
@@ -32,6 +32,8 @@ PR_SET_PDEATHSIG), unless it is gone already, and becomes the rank: a killed act
 runs on, and those that it had save."""
 LOST = -int(signal.SIGKILL)
 """Return code of a rank whose node is gone."""
+ANSWER_S = 0.5
+"""How long a trial waits for another node: meanwhile it neither passes orders on nor hurries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,17 @@ class NodeRanks:
 
     def __init__(self, folder: Path, index: int, post: Post) -> None:
         leave_with_raylet()
-        submission = Submission.read(SubmissionFolder(folder))
-        self._ranks = start_ranks(SubmissionFolder(folder), submission, index, post)
+        self._ranks: list[subprocess.Popen[bytes]] = []
+        self._fault = ""
+        try:  # raised here, it would look as if the node were gone
+            submission = Submission.read(SubmissionFolder(folder))
+            self._ranks = start_ranks(SubmissionFolder(folder), submission, index, post)
+        except OSError as error:
+            self._fault = str(error)
 
-    def codes(self) -> list[int | None]:
-        """Return codes of those that have ended."""
-        return [rank.poll() for rank in self._ranks]
+    def codes(self) -> list[int | None] | str:
+        """Return codes of those that have ended; or why none could be started."""
+        return self._fault or [rank.poll() for rank in self._ranks]
 
     def send(self, position: int, number: int) -> None:
         """Signal one of them, unless it has ended."""
@@ -118,19 +125,32 @@ class Far:
     count: int
     codes: Sequence[int | None] = field(init=False)
     lost: bool = False
+    fault: str = ""
+    """Why none of them could be started."""
+    _asked: Any = None
 
     def __post_init__(self) -> None:
         self.codes = [None] * self.count
 
     def look(self) -> None:
-        """Ask for their return codes; of a node that is gone, all were lost."""
+        """Ask for their return codes; of a node that is gone, all were lost.
+
+        The answer of one that hangs is taken when it comes.
+        """
         if self.lost or None not in self.codes:
             return
+        if self._asked is None:
+            self._asked = self.actor.codes.remote()
         try:
-            self.codes = ray.get(self.actor.codes.remote())
+            told = ray.get(self._asked, timeout=ANSWER_S)
+        except ray.exceptions.GetTimeoutError:
+            return
         except ray.exceptions.RayActorError:
             self.lost = True
-            self.codes = [LOST if code is None else code for code in self.codes]
+            told = [LOST if code is None else code for code in self.codes]
+        self._asked = None
+        self.fault = told if isinstance(told, str) else ""
+        self.codes = [CANNOT_START] * self.count if self.fault else told
 
     def send(self, position: int, number: int) -> None:
         """Signal one of them; one that is lost hears nothing."""

@@ -8,6 +8,7 @@ while it lives.
 import os
 import signal
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,15 +18,17 @@ from orchestrator.executors.pool import BEAT_S, ORDERS_S, bearing_with_the_file_
 from orchestrator.executors.pool_log import PoolLogWriter
 from orchestrator.executors.pool_member import GRACE_S
 from orchestrator.executors.ray_marks import withdraw
-from orchestrator.jobs.facts import End
+from orchestrator.jobs.clock import file_time
+from orchestrator.jobs.facts import End, attempt_of
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.processes import Process
 from orchestrator.jobs.search import decide
 from orchestrator.jobs.submissions import Submission
 
-SETTLE_S = 30.0
-"""So long may last what was lost and cannot be seen from here; its ranks are asked to stop."""
+SETTLE_S = GRACE_S + BEAT_S
+"""What was lost and cannot be seen from here is over once it has shown no life for so long; its
+ranks are asked to stop, and may be in the middle of an evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ class Scribe:
         """It has ended, or never will start."""
         with self._lock:
             if index not in self.ended:
+                self.log.end(index, how)  # first: what could not be written is told again
                 self.ended.add(index)
-                self.log.end(index, how)
             if len(self.ended) == len(self.submission.jobs):
                 self._over.set()
 
@@ -101,29 +104,42 @@ class Scribe:
 
     def _tend(self) -> None:
         next_beat = 0.0
-        while not self._over.wait(ORDERS_S):
-            if self.raylet is not None and self.raylet.alive() is False:
-                for index in range(len(self.submission.jobs)):
-                    self.lose(index, "the Ray node of its driver is gone")
-            with bearing_with_the_file_server():
-                self._bury()
-                self.obey()
+        try:
+            while not self._over.wait(ORDERS_S):
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + BEAT_S
-                    self.log.beat()
-                self._search()
+                    with bearing_with_the_file_server():
+                        self.log.beat()
+                self._look_around()
+        except BaseException:  # noqa: BLE001 - a driver that obeys no order must not go on
+            traceback.print_exc()
+            os._exit(1)
+
+    def _look_around(self) -> None:
+        """What keeps one of these from being done keeps none of the others."""
+        if self.raylet is not None and self.raylet.alive() is False:
+            for index in range(len(self.submission.jobs)):
+                self.lose(index, "the Ray node of its driver is gone")
+        with bearing_with_the_file_server():
+            self._bury()
+        with bearing_with_the_file_server():
+            self.obey()
+        self._search()
 
     def _search(self) -> None:
-        """Let searches decide on what is new; again at the next look if others have the lease."""
+        """Let searches decide on what is new; again at the next look if others have the lease.
+
+        One that cannot decide is told, and asked again when there is more news: jobs go on.
+        """
         if not self.measured.is_set():
             return
         self.measured.clear()  # first: what is measured meanwhile is news again
-        decided = False
-        try:
-            decided = all(decide(self.root, sweep) for sweep in self.searches)
-        finally:
-            if not decided:
-                self.measured.set()
+        for sweep in self.searches:
+            try:
+                if not decide(self.root, sweep):
+                    self.measured.set()
+            except Exception as error:  # noqa: BLE001 - whatever became of the sweep's files
+                print(f"warning: the search of {sweep}: {error}", flush=True)
 
     def obey(self) -> None:
         """Withdraw members that wait and are not to run, ask those to stop that run."""
@@ -137,8 +153,8 @@ class Scribe:
                 self.end(index, End(time.time(), started=False, detail=why))
             elif stops:
                 with self._lock:
-                    self.asked.add(index)
                     self.log.ask(index)
+                    self.asked.add(index)
 
     def _withdrawn(self, index: int) -> bool:
         """Whether it waited, and now never will start."""
@@ -154,7 +170,16 @@ class Scribe:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
             waited = self._withdrawn(index)
-            if waited or alive is False or (alive is None and age > SETTLE_S):
-                del self.lost[index]
+            if waited or alive is False or (alive is None and self._shows_no_life(index, age)):
                 how = End(time.time(), started=not waited, by_place=True, detail=lost.why)
                 self.end(index, how)
+                del self.lost[index]
+
+    def _shows_no_life(self, index: int, age: float) -> bool:
+        """Whether a member that was lost so long ago, and cannot be seen, has stopped by now."""
+        job = self.root.job(self.submission.jobs[index])
+        own = attempt_of(job, self.submission.token, index)
+        if own is not None and own.ending is not None:
+            return True
+        silent = own is None or file_time(self.root.path) - own.heartbeat > SETTLE_S
+        return silent and age > SETTLE_S

@@ -40,10 +40,10 @@ def connect(address: str, root: Root, submission: Submission) -> None:
             runtime_env={"env_vars": {name: os.environ[name] for name in CARRIED}},
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        words = str(error).strip().splitlines()[-1:]
         raise NotThere(
-            f"the Ray cluster at {address} did not let this machine in ({' '.join(words)})",
-            passes=True,
+            f"the Ray cluster at {address} did not let this machine in "
+            f"({' '.join(str(error).split())})",
+            passes=isinstance(error, ConnectionError),  # others are of versions, which stay so
         ) from None
     if blind := _blind_nodes(root, submission):
         raise NotThere(

@@ -32,6 +32,7 @@ from orchestrator.jobs.submissions import Submission
 
 TICK_S = 0.2
 HEAR_S = 1.0
+COULD_NOT_START = "its process could not be started: {}"
 
 
 def run_member(config: dict[str, Any]) -> None:
@@ -49,7 +50,7 @@ def run_member(config: dict[str, Any]) -> None:
     try:
         here, fars = _start(root, submission, index, Share(**config["share"]))
     except OSError as error:
-        detail = f"its process could not be started: {error}"
+        detail = COULD_NOT_START.format(error)
         how = End(time.time(), started=True, exit_code=CANNOT_START, detail=detail)
         tune.report({"how": asdict(how)})
         return
@@ -61,6 +62,8 @@ def run_member(config: dict[str, Any]) -> None:
     how = end_of(member, root, submission)
     if any(far.lost for far in fars):
         how = replace(how, by_place=True, detail="a node of it is gone")
+    if faults := [far.fault for far in fars if far.fault]:
+        how = replace(how, detail=COULD_NOT_START.format(faults[0]))
     tune.report({"how": asdict(how)})
 
 

@@ -2,25 +2,24 @@
 
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from orchestrator.config import RaySite
 from orchestrator.errors import Unclear
 from orchestrator.executors import detached
 from orchestrator.executors.base import Admission, Observation
-from orchestrator.executors.ray_ask import OWN_KEY, QUIET, nodes_of
+from orchestrator.executors.ray_ask import OWN_KEY, QUIET, nodes_of, unreachable
 from orchestrator.executors.ray_share import Node, refuse_share, this_machine
 from orchestrator.executors.slurm_limits import within_limits
 from orchestrator.extras import EXTRAS
 from orchestrator.jobs.compilers import missing_compiler
+from orchestrator.jobs.evidence import LIVE_S
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.submissions import Submission
 
 START_S = 90.0
 """A driver begins its record once it is connected, and the first import of Ray may be slow."""
-SETTLE_S = 60.0
-"""So long after their driver's last sign of life members on other machines may still end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,8 @@ class RayExecutor:
 
     root: Root
     interval_s: float = 1.0
+    _seen: dict[str, Sequence[Node]] = field(default_factory=dict, compare=False)
+    """Nodes by address, as they were when they were first asked for: asking takes seconds."""
 
     def check(self, submission: Submission) -> list[str]:
         for package in ("ray", "torch"):
@@ -42,7 +43,7 @@ class RayExecutor:
             return refusals
         site, placement = _site(submission), submission.placement
         try:
-            nodes, where = _nodes(site)
+            nodes, where = self._nodes(site)
         except Unclear as error:
             return [str(error)]
         refusals = refuse_share(submission.resources, placement, nodes, where)
@@ -62,10 +63,13 @@ class RayExecutor:
     ) -> Admission:
         """All of them, of which Ray runs as many at a time as fit; ``max_parallel`` is shared out.
 
-        Drivers with a cluster of their own run one after the other, so each has all of it.
+        Drivers with a cluster of their own run one after the other, so each has all of it. While
+        nobody listens at an address nothing is handed over: it would only be refused, each time.
         """
-        most = submissions[0].max_parallel
-        if most is None or _site(submissions[0]).address is None:
+        most, address = submissions[0].max_parallel, _site(submissions[0]).address
+        if address is not None and (silence := unreachable(address)) is not None:
+            return Admission((), silence)
+        if most is None or address is None:
             return Admission(tuple(submissions))
         longest = max(len(one.jobs) for one in submissions)
         share = most - under_way
@@ -86,7 +90,7 @@ class RayExecutor:
         return detached.find(self.root, tokens)
 
     def observe(self, submissions: Sequence[Submission]) -> Observation:
-        return detached.observe(self.root, submissions, "driver", SETTLE_S)
+        return detached.observe(self.root, submissions, "driver", gone_s=LIVE_S)
 
     def cancel(self, members: Collection[tuple[str, int]]) -> list[str]:
         """A live driver reads the orders itself; only what outlived it is signalled here."""
@@ -97,13 +101,15 @@ class RayExecutor:
         """A driver's own: its members are found by their index in it."""
         return handle
 
+    def _nodes(self, site: RaySite) -> tuple[Sequence[Node], str]:
+        """What there is to hand out, and how the cluster is called in messages."""
+        address = site.address
+        if address is None:
+            return (this_machine(),), "a cluster on this machine"
+        if address not in self._seen:
+            self._seen[address] = nodes_of(address)
+        return self._seen[address], f"the Ray cluster at {address}"
+
 
 def _site(submission: Submission) -> RaySite:
     return submission.ray or RaySite()
-
-
-def _nodes(site: RaySite) -> tuple[Sequence[Node], str]:
-    """What there is to hand out, and how the cluster is called in messages."""
-    if site.address is None:
-        return (this_machine(),), "a cluster on this machine"
-    return nodes_of(site.address), f"the Ray cluster at {site.address}"

@@ -35,7 +35,8 @@ class Verdict:
     rank: int
     of: int
     places: int
-    """So many of these go on; equals share a rank, and go on or end together."""
+    """So many of these go on; equals share a rank, and go on or end together. What is no number
+    comes after all that came before it."""
 
     @property
     def goes_on(self) -> bool:
@@ -88,13 +89,14 @@ def judged(
         for _, job in came:
             value = reached[job][epoch].value
             cost = (value if better == LOW else -value) if isfinite(value) else inf
+            before = bisect_left(costs, cost) if isfinite(value) else len(costs)
             insort(costs, cost)
             one = Verdict(
                 job=job,
                 rung=number,
                 epoch=epoch,
                 value=value,
-                rank=1 + bisect_left(costs, cost),
+                rank=1 + before,
                 of=len(costs),
                 places=places(len(costs), asha.reduction),
             )

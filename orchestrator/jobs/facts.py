@@ -194,6 +194,12 @@ def read_attempts(folder: JobFolder, discarded: int = 0) -> tuple[Attempt, ...]:
     return tuple(attempt for attempt in found if attempt is not None)
 
 
+def attempt_of(folder: JobFolder, token: str, index: int) -> Attempt | None:
+    """The last start of a member on its job, if it got so far."""
+    own = [one for one in read_attempts(folder) if one.member == (token, index)]
+    return own[-1] if own else None
+
+
 def final_attempt(attempts: Sequence[Attempt]) -> Attempt | None:
     """The attempt that made a job DONE: it finished or diverged, and no later one resumed below.
 

@@ -18,7 +18,8 @@ PATTERNS = tuple(
         # kind, how it ended, and what was said: "Type: message", or the last line of a log
         ("time", PLACE, r"time limit|TIMEOUT|DEADLINE|exit 79"),
         ("node", PLACE, r"a node failed|nodes could not|could not launch|\*\*\* (STEP|JOB)"),
-        ("node", PLACE, r"pool is gone"),
+        ("node", PLACE, r"(pool|driver|a node of it|Ray node of its driver) is gone"),
+        ("node", PLACE, r"^Ray lost it|^its driver ended"),
         ("preempted", PLACE, r""),
         ("weights", SAID, r"^([\w.]+\.)?WeightsError\b"),
         ("gpu_memory", ANY, r"^([\w.]+\.)?OutOfMemoryError\b|(CUDA|HIP) out of memory"),

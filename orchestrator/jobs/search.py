@@ -6,11 +6,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config.search import Asha
+from orchestrator.config.search import Asha, Search
 from orchestrator.errors import BusyError
 from orchestrator.jobs.asha import Reached, Verdict, judged
-from orchestrator.jobs.facts import final_attempt
-from orchestrator.jobs.gather import attempts_on
+from orchestrator.jobs.facts import final_attempt, read_attempts
+from orchestrator.jobs.files import checked
 from orchestrator.jobs.journal import read_journal
 from orchestrator.jobs.layout import JobFolder, Root
 from orchestrator.jobs.lease import leased
@@ -51,19 +51,10 @@ def decide(root: Root, sweep: str) -> bool:
 
 
 def _due(root: Root, sweep: str) -> list[Order]:
-    revision = launched_revision(root, sweep)
-    attempts = attempts_on(root, [job["id"] for job in revision["jobs"]])
-    going = {
-        job: some[-1].number
-        for job, some in attempts.items()
-        if some and final_attempt(some) is None
-    }
-    return due_stops(root, revision, standing_orders(read_orders(root)), going)
+    return due_stops(root, launched_revision(root, sweep), standing_orders(read_orders(root)))
 
 
-def due_stops(
-    root: Root, revision: Mapping[str, Any], standing: Standing, going: Mapping[str, int]
-) -> list[Order]:
+def due_stops(root: Root, revision: Mapping[str, Any], standing: Standing) -> list[Order]:
     """The orders to stop that follow from the journals of a sweep's jobs and were not given yet.
 
     A job that another sweep launched here has, which searches nothing, is left to its end.
@@ -72,19 +63,24 @@ def due_stops(
         root: the run root.
         revision: the sweep's newest.
         standing: the orders there are.
-        going: the jobs that are not over, each with the number of its last attempt.
     """
     search = revision.get("search")
     if search is None:
         return []
-    asha, discarded = Asha.from_record(search["asha"]), standing.discarded
+    path, discarded = root.revisions(revision["name"])[-1], standing.discarded
+    asha = checked(Search, search, path).asha
     reached = {
         job["id"]: reached_by(root.job(job["id"]), asha.metric, discarded.get(job["id"], 0))
         for job in revision["jobs"]
     }
-    left = {job: number for job, number in going.items() if job not in standing.cancels}
-    how = (asha, search["rungs"], reached, standing)
-    due = stop_orders(*how, going=left, sweep=revision["name"])
+    fell = fallen(asha, search["rungs"], reached, standing)
+    attempts = {job: read_attempts(root.job(job), discarded.get(job, 0)) for job in fell}
+    going = {
+        job: some[-1].number
+        for job, some in attempts.items()
+        if some and final_attempt(some) is None
+    }
+    due = stop_orders(asha, fell, going, revision["name"])
     whole = _wanted_whole(root) if due else set()
     return [order for order in due if not whole & {*order.jobs}]
 
@@ -100,17 +96,13 @@ def _launched(root: Root) -> Iterator[dict[str, Any]]:
     return (launched_revision(root, name) for name in names)
 
 
-def stop_orders(  # noqa: PLR0913 - what a verdict follows from
+def fallen(
     asha: Asha,
     rungs: Sequence[int],
     reached: Mapping[str, Mapping[int, Reached]],
     standing: Standing,
-    *,
-    going: Mapping[str, int],
-    spared: Collection[str] = (),
-    sweep: str = "",
-) -> list[Order]:
-    """The orders to stop that follow and have not been given; one a job.
+) -> dict[str, Verdict]:
+    """By job that is to end, and was neither told so nor cancelled, the first rung that says so.
 
     A job whose stop a person lifted is judged no more: it goes to its end.
 
@@ -119,18 +111,29 @@ def stop_orders(  # noqa: PLR0913 - what a verdict follows from
         rungs: the epochs after which it judges, rising.
         reached: by job, by epoch, what it measured there first.
         standing: the orders there are.
-        going: the jobs that are not over, each with the number of its last attempt.
-        spared: jobs that others want whole.
-        sweep: whose search it is.
     """
     given = {**standing.released, **standing.stops}
     ended = {job: one.at.epoch for job, orders in given.items() for one in orders[:1] if one.at}
-    fell = [one for one in judged(asha, rungs, reached, ended) if not one.goes_on]
-    return [
-        _order(asha, one, going[one.job], sweep)
-        for one in {one.job: one for one in reversed(fell)}.values()  # each at its first rung
-        if one.job in going and one.job not in given and one.job not in spared
-    ]
+    told = given.keys() | standing.cancels.keys()
+    found: dict[str, Verdict] = {}
+    for one in judged(asha, rungs, reached, ended):
+        if not one.goes_on and one.job not in told:
+            found.setdefault(one.job, one)
+    return found
+
+
+def stop_orders(
+    asha: Asha, fell: Mapping[str, Verdict], going: Mapping[str, int], sweep: str = ""
+) -> list[Order]:
+    """An order to stop for each job that fell and is not over.
+
+    Args:
+        asha: the rule.
+        fell: by job, the verdict.
+        going: the jobs that are not over, each with the number of its last attempt.
+        sweep: whose search it is.
+    """
+    return [_order(asha, fell[job], going[job], sweep) for job in fell if job in going]
 
 
 def _order(asha: Asha, verdict: Verdict, attempt: int, sweep: str) -> Order:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.pool_bench import Bench, kill, until
 
-from orchestrator.errors import Refused, RootError
+from orchestrator.errors import Full, Refused, RootError
 from orchestrator.executors import EXECUTORS, detached, executor_named
 from orchestrator.executors.local import LocalExecutor
 from orchestrator.executors.pool_log import PoolLogWriter
@@ -129,6 +129,19 @@ def test_a_pool_that_cannot_start_is_refused_with_its_last_words(bench: Bench) -
     with pytest.raises(Refused, match=r"no/such/python.*not found.*pool\.log"):
         bench.submit("a", python="/no/such/python")
     assert bench.pools() == []
+
+
+def test_a_program_that_lacks_what_it_needs_is_tried_again_later_with_one_job_at_most(
+    bench: Bench,
+) -> None:
+    python = bench.folder / "python"
+    python.write_text(f"#!/bin/sh\necho nobody answers; exit {detached.UNAVAILABLE}\n")
+    python.chmod(0o755)
+
+    with pytest.raises(Full, match="nobody answers") as caught:
+        bench.submit("a", "b", python=str(python))
+
+    assert caught.value.slow
 
 
 def test_a_worker_that_cannot_be_started_is_a_failure_of_that_member(bench: Bench) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from support.pool_bench import SWEEP, Bench, kill, until
 from support.ray_cluster import RayCluster, children, further_node, parent, ray_cluster
 from support.site import EARLY, Site, metrics_of, one_after_the_other, reference_metrics
 
-from orchestrator.config import RaySite
+from orchestrator.config import RaySite, Resources
 from orchestrator.controller.survey import survey
 from orchestrator.errors import Refused
 from orchestrator.executors import ray_tune
@@ -102,6 +103,21 @@ class OnRay:
         until(lambda: len(self.newest().started) == 2, SECONDS)
         return [one.process for _, one in sorted(self.newest().started.items())]
 
+    def first_rank(self) -> int:
+        """The number of the only member's rank 0."""
+        return until(lambda: self.newest().started, SECONDS)[0].process.pid
+
+    def workers(self) -> set[int]:
+        """The numbers of all workers of this root's submissions."""
+        tokens = {folder.token for folder in self.bench.root.submissions()}
+        found = set()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = set((folder / "cmdline").read_text().split("\0"))
+                if tokens & words and "orchestrator.worker" in words:
+                    found.add(int(folder.name))
+        return found
+
     def ends(self, name: str) -> list[str]:
         attempts = read_attempts(self.bench.root.job(self.ids()[name]))
         return [attempt.ending.value if attempt.ending else "killed" for attempt in attempts]
@@ -168,7 +184,7 @@ def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
     on_ray.bench.script("base", "claim", "wait", "finish")
     on_ray.bench.script("base.rank1", "wait", "exit 0")
     with further_node(cluster) as raylet:
-        until(lambda: len(nodes_of.__wrapped__(cluster.address)) == 2, SECONDS)
+        until(lambda: len(nodes_of(cluster.address)) == 2, SECONDS)
         on_ray.launch()
         on_ray.await_states(base="RUNNING")
         os.kill(raylet, signal.SIGKILL)
@@ -176,12 +192,47 @@ def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
     on_ray.bench.go("base")
 
     with further_node(cluster):
-        until(lambda: len(nodes_of.__wrapped__(cluster.address)) == 2, SECONDS)
+        until(lambda: len(nodes_of(cluster.address)) == 2, SECONDS)
         on_ray.launch("--wait")
 
     assert on_ray.states() == {"base": "DONE"}
     assert on_ray.ends("base")[-1] == "finished"
     assert one_after_the_other(on_ray.bench.root.job(on_ray.id_of("base")))
+
+
+@pytest.mark.slow
+def test_a_further_node_says_why_it_starts_nothing_and_keeps_no_order_away_while_it_hangs(
+    on_ray: OnRay, cluster: RayCluster
+) -> None:
+    bench = on_ray.bench
+    head = SWEEP.partition("placement:")[0].format(name="s")
+    on_ray.sweep.write_text(f"{head}{ON_TWO_NODES}")
+    for name in ("a", "base"):
+        bench.script(name, "claim", "stay")
+        bench.script(f"{name}.rank1", "stay")
+    asked = {"ray": RaySite(address=cluster.address), "resources": Resources(nodes=2)}
+    draft = bench.draft("a", executor="ray", placement={"ranks": 2}, **asked)
+    executor = RayExecutor(bench.root)
+    with further_node(cluster):
+        until(lambda: len(nodes_of(cluster.address)) == 2, SECONDS)
+        folder = write_intent(bench.root, draft, executor.render(draft))
+        folder.member_log(0, 1).mkdir()
+        executor.submit(draft)
+        end = until(lambda: bench.log(draft).ended, SECONDS)[0]
+        assert (end.exit_code, end.by_place, end.rank) == (126, False, 1)
+        assert "Is a directory" in end.detail
+
+        on_ray.launch()
+        on_ray.await_states(base="RUNNING")
+        hung = parent(until(lambda: on_ray.workers() - {on_ray.first_rank()}, SECONDS).pop())
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            on_ray.say("cancel", on_ray.id_of("base"), "--yes")
+            until(lambda: on_ray.ends("base") == ["stopped"], 60)
+            assert on_ray.newest().ended == {}
+        finally:
+            os.kill(hung, signal.SIGCONT)
+        on_ray.await_states(base="CANCELLED")
 
 
 @pytest.mark.slow
@@ -312,6 +363,32 @@ def test_a_node_that_does_not_see_the_run_root_is_refused_by_name(
 
     with pytest.raises(Refused, match=r"nodes .* do not see the run root .*: \S+; put it on"):
         executor.submit(lost)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 1.2\n"), False),
+        (ConnectionError("Failed to connect to Ray cluster"), True),
+    ],
+)
+def test_a_cluster_of_another_version_is_not_taken_for_one_that_is_busy(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, error: Exception, passes: bool
+) -> None:
+    from orchestrator.executors import ray_theirs
+
+    def refuse(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ray_theirs, "unreachable", lambda _: None)
+    monkeypatch.setattr(ray_theirs.ray, "init", refuse)
+    for name in ray_theirs.CARRIED:
+        monkeypatch.setenv(name, "")
+
+    with pytest.raises(ray_theirs.NotThere, match=" ".join(str(error).split())) as caught:
+        ray_theirs.connect("node1:6379", bench.root, bench.draft("a", executor="ray"))
+
+    assert caught.value.passes is passes
 
 
 @pytest.mark.parametrize(

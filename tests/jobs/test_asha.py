@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from orchestrator.config.search import Asha
 from orchestrator.jobs.asha import Reached, Verdict, judged, places, rungs
 from orchestrator.jobs.orders import NO_ORDERS, Order, Standing, standing_orders
-from orchestrator.jobs.search import stop_orders
+from orchestrator.jobs.search import fallen, stop_orders
 
 RUNGS = (1, 2, 4)
 By = Mapping[str, Mapping[int, Reached]]
@@ -71,7 +71,7 @@ def watched(asha: Asha, reached: By, looks: list[float]) -> dict[str, int]:
             for job, told in up_to(now, reached).items()
         }
         going = dict.fromkeys(reached, 1)
-        news = stop_orders(asha, RUNGS, there, standing_orders(orders), going=going)
+        news = stop_orders(asha, fallen(asha, RUNGS, there, standing_orders(orders)), going)
         orders += news
         ends |= {order.jobs[0]: now for order in news}
     return {order.jobs[0]: order.at.epoch for order in orders if order.at}
@@ -102,6 +102,12 @@ def test_of_a_loss_the_low_ones_go_on_and_what_is_no_number_is_the_worst() -> No
     reached = at(a=[(2.0, 1)], b=[(1.0, 2)], c=[(math.nan, 3)], d=[(3.0, 4)])
 
     assert fell(judged(rule(4, "val/loss"), RUNGS, reached, {})) == {"c": 1, "d": 1}
+
+
+def test_of_what_is_no_number_only_the_first_of_all_goes_on() -> None:
+    reached = at(a=[(math.nan, 1)], b=[(math.nan, 2)], c=[(math.inf, 3)], d=[(2.0, 4)])
+
+    assert fell(judged(rule(4, "val/loss"), RUNGS, reached, {})) == {"b": 1, "c": 1}
 
 
 def test_who_fell_is_not_of_those_that_come_to_later_rungs_however_far_it_was_trained() -> None:
@@ -154,8 +160,8 @@ def test_the_best_so_far_goes_on_and_nobody_behind_the_places_does(
         came = [one for one in judged(rule(reduction), RUNGS, reached, {}) if one.epoch == epoch]
         for number, one in enumerate(came, 1):
             assert (one.of, one.places) == (number, math.ceil(number / reduction))
-            finite = [c.value for c in came[:number] if math.isfinite(c.value)]
-            ahead = sum(value > one.value or math.isnan(one.value) for value in finite)
+            before = [c.value for c in came[: number - 1]]
+            ahead = sum(value > one.value or math.isnan(one.value) for value in before)
             assert one.rank == ahead + 1
             assert one.goes_on is (ahead < one.places)
 
@@ -183,12 +189,12 @@ B_FALLS = at(a=[(50, 1)], b=[(40, 2)])
 GOING = {"a": 1, "b": 2}
 
 
-def orders(standing: Standing = NO_ORDERS, **more: "object") -> list[Order]:
-    return stop_orders(rule(), RUNGS, B_FALLS, standing, **{"going": GOING, **more})  # type: ignore[arg-type]
+def orders(standing: Standing = NO_ORDERS, going: Mapping[str, int] = GOING) -> list[Order]:
+    return stop_orders(rule(), fallen(rule(), RUNGS, B_FALLS, standing), going, "s")
 
 
 def test_an_order_says_who_where_and_why() -> None:
-    (order,) = orders(sweep="s")
+    (order,) = orders()
 
     assert (order.what, order.jobs, order.last) == ("stop", ["b"], {"b": 2})
     assert order.why == "rung 1 (epoch 1) of s: val/top1 40 is number 2 of 2, 1 go on"
@@ -205,10 +211,10 @@ def test_an_order_says_who_where_and_why() -> None:
     }
 
 
-def test_no_job_is_ordered_twice_nor_after_its_end_nor_if_others_want_it_whole() -> None:
+def test_no_job_is_ordered_twice_nor_after_its_end_nor_once_it_was_cancelled() -> None:
     assert orders(standing_orders(orders())) == []
     assert orders(going={"a": 1}) == []
-    assert orders(spared={"b"}) == []
+    assert orders(standing_orders([Order(what="cancel", jobs=["b"])])) == []
 
 
 def test_a_job_whose_stop_was_lifted_is_judged_no_more_and_one_that_began_afresh_is() -> None:

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.executors.last_words import last_line
 from orchestrator.executors.slurm_words import NOISE
 from orchestrator.jobs.facts import Attempt, End, RankError, Start
-from orchestrator.jobs.reasons import PATTERNS, Reason, reason_of
+from orchestrator.jobs.reasons import PATTERNS, Reason, reason_of, reason_of_place
 from orchestrator.jobs.rules import ADVICE, RULES, STOP
 from orchestrator.worker.records import MESSAGE
 
@@ -68,6 +68,25 @@ def test_the_strongest_evidence_names_the_reason(
     attempt: Attempt | None, end: End | None, reason: Reason
 ) -> None:
     assert reason_of(attempt, end) == reason
+
+
+@pytest.mark.parametrize(
+    ("detail", "kind"),
+    [
+        ("its pool is gone", "node"),
+        ("its driver is gone", "node"),
+        ("its driver ended", "node"),
+        ("its driver ended: RayError: lost", "node"),
+        ("a node of it is gone", "node"),
+        ("the Ray node of its driver is gone", "node"),
+        ("Ray lost it: The node was terminated", "node"),
+        ("stopped by a signal", "preempted"),
+    ],
+)
+def test_what_pools_and_drivers_say_of_an_end_is_of_the_kind_that_it_is(
+    detail: str, kind: str
+) -> None:
+    assert reason_of_place(end(detail=detail, by_place=True)) == Reason(kind, detail)
 
 
 TEXTS = sorted((Path(__file__).parent / "reasons").glob("*.txt"))
