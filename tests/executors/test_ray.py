@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,12 @@ placement: {device: auto}
 max_parallel: null
 resources: {jobs_per_allocation: 2, jobs_per_gpu: 2}
 """
-
+NO_GPUS = """
+placement: {device: auto}
+resources: {gpus_per_node: 0}
+"""
 ON_TWO_NODES = """
-placement: {device: cpu, ranks: 2}
+placement: {device: auto, ranks: 2}
 resources: {nodes: 2}
 """
 
@@ -102,6 +106,19 @@ class OnRay:
         until(lambda: len(self.newest().started) == 2, SECONDS)
         return [one.process for _, one in sorted(self.newest().started.items())]
 
+    def visible(self) -> dict[str, str]:
+        """The GPUs that ranks see which run now, by the ranks' numbers."""
+        tokens = {folder.token for folder in self.bench.root.submissions()}
+        told = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (folder / "cmdline").read_text().split("\0")
+                pairs = (folder / "environ").read_text().split("\0")
+                if "orchestrator.worker" in words and tokens & set(words):
+                    known = dict(pair.split("=", 1) for pair in pairs if pair)
+                    told[known["ORCHESTRATE_RANK"]] = known["CUDA_VISIBLE_DEVICES"]
+        return told
+
     def ends(self, name: str) -> list[str]:
         attempts = read_attempts(self.bench.root.job(self.ids()[name]))
         return [attempt.ending.value if attempt.ending else "killed" for attempt in attempts]
@@ -160,6 +177,22 @@ def test_jobs_on_ray_are_seen_cancelled_and_go_on_after_trial_or_driver_was_kill
 
 
 @pytest.mark.slow
+def test_a_job_that_asks_for_no_gpu_sees_none_on_a_cluster_that_has_some(on_ray: OnRay) -> None:
+    text = on_ray.sweep.read_text().replace(SHARING, NO_GPUS)
+    on_ray.sweep.write_text(text)
+    on_ray.bench.script("a", "claim", "wait", "finish")
+    for name in "bc":
+        on_ray.bench.script(name, "claim", "finish")
+
+    on_ray.launch()
+    on_ray.await_states(a="RUNNING", b="DONE", c="DONE")
+
+    assert on_ray.visible() == {"0": ""}
+    on_ray.bench.go("a")
+    on_ray.await_states(a="DONE", b="DONE", c="DONE")
+
+
+@pytest.mark.slow
 def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
     on_ray: OnRay, cluster: RayCluster
 ) -> None:
@@ -171,6 +204,7 @@ def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
         until(lambda: len(nodes_of.__wrapped__(cluster.address)) == 2, SECONDS)
         on_ray.launch()
         on_ray.await_states(base="RUNNING")
+        until(lambda: on_ray.visible() == {"0": "0", "1": "6"})
         os.kill(raylet, signal.SIGKILL)
         on_ray.await_states(base="PREEMPTED")
     on_ray.bench.go("base")
