@@ -4,9 +4,11 @@
 
 The function is the same everywhere: a process of Python that imports what names a process and
 ends. On local, SLURM and Ray it is the worker of a submission of so many jobs, two at a time,
-handed over by the executor and watched until all have ended; with plain Ray Tune it is what each
-trial runs, two at a time, in a program of its own that starts Ray as our driver does. Of the two
-numbers of jobs the difference gives what one more takes; the rest is what a submission takes.
+handed over by the executor and watched until all have ended and the pool or driver is gone; with
+plain Ray Tune it is what each trial runs, two at a time, in a program of its own that starts Ray as
+our driver does and ends it, once with a process for each trial, which is its default, and once with
+those of ended trials used again, as our driver has it. Of the two numbers of jobs the difference
+gives what one more takes; the rest is what a submission takes.
 
 ``--slurm`` is the cluster's profile, on its login node (``slurm/dev_cluster up`` says which);
 without it SLURM is left out. Places take turns within a round; figures are medians with quartiles.
@@ -28,6 +30,7 @@ from typing import Any
 
 from orchestrator.config import ClusterProfile, Placement, RaySite
 from orchestrator.executors import executor_named
+from orchestrator.executors.pool_log import look_at_pool
 from orchestrator.executors.ray_ask import QUIET
 from orchestrator.jobs.code import hash_files, package_files
 from orchestrator.jobs.evidence import Sight
@@ -42,7 +45,7 @@ PLAIN = """
 import subprocess, sys
 import ray
 from ray import tune
-jobs, folder, function = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+jobs, folder, function, again = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4] == "again"
 
 def work(config):
     subprocess.run([sys.executable, "-P", function], check=True)
@@ -53,7 +56,7 @@ ray.init(include_dashboard=False, num_cpus=2, _temp_dir=folder, log_to_driver=Fa
 tune.Tuner(
     tune.with_resources(work, {"cpu": 1}),
     param_space={"index": tune.grid_search(list(range(jobs)))},
-    tune_config=tune.TuneConfig(max_concurrent_trials=2),
+    tune_config=tune.TuneConfig(max_concurrent_trials=2, reuse_actors=again),
     run_config=tune.RunConfig(storage_path=folder, name="tune", verbose=0),
 ).fit()
 """
@@ -100,7 +103,8 @@ def _places(folder: Path, profile: ClusterProfile | None) -> Mapping[str, Callab
     if profile is not None:
         places["slurm"] = ours("slurm", cluster=profile)
     places["ray"] = ours("ray", ray=RaySite())
-    places["plain Ray Tune"] = lambda jobs: _plain(folder, jobs)
+    places["plain Ray Tune"] = lambda jobs: _plain(folder, jobs, "anew")
+    places["plain Ray Tune, reuse_actors"] = lambda jobs: _plain(folder, jobs, "again")
     return places
 
 
@@ -133,7 +137,7 @@ def _draft(jobs: int, executor: str, snapshot: str, **where: Any) -> Submission:
 
 
 def _run(root: Root, draft: Submission) -> float:
-    """Seconds from the intent until all members are seen to have ended."""
+    """Seconds from the intent until all members have ended, and who ran them is gone."""
     place = executor_named(draft.executor, root)
     start = time.perf_counter()
     admitted = place.admit([draft], under_way=0, reserved=0, gpus=0).now
@@ -142,6 +146,8 @@ def _run(root: Root, draft: Submission) -> float:
         write_submitted(folder, place.submit(one))
     while not _over(place.observe(admitted).seen, admitted):
         time.sleep(0.1 if draft.cluster is None else 1.0)
+    while any(look_at_pool(root.submission(one.token).pool)[1] for one in admitted):
+        time.sleep(0.1)
     return time.perf_counter() - start
 
 
@@ -150,13 +156,14 @@ def _over(seen: Mapping[tuple[str, int], Any], submissions: Sequence[Submission]
     return all(m in seen and seen[m].sight is Sight.ENDED for m in members)
 
 
-def _plain(folder: Path, jobs: int) -> float:
+def _plain(folder: Path, jobs: int, processes: str) -> float:
+    """Seconds of the program; ``processes`` for trials are made ``anew``, or used ``again``."""
     function = folder / "function.py"
     function.write_text(FUNCTION)
     with tempfile.TemporaryDirectory(prefix="ray-") as own:
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-c", PLAIN, str(jobs), own, str(function)],
+            [sys.executable, "-c", PLAIN, str(jobs), own, str(function), processes],
             env={**os.environ, **QUIET, **KEY},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -167,7 +174,7 @@ def _plain(folder: Path, jobs: int) -> float:
 
 def _row(few: list[float], many: list[float], more: int) -> dict[str, Any]:
     each = [(b - a) / more for a, b in zip(few, many, strict=True)]
-    low, _, high = quantiles(each, n=4) if len(each) > 1 else (each[0], each[0], each[0])
+    low, _, high = quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
     return {"each": median(each), "quartiles": (low, high), "few": median(few)}
 
 

@@ -16,7 +16,7 @@ from orchestrator.jobs.journal import History
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import read_job, read_trained
 from orchestrator.jobs.state import State
-from orchestrator.jobs.summary import lost_measurements
+from orchestrator.jobs.summary import lost_measurements, whole_ending
 from orchestrator.results.emergence import answer_of
 from orchestrator.results.histories import read_histories
 from orchestrator.results.report.arms import LEFT_OUT, SCALE, name_of
@@ -115,7 +115,7 @@ def run_of(told: Gathered, job: Named, config: RunConfig) -> Run:
     """A job that trains; one that is not whole has no outcome."""
     attempts = told.attempts[job.id]
     outcome = told.found.statuses[job.id].outcome
-    sound = not _fault(told, job)
+    whole = whole_ending(told.found.facts[job.id], told.histories[job.id])
     return Run(
         id=job.id,
         name=job.name,
@@ -123,7 +123,7 @@ def run_of(told: Gathered, job: Named, config: RunConfig) -> Run:
         key=_key(config),
         seed=config.seed,
         lr=config.optim.lr,
-        outcome=str(outcome) if sound and outcome in tuple(Ending) else "",
+        outcome=str(outcome) if whole and outcome in tuple(Ending) else "",
         model=config.to_plain()["model"],
         scale={key: value for key, value in flatten(config.to_plain()) if key in SCALE},
         curves=_curves(told.histories[job.id]),

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
+from ray._private import ray_constants
 
 from orchestrator.executors.pool_log import look_at_pool
 from orchestrator.executors.ray_scribe import Scribe
@@ -23,8 +24,10 @@ from orchestrator.jobs.processes import Process, this_process
 from orchestrator.jobs.submissions import Submission
 
 TICK_S = 0.5
-LONGEST = 24
-"""Letters of a folder in which there is room for the names of Ray's sockets (107 in all)."""
+LONGEST = 107
+"""Bytes of a socket's path."""
+DEEPEST = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""Of Ray's sockets the one with the longest name, in the folder that Ray is given."""
 STORE_BYTES = 100 * 2**20
 """Ray's object store: nothing of ours goes through it."""
 WHOSE = "driver"
@@ -59,9 +62,12 @@ def _at_work(root: Root, submission: Submission) -> bool:
 def own_cluster(token: str) -> Iterator[None]:
     """Within it, this process is the driver of a cluster that has this machine to hand out.
 
-    Nobody else is let in: its key is in the environment of its processes alone (`OWN_KEY`).
+    Nobody else is let in: it listens on loopback alone, and its key is in the environment of its
+    processes (`OWN_KEY`).
     """
     here, folder = this_machine(), _folder(token)
+    # So Ray takes loopback. Of `_node_ip_address` it makes an address that the network reaches.
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         ray.init(
             address="local",
@@ -87,8 +93,7 @@ def _folder(token: str) -> Path:
     Raises:
         PermissionError: somebody else has taken its name.
     """
-    wanted = tempfile.gettempdir()
-    base = Path(wanted if len(wanted) <= LONGEST else "/tmp") / f"o-ray-{os.getuid()}"  # noqa: S108
+    base = base_folder(tempfile.gettempdir(), os.getuid(), token)
     base.mkdir(mode=0o700, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.getuid():
         raise PermissionError(f"{base} is not yours; have it removed, or set TMPDIR to another one")
@@ -100,3 +105,10 @@ def _folder(token: str) -> Path:
     folder.mkdir()
     (folder / WHOSE).write_text(str(this_process()))
     return folder
+
+
+def base_folder(wanted: str, uid: int, token: str) -> Path:
+    """The folder of a user's clusters: in ``wanted``, unless it is too deep for their sockets."""
+    name = f"o-ray-{uid}"
+    fits = len(os.fsencode(f"{wanted}/{name}/{token}{DEEPEST}")) <= LONGEST
+    return Path(wanted if fits else "/tmp") / name  # noqa: S108 - the shortest there is

@@ -49,14 +49,23 @@ class Post:
     together: bool
 
     def environment(self, submission: Submission, rank: int) -> dict[str, str]:
-        """What tells a rank its place."""
+        """What tells a rank its place, and what it may see; asked on its node."""
         placement = submission.placement
         told = rank_environment(rank, placement.ranks, placement.threads_per_rank)
         told |= {"ORCHESTRATE_LOCAL_RANK": str(rank - self.first), "ORCHESTRATE_RESTART": "0"}
+        told["CUDA_VISIBLE_DEVICES"] = ",".join(gpus_given())
         if not self.together:  # they find the interface, as on any cluster
             del told["GLOO_SOCKET_IFNAME"], told["NCCL_SOCKET_IFNAME"]
             told["ORCHESTRATE_ADDRESS"] = self.address
         return told
+
+
+def gpus_given() -> tuple[str, ...]:
+    """The GPUs of this node that Ray has given to this process, by number or name.
+
+    Ray itself hides the others from whoever asked for some, not from who asked for none.
+    """
+    return tuple(sorted(map(str, ray.get_gpu_ids())))
 
 
 def start_ranks(

@@ -8,7 +8,8 @@ from orchestrator.config import Placement, Resources
 from orchestrator.config.resources import ranks_per_node
 from orchestrator.executors.pool_lines import visible_gpus
 
-GB = 1e9
+GB = 2**30
+"""Bytes of a GB, as in ``mem_gb_per_node`` everywhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from orchestrator.executors.pool import CANNOT_START, bearing_with_the_file_serv
 from orchestrator.executors.pool_lines import Seat
 from orchestrator.executors.pool_member import Running, end_of
 from orchestrator.executors.ray_marks import begin, is_asked_to_stop
-from orchestrator.executors.ray_ranks import Far, FarRank, NodeRanks, Post, start_ranks
+from orchestrator.executors.ray_ranks import Far, FarRank, NodeRanks, Post, gpus_given, start_ranks
 from orchestrator.executors.ray_raylet import leave_with_raylet
 from orchestrator.executors.ray_share import Share
 from orchestrator.jobs.facts import End
@@ -55,7 +55,7 @@ def run_member(config: dict[str, Any]) -> None:
         tune.report({"how": asdict(how)})
         return
     there = (FarRank(far, position) for far in fars for position in range(far.count))
-    gpus = tuple(map(str, ray.get_gpu_ids()))
+    gpus = gpus_given()
     tune.report({"process": str(process(here[0].pid)), "gpus": list(gpus)})
     member = Running(index, [*here, *there], Seat(gpus))
     _attend(member, folder, fars, Course(root, submission, index))

@@ -34,9 +34,12 @@ placement: {device: auto}
 max_parallel: null
 resources: {jobs_per_allocation: 2, jobs_per_gpu: 2}
 """
-
+NO_GPUS = """
+placement: {device: auto}
+resources: {gpus_per_node: 0}
+"""
 ON_TWO_NODES = """
-placement: {device: cpu, ranks: 2}
+placement: {device: auto, ranks: 2}
 resources: {nodes: 2}
 """
 
@@ -107,16 +110,22 @@ class OnRay:
         """The number of the only member's rank 0."""
         return until(lambda: self.newest().started, SECONDS)[0].process.pid
 
-    def workers(self) -> set[int]:
-        """The numbers of all workers of this root's submissions."""
+    def workers(self) -> dict[int, dict[str, str]]:
+        """The environments of all workers of this root's submissions, by their numbers."""
         tokens = {folder.token for folder in self.bench.root.submissions()}
-        found = set()
+        found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 words = set((folder / "cmdline").read_text().split("\0"))
+                pairs = (folder / "environ").read_text().split("\0")
                 if tokens & words and "orchestrator.worker" in words:
-                    found.add(int(folder.name))
+                    found[int(folder.name)] = dict(pair.split("=", 1) for pair in pairs if pair)
         return found
+
+    def visible(self) -> dict[str, str]:
+        """The GPUs that ranks see which run now, by the ranks' numbers."""
+        told = self.workers().values()
+        return {one["ORCHESTRATE_RANK"]: one["CUDA_VISIBLE_DEVICES"] for one in told}
 
     def ends(self, name: str) -> list[str]:
         attempts = read_attempts(self.bench.root.job(self.ids()[name]))
@@ -176,6 +185,22 @@ def test_jobs_on_ray_are_seen_cancelled_and_go_on_after_trial_or_driver_was_kill
 
 
 @pytest.mark.slow
+def test_a_job_that_asks_for_no_gpu_sees_none_on_a_cluster_that_has_some(on_ray: OnRay) -> None:
+    text = on_ray.sweep.read_text().replace(SHARING, NO_GPUS)
+    on_ray.sweep.write_text(text)
+    on_ray.bench.script("a", "claim", "wait", "finish")
+    for name in "bc":
+        on_ray.bench.script(name, "claim", "finish")
+
+    on_ray.launch()
+    on_ray.await_states(a="RUNNING", b="DONE", c="DONE")
+
+    assert on_ray.visible() == {"0": ""}
+    on_ray.bench.go("a")
+    on_ray.await_states(a="DONE", b="DONE", c="DONE")
+
+
+@pytest.mark.slow
 def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
     on_ray: OnRay, cluster: RayCluster
 ) -> None:
@@ -187,6 +212,7 @@ def test_a_job_of_two_nodes_one_of_which_dies_goes_on_when_there_is_another(
         until(lambda: len(nodes_of(cluster.address)) == 2, SECONDS)
         on_ray.launch()
         on_ray.await_states(base="RUNNING")
+        until(lambda: on_ray.visible() == {"0": "0", "1": "6"})
         os.kill(raylet, signal.SIGKILL)
         on_ray.await_states(base="PREEMPTED")
     on_ray.bench.go("base")
@@ -224,7 +250,7 @@ def test_a_further_node_says_why_it_starts_nothing_and_keeps_no_order_away_while
 
         on_ray.launch()
         on_ray.await_states(base="RUNNING")
-        hung = parent(until(lambda: on_ray.workers() - {on_ray.first_rank()}, SECONDS).pop())
+        hung = parent(until(lambda: on_ray.workers().keys() - {on_ray.first_rank()}, SECONDS).pop())
         os.kill(hung, signal.SIGSTOP)
         try:
             on_ray.say("cancel", on_ray.id_of("base"), "--yes")

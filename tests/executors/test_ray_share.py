@@ -36,7 +36,7 @@ def test_a_job_asks_for_what_its_ranks_need_on_each_node(
 def test_ray_is_asked_for_a_bundle_on_each_of_different_nodes() -> None:
     share = Share(2, 1, 4, 0.5, 8)
 
-    assert share.bundles() == [{"CPU": 4.0, "GPU": 0.5, "memory": 8e9}] * 2
+    assert share.bundles() == [{"CPU": 4.0, "GPU": 0.5, "memory": 8.0 * 2**30}] * 2
     assert (share.strategy, Share(1, 1, 1, 0, None).strategy) == ("STRICT_SPREAD", "STRICT_PACK")
 
 

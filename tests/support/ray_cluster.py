@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.executors.ray_ask import QUIET
 from support.pool_bench import until
 
 RAY = Path(sys.executable).with_name("ray")
@@ -34,7 +33,7 @@ def ray_cluster() -> Iterator[RayCluster]:
     with socket.create_server(("", 0)) as held:
         port = held.getsockname()[1]
     key = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    environment = {**QUIET, **key}
+    environment = {"RAY_USAGE_STATS_ENABLED": "0", **key}
     head = subprocess.Popen(
         [
             *(str(RAY), "start", "--head", "--block", "--port", str(port)),
@@ -58,15 +57,15 @@ def ray_cluster() -> Iterator[RayCluster]:
 
 @contextmanager
 def further_node(cluster: RayCluster) -> Iterator[int]:
-    """A second node with two CPUs, on this machine, too; gives the process of its raylet."""
+    """A second node, on this machine, too: two CPUs, and a GPU with number 6; gives its raylet."""
     words = ("start", "--block", "--address", cluster.address, "--node-ip-address", "127.0.0.2")
     node = subprocess.Popen(
         [
-            *(str(RAY), *words, "--num-cpus", "2", "--num-gpus", "0"),
+            *(str(RAY), *words, "--num-cpus", "2", "--num-gpus", "1"),
             *("--object-store-memory", "104857600"),
             *("--min-worker-port", "0", "--max-worker-port", "0"),
         ],
-        env={**os.environ, **cluster.environment},
+        env={**os.environ, **cluster.environment, "CUDA_VISIBLE_DEVICES": "6"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
