@@ -164,7 +164,7 @@ def _inside(told: Gathered, arms: Sequence[Arm]) -> tuple[dict[str, Inside], lis
 
 
 def _mixed(root: Root, sweeps: Sequence[str], arms: Sequence[Arm]) -> list[str]:
-    """What the results within an arm, of all arms, and of evaluations have not in common.
+    """What the results of an arm, of all that are compared, and on a set have not in common.
 
     That all of it is of other code than today's is no word on a study.
     """
@@ -172,10 +172,12 @@ def _mixed(root: Root, sweeps: Sequence[str], arms: Sequence[Arm]) -> list[str]:
     results = [one for one in found if one.counts]
     made = {one.id: replace(one.made, older=False) for one in results}
     groups = {arm.name: [made[run.id] for run in arm.runs if run.id in made] for arm in arms}
-    groups["All arms together"] = [one for some in groups.values() for one in some]
-    groups["Evaluations"] = [
-        made[one.id] for one in results if one.config.get("task") == "evaluate"
-    ]
+    base = baseline_of(arms)
+    alike = [arm for arm in arms if base is None or arm.scale == arms[base].scale]
+    groups["All arms together"] = [one for arm in alike for one in groups[arm.name]]
+    for one in results:
+        if one.config.get("task") == "evaluate":
+            groups.setdefault(f"On {one.config['data']['name']}", []).append(made[one.id])
     return [f"{name}: {', '.join(told)}" for name, some in groups.items() if (told := flags(some))]
 
 

@@ -161,6 +161,17 @@ def test_an_evaluation_of_other_weights_is_a_note_and_no_further_seed(root: Root
     ]
 
 
+def test_evaluations_on_two_sets_are_alike_as_long_as_each_set_is_one(root: Root) -> None:
+    moved = evaluated(trained(0), data={"name": "digits_moved"})
+    done(root, moved, {"eval/digits_moved/top1_masked": 60.0}, Ending.FINISHED)
+    launched(root, "c", {moved: {"case": "vanilla", "seed": 0}})
+    for config, content in ((evaluated(trained(0)), "one"), (moved, "other")):
+        start = root.job(job_id(config)).attempt(1).started
+        publish(start, to_json({**json.loads(start.read_text()), "content_hash": content}))
+
+    assert study_of(root, "both").mixed == []
+
+
 def test_arms_of_different_code_are_told_to_be_so(root: Root) -> None:
     start = root.job(job_id(trained(1))).attempt(1).started
     publish(start, to_json({**json.loads(start.read_text()), "code_hash": "0ther"}))

@@ -58,12 +58,12 @@ def _draw(arms: Sequence[Arm], cost: Cost, what: str) -> "Figure":
     axes.grid(alpha=0.25, linewidth=0.5)
     places = [(arm, x, *spread_of(arm.values(ACCURACY))) for arm in arms if (x := cost(arm))]
     curve = [
-        (x, middle)
+        (arm.registers, x, middle)
         for arm, x, middle, *_ in places
         if arm.mark.family in (PLAIN.name, REGISTERS.name) and _only_registers(arm, arms)
     ]
     if len(curve) > 2:
-        xs, ys = zip(*sorted(curve), strict=True)
+        _, xs, ys = zip(*sorted(curve), strict=True)
         axes.plot(xs, ys, color=REGISTERS.colours[1][0], linewidth=1.2, zorder=1)
     for arm, x, middle, low, high in places:
         axes.errorbar(

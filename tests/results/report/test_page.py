@@ -219,7 +219,7 @@ def test_the_largest_gradient_is_that_of_the_whole_training_after_the_warm_up() 
     assert "vanilla: 40.00 at 0.003 and 40.00 at 0.005" in gradients.alt
 
 
-def test_the_line_of_registers_goes_from_the_cheapest_to_the_dearest() -> None:
+def test_the_line_of_registers_goes_from_the_fewest_to_the_most() -> None:
     turned = [built_run(arm, seed) for arm in ("registers=4", "registers=16", "vanilla")
               for seed in range(3)]  # fmt: skip
 
