@@ -5,18 +5,19 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.candidates import completed_by, studies_and_jobs
-from orchestrator.cli.options import agreed, json_option, root_option, say_which, where_option
+from orchestrator.cli.options import (
+    agreed,
+    jobs_argument,
+    json_option,
+    root_option,
+    say_which,
+    where_option,
+)
 from orchestrator.cli.prose import say
 
 
 @click.command()
-@click.argument(
-    "jobs",
-    metavar="[STUDY|SWEEP|JOB]",
-    required=False,
-    shell_complete=completed_by(studies_and_jobs),
-)
+@jobs_argument
 @where_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--why", default="", help="Kept with the order.")

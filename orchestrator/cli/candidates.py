@@ -61,10 +61,6 @@ def sweep_files(_: click.Context, typed: str) -> Iterator[str]:
             yield f"{folder}{path.name}"
 
 
-def sweeps(context: click.Context, _: str) -> Iterator[str]:
-    yield from _root(context).sweep_names()
-
-
 def studies(context: click.Context, _: str) -> Iterator[str]:
     """Studies and sweeps."""
     root = _root(context)

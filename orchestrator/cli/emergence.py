@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, studies
-from orchestrator.cli.options import by_option, json_option, root_option, where_option
+from orchestrator.cli.options import (
+    by_option,
+    json_option,
+    root_option,
+    studies_argument,
+    where_option,
+)
 from orchestrator.cli.prose import say
 
 if TYPE_CHECKING:
@@ -16,13 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "sweeps",
-    metavar="STUDY|SWEEP...",
-    nargs=-1,
-    required=True,
-    shell_complete=completed_by(studies),
-)
+@studies_argument
 @where_option
 @by_option
 @json_option

@@ -11,6 +11,8 @@ from orchestrator.cli.candidates import (
     conditions,
     executors,
     settings,
+    studies,
+    studies_and_jobs,
     sweep_files,
 )
 
@@ -48,6 +50,19 @@ every_option: Callable[[click.decorators.FC], click.decorators.FC] = click.optio
 )
 json_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for programs (docs/json.md)."
+)
+jobs_argument: Callable[[click.decorators.FC], click.decorators.FC] = click.argument(
+    "jobs",
+    metavar="[STUDY|SWEEP|JOB]",
+    required=False,
+    shell_complete=completed_by(studies_and_jobs),
+)
+studies_argument: Callable[[click.decorators.FC], click.decorators.FC] = click.argument(
+    "sweeps",
+    metavar="STUDY|SWEEP...",
+    nargs=-1,
+    required=True,
+    shell_complete=completed_by(studies),
 )
 where_option: Callable[[click.decorators.FC], click.decorators.FC] = click.option(
     "--where",

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.candidates import completed_by, studies_and_jobs
-from orchestrator.cli.options import json_option, root_option, say_which, where_option
+from orchestrator.cli.options import (
+    jobs_argument,
+    json_option,
+    root_option,
+    say_which,
+    where_option,
+)
 from orchestrator.cli.prose import say
 
 
 @click.command()
-@click.argument(
-    "jobs",
-    metavar="[STUDY|SWEEP|JOB]",
-    required=False,
-    shell_complete=completed_by(studies_and_jobs),
-)
+@jobs_argument
 @where_option
 @click.option(
     "--stopped",

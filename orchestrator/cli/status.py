@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, studies_and_jobs
-from orchestrator.cli.options import json_option, root_option, where_option
+from orchestrator.cli.options import jobs_argument, json_option, root_option, where_option
 
 if TYPE_CHECKING:
     from orchestrator.cli.overview import Onlooker
@@ -26,12 +25,7 @@ MOST_LINES = 100
 
 
 @click.command()
-@click.argument(
-    "jobs",
-    metavar="[STUDY|SWEEP|JOB]",
-    required=False,
-    shell_complete=completed_by(studies_and_jobs),
-)
+@jobs_argument
 @where_option
 @click.option("--watch", is_flag=True, help="Refresh until interrupted.")
 @click.option(

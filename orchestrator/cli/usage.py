@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.candidates import completed_by, studies_and_jobs
-from orchestrator.cli.options import by_option, json_option, root_option, where_option
+from orchestrator.cli.options import (
+    by_option,
+    jobs_argument,
+    json_option,
+    root_option,
+    where_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "jobs",
-    metavar="[STUDY|SWEEP|JOB]",
-    required=False,
-    shell_complete=completed_by(studies_and_jobs),
-)
+@jobs_argument
 @where_option
 @by_option
 @json_option

@@ -33,7 +33,7 @@ runs on, and those that it had save."""
 LOST = -int(signal.SIGKILL)
 """Return code of a rank whose node is gone."""
 ANSWER_S = 0.5
-"""How long a trial waits for another node: meanwhile it neither passes orders on nor hurries."""
+"""Seconds that a trial waits for another node: meanwhile it passes no orders on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,12 @@ def plain(value: float | None, digits: int = 2) -> str:
     return f"{value:z.{digits}f}".replace("-", MINUS)  # z: no minus before zero
 
 
+def with_spread(value: float | None, spread: float | None) -> str:
+    """A mean and the standard deviation beside it, if there is one."""
+    told = plain(value)
+    return told if spread is None else f"{told} \N{PLUS-MINUS SIGN} {plain(spread)}"
+
+
 def points(value: float | None) -> str:
     """Percent points, to a tenth of one."""
     return plain(value, 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from orchestrator.results.contrasts import Verdict, contrasts
 from orchestrator.results.frame import deviation, mean
 from orchestrator.results.report.markup import Html, tag
-from orchestrator.results.report.numbers import plain
+from orchestrator.results.report.numbers import with_spread
 from orchestrator.results.report.remedy import contrast_table
 from orchestrator.results.report.study import OUTLIERS, Arm, Study
 from orchestrator.results.report.tables import named
@@ -24,8 +24,7 @@ def outlier_table(study: Study) -> Iterator[Html]:
     base = study.plain
     if base is None:
         return
-    alike = [base, *(arm for arm in study.like(base) if arm is not base)]
-    shown = [arm for arm in alike if arm.values(OUTLIERS)]
+    shown = [arm for arm in study.like(base) if arm.values(OUTLIERS)]
     if base not in shown or len(shown) < 2 or not any(sum(_percent(arm)) for arm in shown):
         return
     yield tag("h3", "After the last epoch")
@@ -35,7 +34,9 @@ def outlier_table(study: Study) -> Iterator[Html]:
         "p adjusted for the rows of this table (Holm).",
         {
             "arm": [named(arm) for arm in shown],
-            "outliers (%)": [_told(arm) for arm in shown],
+            "outliers (%)": [
+                with_spread(mean(_percent(arm)), deviation(_percent(arm))) for arm in shown
+            ],
             "n": [f"{len(_percent(arm))}" for arm in shown],
         },
         f"difference to {base.name} (points)",
@@ -47,10 +48,3 @@ def outlier_table(study: Study) -> Iterator[Html]:
 
 def _percent(arm: Arm) -> list[float]:
     return [100 * value for value in arm.values(OUTLIERS)]
-
-
-def _told(arm: Arm) -> str:
-    values = _percent(arm)
-    spread = deviation(values)
-    told = plain(mean(values), DIGITS)
-    return told if spread is None else f"{told} \N{PLUS-MINUS SIGN} {plain(spread, DIGITS)}"

@@ -40,10 +40,9 @@ def at_other_rates(study: Study) -> list[AtRate]:
     base = study.plain
     if base is None:
         return []
-    alike = [base, *(arm for arm in study.like(base) if arm is not base)]
     found = []
     for lr in sorted({*base.by_rate} - {run.lr for run in base.runs}):
-        arms = [replace(arm, runs=arm.by_rate[lr]) for arm in alike if lr in arm.by_rate]
+        arms = [replace(arm, runs=arm.by_rate[lr]) for arm in study.like(base) if lr in arm.by_rate]
         values = [arm.values(ACCURACY) for arm in arms]
         ended = any(run.finished or run.diverged for arm in arms for run in arm.runs)
         if len(arms) > 1 and ended:

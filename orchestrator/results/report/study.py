@@ -289,8 +289,8 @@ class Study:
         return None if self.baseline is None else self.arms[self.baseline]
 
     def like(self, one: Arm) -> list[Arm]:
-        """Arms of the same data, length and size, itself among them; others are not compared."""
-        return [arm for arm in self.arms if arm.scale == one.scale]
+        """Arms of the same data, length and size, itself first; others are not compared with it."""
+        return [one, *(arm for arm in self.arms if arm is not one and arm.scale == one.scale)]
 
     @property
     def unlike(self) -> Sequence[Arm]:

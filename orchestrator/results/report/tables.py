@@ -18,6 +18,7 @@ from orchestrator.results.report.numbers import (
     rate,
     share,
     signed,
+    with_spread,
 )
 from orchestrator.results.report.study import Arm, Asked, Spent, Study
 
@@ -105,7 +106,7 @@ def answers(study: Study, lines: Sequence[Line]) -> Html:
     against = f"difference to {base.name} (points)" if base else ""
     columns: dict[str, Sequence[str]] = {
         "arm": [named(line.arm) for line in lines],
-        "top-1 (%)": [_accuracy(line) for line in lines],
+        "top-1 (%)": [with_spread(line.accuracy, line.spread) for line in lines],
         "n": [_runs(line) for line in lines],
         against: [difference(line.contrast) for line in lines],
         "over seeds and images": [over_images(line.contrast) for line in lines],
@@ -170,13 +171,6 @@ def swatch(mark: Mark) -> Html:
         f'<path d="M0 7H24" stroke="currentColor" stroke-width="1.6" '
         f'stroke-dasharray="{DASHES[mark.line]}"/>{SHAPES[mark.marker]}</svg>'
     )
-
-
-def _accuracy(line: Line) -> str:
-    if line.accuracy is None:
-        return NOTHING
-    told = plain(line.accuracy)
-    return told if line.spread is None else f"{told} ± {plain(line.spread)}"
 
 
 def _runs(line: Line) -> str:
