@@ -5,7 +5,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.extras import naming_extras
-from orchestrator.results.frame import cell
+from orchestrator.results.groups import cell
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

@@ -17,8 +17,9 @@ from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.located import locate_root
 from orchestrator.jobs.probes import probes_by_step
 from orchestrator.jobs.store import open_root
-from orchestrator.results import frame
+from orchestrator.results.groups import grouped
 from orchestrator.results.histories import read_histories
+from orchestrator.results.result import axes_of, check_question, read_results
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -135,10 +136,10 @@ class Measured:
         from orchestrator.results import emergence as rule
 
         root = self._open()
-        found = rule.that_train(frame.read_results(root, jobs_meant(root, sweeps, where)))
-        frame.check_question(found, (), several(by))
-        axes = several(by) or frame.axes_of(found)
-        arms = rule.arms_of(root, frame.grouped(found, "", axes), found)
+        found = rule.that_train(read_results(root, jobs_meant(root, sweeps, where)))
+        check_question(found, (), several(by))
+        axes = several(by) or axes_of(found)
+        arms = rule.arms_of(root, grouped(found, "", axes), found)
         return tables.emergence(rule.as_json(axes, arms))
 
     def history(

@@ -18,8 +18,7 @@ from orchestrator.controller.retry import Retried
 from orchestrator.controller.where import points_meant
 from orchestrator.errors import SpecError
 from orchestrator.extras import naming_extras
-from orchestrator.results import frame
-from orchestrator.results.frame import Result
+from orchestrator.results.result import Result, places
 from orchestrator.sweep.cost import arms_of
 
 if TYPE_CHECKING:
@@ -129,9 +128,8 @@ class Sweep:
         beside: dict[str, Any] = {"notes": notes}
         if script:
             beside["scripts"] = {shape.example: shape.script for shape in planned.shapes}
-        points = sweep.points
-        places = frame.places([Result(p.id, p.axes, None, {}, p.config.to_plain()) for p in points])
-        return tables.plan(planning.as_json(planned), places, beside)
+        points = [Result(p.id, p.axes, None, {}, p.config.to_plain()) for p in sweep.points]
+        return tables.plan(planning.as_json(planned), places(points), beside)
 
     def flops(self) -> "DataFrame":
         """Parameters and multiply-accumulates of every arm, of one image; a row is an arm.

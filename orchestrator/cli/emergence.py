@@ -44,15 +44,16 @@ def emergence(
     from orchestrator.cli.tables import table
     from orchestrator.controller.subjects import jobs_meant
     from orchestrator.jobs.store import open_root
-    from orchestrator.results import frame
     from orchestrator.results.emergence import arms_of, notes_of, that_train
     from orchestrator.results.emergence import as_json as plain
+    from orchestrator.results.groups import grouped
+    from orchestrator.results.result import axes_of, check_question, read_results
 
     root = open_root(root_path)
-    results = that_train(frame.read_results(root, jobs_meant(root, sweeps, where)))
-    frame.check_question(results, (), by)
-    axes = list(by) or frame.axes_of(results)
-    arms = arms_of(root, frame.grouped(results, "", axes), results)
+    results = that_train(read_results(root, jobs_meant(root, sweeps, where)))
+    check_question(results, (), by)
+    axes = list(by) or axes_of(results)
+    arms = arms_of(root, grouped(results, "", axes), results)
     if as_json:
         print_json(plain(axes, arms))
         return
@@ -65,7 +66,7 @@ def emergence(
 def _rows(arm: "Arm", axes: "Sequence[str]") -> "Iterator[list[str]]":
     """A line for each job; what all share stands in the first, and in no job's name."""
     from orchestrator.cli.tables import own_parts
-    from orchestrator.results.frame import label
+    from orchestrator.results.groups import label
 
     head = [*(label(arm.axes[axis]) for axis in axes), arm.summary]
     names = own_parts([answer.name for answer in arm.answers])

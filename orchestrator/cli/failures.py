@@ -57,7 +57,7 @@ def _print(groups: "Sequence[Group]", shares: "Sequence[Rate]", *, started: int)
     from orchestrator.cli.render import show
     from orchestrator.cli.tables import once, table
     from orchestrator.jobs.rules import ADVICE
-    from orchestrator.results.frame import label
+    from orchestrator.results.groups import label
 
     failed = sum(group.count for group in groups)
     say(f"{failed} of {started} started jobs failed.")

@@ -128,7 +128,7 @@ def _spent(told: "Figures") -> str:
 def _print_axis(axis: str, groups: "Sequence[Group]") -> None:
     from orchestrator.cli.render import duration, show
     from orchestrator.cli.tables import table
-    from orchestrator.results.frame import label
+    from orchestrator.results.groups import label
 
     gpus = any(group.figures.gpu_hours for group in groups)
     on_gpus = ("GPU GB", "busy") if gpus else ()

@@ -16,7 +16,7 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import read_job
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.store import newest_revision
-from orchestrator.results.frame import Result, places
+from orchestrator.results.result import Result, places
 
 DIVERGED = "diverged"
 FOLDS = (

@@ -28,9 +28,9 @@ from orchestrator.jobs.gather import read_submissions
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import launched_revision
 from orchestrator.results.contrasts import Judged
-from orchestrator.results.frame import Result, label, read_results
+from orchestrator.results.groups import label
 from orchestrator.results.judged import judged
-from orchestrator.results.provenance import flags
+from orchestrator.results.provenance import flags, of_ours
 from orchestrator.results.report.arms import arms_of, baseline_of, common_rate
 from orchestrator.results.report.asked import asked_of
 from orchestrator.results.report.drawing import save
@@ -49,6 +49,7 @@ from orchestrator.results.report.study import (
     Spent,
     Study,
 )
+from orchestrator.results.result import Result, read_results
 from orchestrator.results.usage import AttemptUse
 
 CHILDREN = {"evaluate": "evaluations", "analyze": "analyses"}
@@ -174,10 +175,10 @@ def _mixed(root: Root, sweeps: Sequence[str], arms: Sequence[Arm]) -> list[str]:
     groups = {arm.name: [made[run.id] for run in arm.runs if run.id in made] for arm in arms}
     base = baseline_of(arms)
     alike = [arm for arm in arms if base is None or arm.scale == arms[base].scale]
-    groups["All arms together"] = [one for arm in alike for one in groups[arm.name]]
+    groups["All arms together"] = [of_ours(one) for arm in alike for one in groups[arm.name]]
     for one in results:
         if one.config.get("task") == "evaluate":
-            groups.setdefault(f"On {one.config['data']['name']}", []).append(made[one.id])
+            groups.setdefault(f"On {one.config['data']['name']}", []).append(of_ours(made[one.id]))
     return [f"{name}: {', '.join(told)}" for name, some in groups.items() if (told := flags(some))]
 
 

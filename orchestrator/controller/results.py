@@ -9,7 +9,6 @@ from orchestrator.errors import SpecError
 from orchestrator.extras import naming_extras
 from orchestrator.jobs.directions import COUNTED, direction, in_points
 from orchestrator.jobs.layout import Root
-from orchestrator.results import frame
 from orchestrator.results.answer import Answer, Question, name_of
 from orchestrator.results.choice import Choice, choose
 from orchestrator.results.contrasts import (
@@ -18,7 +17,7 @@ from orchestrator.results.contrasts import (
     contrasts,
     detectable_difference,
 )
-from orchestrator.results.frame import Group, Result
+from orchestrator.results.groups import Group, grouped, label
 from orchestrator.results.judged import judged
 from orchestrator.results.moments import (
     SPENDING,
@@ -27,6 +26,16 @@ from orchestrator.results.moments import (
     equal_spending,
     moment_of,
     placed,
+)
+from orchestrator.results.provenance import Made, of_ours, versions
+from orchestrator.results.result import (
+    SEED,
+    Result,
+    axes_of,
+    check_question,
+    faults_of,
+    read_results,
+    that_measure,
 )
 
 MOST_LISTED = 20
@@ -45,7 +54,7 @@ def answer(root: Root, names: Sequence[str], where: str | None, question: Questi
     moment = moment_of(question.at)  # first, as the next: files take longer
     check(question)
     metrics = (question.metric, *question.also)
-    found = frame.read_results(root, jobs_meant(root, names, where), metrics)
+    found = read_results(root, jobs_meant(root, names, where), metrics)
     return answer_of(found, question, moment, partial(judged, root))
 
 
@@ -59,9 +68,9 @@ def answer_of(
     """
     choosing = [question.choose] if question.choose else []
     metrics = (question.metric, *question.also)
-    frame.check_question(found, metrics, [*question.by, *choosing])
-    found = frame.that_measure(found, question.metric)
-    others = [axis for axis in question.by or frame.axes_of(found) if axis not in choosing]
+    check_question(found, metrics, [*question.by, *choosing])
+    found = that_measure(found, question.metric)
+    others = [axis for axis in question.by or axes_of(found) if axis not in choosing]
     axes = [*others, *choosing]
     moment, least = _with_amount(found, axes, moment)
     reported, chosen = placed(found, moment, question.metric), list[Choice]()
@@ -75,7 +84,7 @@ def answer_of(
                 f"'{question.metric}' to choose {question.choose} by, and another seed one to "
                 "report. See --on-seed."
             )
-    groups = frame.grouped(reported, question.metric, axes, question.also)
+    groups = grouped(reported, question.metric, axes, question.also)
     made = Answer(
         question=question,
         axes=axes,
@@ -84,8 +93,9 @@ def answer_of(
         spent_least=least,
         chosen=chosen,
         detectable=detectable_difference([group.values for group in groups]),
-        faults=frame.notes_of(found),
+        faults=faults_of(found),
         ranks=sorted({number for one in found for number in one.made.ranks}),
+        apart=_apart(reported, groups),
         margin=_margin(question),
     )
     if question.baseline is None:
@@ -104,7 +114,7 @@ def check(question: Question) -> None:
         raise SpecError("--margin is of differences from a --baseline; name one.")
     if question.on_seed and question.choose is None:
         raise SpecError("--on-seed is the seed that --choose chooses by; name an axis to choose.")
-    if question.choose == frame.SEED:
+    if question.choose == SEED:
         raise SpecError("--choose takes an axis; of seeds the mean is told, and none is chosen.")
 
 
@@ -142,6 +152,17 @@ def _compared(
             exact=metric.startswith(COUNTED),
         )
     return replace(made, baseline=baseline, contrasts=told, detectable=found)
+
+
+def _apart(reported: Sequence[Result], groups: Sequence[Group]) -> list[str]:
+    """What those on the same set have not in common, but for what is said of a row alone."""
+    by_set: dict[str, list[Made]] = {}
+    for one in reported:
+        if one.counts:
+            by_set.setdefault(label(one.at("data.name")), []).append(of_ours(one.made))
+    said = {flag for group in groups for flag in group.flags}
+    told = dict.fromkeys(words for made in by_set.values() for words in versions(made))
+    return [words for words in told if words not in said]
 
 
 def _members(results: Sequence[Result], groups: Sequence[Group]) -> list[list[Result]]:

@@ -7,7 +7,7 @@ from orchestrator.controller.where import LIVE, keys_named, meant, plain, refuse
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.store import launched_revision
-from orchestrator.results.frame import Result
+from orchestrator.results.result import Result
 from orchestrator.sweep.axes import CASE
 from orchestrator.sweep.expressions import ExpressionError, parse
 from orchestrator.sweep.operators import Value

@@ -26,7 +26,7 @@ from orchestrator.jobs.spent import over_at, seen_end
 from orchestrator.jobs.submissions import Submission
 from orchestrator.jobs.usage import read_usage
 from orchestrator.results.discarded import counts_until
-from orchestrator.results.frame import Result, axes_of, check_question
+from orchestrator.results.result import Result, axes_of, check_question
 from orchestrator.results.suggest import Suggestion, suggest
 from orchestrator.results.usage import (
     PAUSES,

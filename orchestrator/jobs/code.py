@@ -113,7 +113,12 @@ def is_older(codes: Iterable[str], package: str, today: Mapping[str, str]) -> bo
     """
     if package in today:
         return not {*codes} <= {today[package]}
-    return not {code.partition(JOIN)[0] for code in codes} <= {today[""]}
+    return not {without_package(code) for code in codes} <= {today[""]}
+
+
+def without_package(code: str) -> str:
+    """Of the hash of a job's code our part, which jobs of any variant have in common."""
+    return code.partition(JOIN)[0]
 
 
 def _joined(package: str, folder: Path) -> str:

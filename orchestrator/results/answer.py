@@ -7,7 +7,7 @@ from typing import Any, cast
 from orchestrator.documents.results import ResultsDocument
 from orchestrator.results.choice import Choice
 from orchestrator.results.contrasts import Contrast, Detectable
-from orchestrator.results.frame import Group, label
+from orchestrator.results.groups import Group, label
 from orchestrator.results.moments import Kind, Moment
 
 
@@ -43,6 +43,7 @@ class Answer:
         detectable: what such groups would tell of each other, or of the baseline; None: not known.
         faults: a sentence for each job that is not whole.
         ranks: with how many processes jobs were trained.
+        apart: what rows have not in common, though each of them may agree in itself.
         margin: within which groups are equivalent to the baseline; None: that is not tested.
     """
 
@@ -57,6 +58,7 @@ class Answer:
     detectable: Detectable | None = None
     faults: Sequence[str] = ()
     ranks: Sequence[int] = ()
+    apart: Sequence[str] = ()
     margin: float | None = None
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.jobs.facts import Ending
-from orchestrator.results.frame import SEED, Result
 from orchestrator.results.moments import check_best
+from orchestrator.results.result import SEED, Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

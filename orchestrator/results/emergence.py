@@ -17,7 +17,8 @@ from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.probes import read_history
-from orchestrator.results.frame import Group, Result
+from orchestrator.results.groups import Group
+from orchestrator.results.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

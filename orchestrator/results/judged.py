@@ -11,7 +11,7 @@ from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.predictions import Predictions, predictions_by_step
 from orchestrator.results.contrasts import Judged
-from orchestrator.results.frame import Result
+from orchestrator.results.result import Result
 
 if TYPE_CHECKING:
     import numpy as np

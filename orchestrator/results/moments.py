@@ -12,7 +12,7 @@ from orchestrator.jobs.facts import Ending
 from orchestrator.results.course import Mark
 
 if TYPE_CHECKING:
-    from orchestrator.results.frame import Result
+    from orchestrator.results.result import Result
 
 FORMS = "last, best, epoch=N, macs, macs=X, hours, hours=X"
 SLACK = 1e-9

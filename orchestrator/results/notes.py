@@ -4,7 +4,7 @@ from orchestrator.jobs.directions import COUNTED, direction
 from orchestrator.results.answer import Answer, name_of
 from orchestrator.results.choice import Choice
 from orchestrator.results.digits import decimals
-from orchestrator.results.frame import Group
+from orchestrator.results.groups import Group
 from orchestrator.results.moments import Kind
 
 
@@ -16,6 +16,10 @@ def notes_of(found: Answer) -> list[str]:
         notes.append(f"That is the smallest total, of {found.spent_least}.")
     if moment.kind is Kind.HOURS and len(found.ranks) > 1:
         notes.append(f"Hours are of jobs with different numbers of ranks: {found.ranks}.")
+    if found.apart:
+        notes.append(
+            f"Rows do not compare in all: together they are of {' and '.join(found.apart)}."
+        )
     if question.choose:
         notes += _told_of_choice(found, question.choose)
     if found.baseline is not None:

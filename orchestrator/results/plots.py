@@ -8,7 +8,7 @@ from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.probes import probes_by_step, read_norms
-from orchestrator.results.frame import Group, label
+from orchestrator.results.groups import Group, label
 
 ENDINGS = (".png", ".pdf", ".svg")
 

@@ -1,12 +1,12 @@
 """By which code, on which data a result was made, and what groups of results mix of that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model.variants import package_of
 from orchestrator.errors import RootError
-from orchestrator.jobs.code import is_older, todays_codes
+from orchestrator.jobs.code import is_older, todays_codes, without_package
 from orchestrator.jobs.facts import JobFacts, contributors, read_attempts
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.packages import packages_of_sweep
@@ -52,20 +52,30 @@ KINDS: Mapping[str, str] = {
     "data": "versions of the data",
     "probed": "lists of probed images",
 }
-"""What the results of a row should have in common, in words for several."""
+"""What results that are compared should have in common, in words for several."""
 
 
 def flags(made: Sequence[Made]) -> tuple[str, ...]:
     """What is to be said of results that are told in one row."""
-    found = []
-    for name, words in KINDS.items():
-        different = frozenset().union(*(getattr(one, name) for one in made))
-        if len(different) > 1:
-            found.append(f"{len(different)} {words}")
+    found = versions(made)
     for words, name in {"older code": "older", "older weights": "older_weights"}.items():
         if older := sum(getattr(one, name) for one in made):
             found.append(f"{words} ({older} of {len(made)})")
     return tuple(found)
+
+
+def versions(made: Sequence[Made]) -> list[str]:
+    """What results have not in common, with how many there are."""
+    different = {
+        words: len(frozenset().union(*(getattr(one, name) for one in made)))
+        for name, words in KINDS.items()
+    }
+    return [f"{number} {words}" for words, number in different.items() if number > 1]
+
+
+def of_ours(made: Made) -> Made:
+    """As it compares with other variants', for a user's own one has code that these are without."""
+    return replace(made, codes=frozenset(map(without_package, made.codes)))
 
 
 class Maker:

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.results.answer import Answer
 from orchestrator.results.contrasts import Contrast
 from orchestrator.results.digits import decimals, of_p, told, with_spread, within
-from orchestrator.results.frame import Group, cell, label
+from orchestrator.results.groups import Group, cell, label
 from orchestrator.results.moments import Kind
 from orchestrator.results.notes import notes_of, of_group
 

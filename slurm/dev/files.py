@@ -12,6 +12,8 @@ from dev.options import Options
 FOLDERS = ("log", "run", "state", "munge", "dev", "spool", "db", "db/tmp")
 GB_PER_CPU = 2
 
+# FirstJobId: clusters side by side on a machine share no number of a job, since by their number a
+# job's processes and folders are told from those of others. SLURM allows more than 65535001.
 SLURM_CONF = """\
 ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
@@ -33,6 +35,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU={mb_per_cpu}
 MaxArraySize=101
+FirstJobId={port}001
 JobRequeue=1
 KillWait=30
 InactiveLimit=0

@@ -16,7 +16,7 @@ from orchestrator.errors import SpecError
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import launched_revision
 from orchestrator.jobs.submissions import Submission
-from orchestrator.results.frame import read_results
+from orchestrator.results.result import read_results
 from orchestrator.sweep.expand import Sweep
 
 pytestmark = pytest.mark.slow

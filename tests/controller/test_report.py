@@ -182,6 +182,16 @@ def test_arms_of_different_code_are_told_to_be_so(root: Root) -> None:
     ]
 
 
+def test_an_arm_of_a_users_own_variant_is_not_of_other_code_than_the_others(root: Root) -> None:
+    own = trained(1, registers=4)
+    done(root, own, {"val/top1": 91.0}, Ending.FINISHED)
+    start = root.job(job_id(own)).attempt(1).started
+    told = json.loads(start.read_text())
+    publish(start, to_json({**told, "code_hash": f"{told['code_hash']}-0wn"}))
+
+    assert study_of(root, "both").mixed == []
+
+
 def test_what_seeds_said_of_images_is_read_of_the_arms_that_kept_it(root: Root) -> None:
     for seed, right in ((0, 45), (1, 46)):  # of 50: the accuracies that were reported
         label = np.zeros(50, np.uint16)

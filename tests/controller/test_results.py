@@ -18,10 +18,10 @@ from orchestrator.jobs.facts import Ending
 from orchestrator.results.answer import Answer, Question, as_json
 from orchestrator.results.contrasts import Judged
 from orchestrator.results.course import Mark
-from orchestrator.results.frame import Result
 from orchestrator.results.moments import moment_of
 from orchestrator.results.notes import notes_of
 from orchestrator.results.provenance import Made
+from orchestrator.results.result import Result
 from orchestrator.results.sheet import plain, shown
 from orchestrator.results.writers import as_csv, as_latex, as_markdown
 
@@ -198,6 +198,18 @@ def test_a_row_of_latex_that_begins_with_a_bracket_is_no_argument_of_the_line_be
     lines = as_latex(shown(ask(results, by=["blocks"]), wide=True)).splitlines()
 
     assert lines[4:6] == [r"{}[0, 2] & 1 & 80 \\", r"{}[1, 2] & 1 & 81 \\"]
+
+
+def test_rows_that_are_each_of_one_code_and_not_of_the_same_are_told() -> None:
+    newer = replace(TODAY, codes=frozenset({"c2"}))
+    both = [job("a", 0, 0, 80.0), job("b", 4, 0, 81.0, made=newer)]
+    on = [replace(one, config={**one.config, "data": {"name": one.axes["case"]}}) for one in both]
+
+    assert notes_of(ask(both)) == [
+        "Rows do not compare in all: together they are of 2 versions of code."
+    ]
+    assert notes_of(ask(on)) == [], "one row of each set"
+    assert not ask().apart, "where a row says so itself"
 
 
 def test_what_is_counted_is_told_apart_without_a_test() -> None:

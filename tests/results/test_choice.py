@@ -6,7 +6,7 @@ import pytest
 from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending
 from orchestrator.results.choice import choose
-from orchestrator.results.frame import Result
+from orchestrator.results.result import Result
 
 DONE, DIVERGED = Ending.FINISHED, Ending.DIVERGED
 

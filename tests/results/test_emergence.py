@@ -9,7 +9,8 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.probes import probe_file
 from orchestrator.results.emergence import Arm, arms_of, as_json, notes_of
-from orchestrator.results.frame import Result, grouped
+from orchestrator.results.groups import grouped
+from orchestrator.results.result import Result
 
 IMAGES, PATCHES, DEPTH = 40, 16, 3
 

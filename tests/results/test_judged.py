@@ -10,8 +10,8 @@ from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.files import publish
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.predictions import Predictions, predictions_file
-from orchestrator.results.frame import Result
 from orchestrator.results.judged import judged, together
+from orchestrator.results.result import Result
 
 
 def said(keys: Sequence[bytes], right: Sequence[bool]) -> Predictions:

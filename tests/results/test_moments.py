@@ -5,8 +5,9 @@ import pytest
 from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending
 from orchestrator.results.course import Mark
-from orchestrator.results.frame import Result, grouped
+from orchestrator.results.groups import grouped
 from orchestrator.results.moments import Kind, Moment, equal_spending, moment_of, placed
+from orchestrator.results.result import Result
 
 DONE, DIVERGED = Ending.FINISHED, Ending.DIVERGED
 TOP1 = "val/top1"

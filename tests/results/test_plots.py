@@ -9,7 +9,7 @@ from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.probes import probe_file
 from orchestrator.results import plots
-from orchestrator.results.frame import Group
+from orchestrator.results.groups import Group
 from orchestrator.results.plots import draw_norms
 
 

@@ -67,6 +67,7 @@ def test_members_of_an_array_have_gpus_of_their_own_and_are_in_accounting(
     until(lambda: dev_cluster.run(*show).count("COMPLETED") == 4, 240)
 
     got = {(tmp_path / str(index)).read_text().strip() for index in range(4)}
+    assert job.startswith(str(dev_cluster.port)), "a number that no cluster beside this one gives"
     assert got == {"node1:0,1", "node1:2,3", "node2:0,1", "node2:2,3"}
 
 

@@ -11,7 +11,6 @@ from orchestrator.results.contrasts import (
     contrasts,
     detectable_difference,
 )
-from orchestrator.results.frame import deviation, interval, mean
 from orchestrator.results.report.numbers import (
     counted,
     listed,
@@ -22,6 +21,7 @@ from orchestrator.results.report.numbers import (
     signed,
 )
 from orchestrator.results.report.study import ACCURACY, OUTLIERS, Arm, Study
+from orchestrator.results.spread import deviation, interval, mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

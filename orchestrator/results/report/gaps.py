@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.results.contrasts import MARGIN, Contrast, Verdict, contrasts
-from orchestrator.results.frame import mean
 from orchestrator.results.report.answer import in_words
 from orchestrator.results.report.markup import Html, tag
 from orchestrator.results.report.numbers import plain
@@ -12,6 +11,7 @@ from orchestrator.results.report.remedy import contrast_table, gated, usual_reme
 from orchestrator.results.report.shift_figures import datasets_of, evaluated
 from orchestrator.results.report.study import Arm, Study
 from orchestrator.results.report.tables import EQUIVALENT, named
+from orchestrator.results.spread import mean
 
 WORDS = {
     **{one: str(one) for one in Verdict},

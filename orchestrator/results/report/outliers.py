@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from orchestrator.results.contrasts import Verdict, contrasts
-from orchestrator.results.frame import deviation, mean
 from orchestrator.results.report.markup import Html, tag
 from orchestrator.results.report.numbers import with_spread
 from orchestrator.results.report.remedy import contrast_table
 from orchestrator.results.report.study import OUTLIERS, Arm, Study
 from orchestrator.results.report.tables import named
+from orchestrator.results.spread import deviation, mean
 
 WORDS = {
     **{one: str(one) for one in Verdict},

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.results.contrasts import MARGIN, Contrast, contrasts
-from orchestrator.results.frame import mean
 from orchestrator.results.report.answer import PHRASES, in_words, lost_in
 from orchestrator.results.report.markup import Html, tag
 from orchestrator.results.report.numbers import counted, percent, plain, rate, signed
 from orchestrator.results.report.remedy import contrast_table
 from orchestrator.results.report.study import ACCURACY, Arm, Study
 from orchestrator.results.report.tables import WORDS, named
+from orchestrator.results.spread import mean
 
 SAID = (
     "Arms at the other learning rates, each beside the plain one at the same rate. Intervals are "

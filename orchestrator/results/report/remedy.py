@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator.results.contrasts import MARGIN, Contrast, Verdict, contrasts
 from orchestrator.results.digits import of_p
-from orchestrator.results.frame import mean
 from orchestrator.results.report.answer import PHRASES, in_words, lost_in
 from orchestrator.results.report.marks import BOTH, GATE, REGISTERS
 from orchestrator.results.report.markup import Html, table, tag
 from orchestrator.results.report.numbers import NOTHING, percent, plain
 from orchestrator.results.report.study import ACCURACY, Arm, Study
 from orchestrator.results.report.tables import WORDS, difference, named, over_images, verdict
+from orchestrator.results.spread import mean
 
 USUAL_REGISTERS = 4
 """As many as Darcet et al. (2024, arXiv:2309.16588, figure 8) use throughout."""

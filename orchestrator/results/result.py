@@ -1,8 +1,5 @@
-"""From folded journals to one table: a row per group of points, seeds folded."""
+"""The result of a job: where it stands on the axes, how it ended, what it measured last."""
 
-import json
-import math
-import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,19 +16,9 @@ from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.records import Form, read_job, read_trained
 from orchestrator.jobs.summary import lost_measurements, whole_ending
 from orchestrator.results.course import Mark, course
-from orchestrator.results.provenance import ARTIFACTS, OF_PROBES, UNKNOWN, Made, Maker, flags
+from orchestrator.results.provenance import ARTIFACTS, OF_PROBES, UNKNOWN, Made, Maker
 
 SEED = "seed"
-APART = (SEED, "of")
-"""Settings that differ between seeds of one and the same method: a child's parent is one."""
-
-# Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom.
-T_95 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +72,6 @@ def _inside(config: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Points that agree on the chosen axes. ``std`` is the sample's, ``ci95`` Student's."""
-
-    axes: Mapping[str, Any]
-    n: int
-    missing: int
-    diverged: int
-    mean: float | None
-    std: float | None
-    ci95: tuple[float, float] | None
-    job_ids: tuple[str, ...]
-    also: Mapping[str, float | None]
-    """Means of further metrics."""
-    mixes: tuple[str, ...]
-    """Axes other than the seed on which the points of the group differ; where they agree on all of
-    them, settings on which they differ."""
-    values: tuple[float, ...] = ()
-    """What the mean is of."""
-    stopped: int = 0
-    """By a search, and not whole; at a moment that they have passed they count like any other."""
-    flags: tuple[str, ...] = ()
-    """What else its points have not in common, or are: see `provenance.flags`."""
 
 
 def read_results(
@@ -187,7 +149,7 @@ def _macs_per_step(config: RunConfig | None) -> float | None:
         return None
 
 
-def notes_of(results: Iterable[Result]) -> list[str]:
+def faults_of(results: Iterable[Result]) -> list[str]:
     """A sentence for each job that is not whole."""
     return [f"{one.name} ({one.id[:8]}): {one.fault}" for one in results if one.fault]
 
@@ -236,7 +198,7 @@ def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequen
             told = f"Measured: {', '.join(measured)}" if measured else "Nothing was measured yet."
             raise SpecError(f"No job measured '{metric}'. {told}")
     known = [*axes_of(results), SEED]
-    settings = {key for result in results for key in _settings(result)}
+    settings = {key for result in results for key in settings_of(result)}
     for axis in by:
         if axis not in known and axis not in settings | FROZEN_DEFAULTS.keys():
             raise SpecError(
@@ -251,98 +213,6 @@ def _may_come(results: Sequence[Result], metric: str) -> bool:
     return bool(asked) and not any(one.metrics and one.ending is Ending.FINISHED for one in asked)
 
 
-def grouped(
-    results: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str] = ()
-) -> list[Group]:
-    """Fold results over everything but the axes ``by``."""
-    groups: dict[str, list[Result]] = {}
-    for result in results:
-        place = {axis: result.at(axis) for axis in by}
-        groups.setdefault(json.dumps(place, sort_keys=True), []).append(result)
-    return [_group(members, metric, by, also) for members in groups.values()]
-
-
-def _group(members: Sequence[Result], metric: str, by: Sequence[str], also: Sequence[str]) -> Group:
-    finished = [r for r in members if r.counts]
-    diverged = sum(r.ending is Ending.DIVERGED for r in members)
-    stopped = sum(r.stopped and not r.counts for r in members)
-    values = [r.metrics[metric] for r in finished if metric in r.metrics]
-    return Group(
-        axes={axis: members[0].at(axis) for axis in by},
-        n=len(values),
-        missing=len(members) - len(values) - diverged - stopped,
-        diverged=diverged,
-        stopped=stopped,
-        mean=mean(values),
-        std=deviation(values),
-        ci95=interval(values),
-        job_ids=tuple(r.id for r in members),
-        also={name: _mean(finished, name) for name in also},
-        mixes=_mixes(members, by),
-        values=tuple(values),
-        flags=flags([r.made for r in members]),
-    )
-
-
-def _mixes(members: Sequence[Result], by: Sequence[str]) -> tuple[str, ...]:
-    others = [axis for axis in axes_of(members) if axis not in by]
-    differ = tuple(a for a in others if len({json.dumps(r.at(a)) for r in members}) > 1)
-    if differ or len(members) < 2:
-        return differ
-    settings = [_settings(r) for r in members if r.config]
-    keys = sorted({key for one in settings for key in one} - {*APART, *by})
-    return tuple(k for k in keys if len({json.dumps(one.get(k)) for one in settings}) > 1)
-
-
-def _settings(result: Result) -> dict[str, Any]:
+def settings_of(result: Result) -> dict[str, Any]:
     """By key, its own and those of its parent that it does not set itself."""
     return {**dict(flatten(result.trained)), **dict(flatten(result.config))}
-
-
-def mean(values: Sequence[float]) -> float | None:
-    """The mean; nan if a value is not finite, None of no values."""
-    if not values:
-        return None
-    return statistics.fmean(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def deviation(values: Sequence[float]) -> float | None:
-    """The sample's standard deviation; nan if a value is not finite, None below two values."""
-    if len(values) < 2:
-        return None
-    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % confidence interval of the mean of a normal sample, from two values on."""
-    middle, spread = mean(values), deviation(values)
-    if middle is None or spread is None:
-        return None
-    half = t_95(len(values) - 1) * spread / math.sqrt(len(values))
-    return middle - half, middle + half
-
-
-def t_95(freedom: int) -> float:
-    """Student's two-sided 95 % quantile; beyond the table by its expansion about the normal's."""
-    if freedom <= len(T_95):
-        return T_95[freedom - 1]
-    z = NORMAL_95
-    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-
-
-def _mean(results: Sequence[Result], metric: str) -> float | None:
-    return mean([r.metrics[metric] for r in results if metric in r.metrics])
-
-
-def cell(value: Any) -> Any:
-    """An axis value in a table for programs: a group of settings as JSON, to be read back."""
-    return json.dumps(value) if isinstance(value, dict | list) else value
-
-
-def label(value: Any) -> str:
-    """An axis value as a table shows it."""
-    if isinstance(value, Mapping):
-        return ",".join(label(part) for part in value.values())
-    if value is None:
-        return "-"
-    return str(value)

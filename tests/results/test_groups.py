@@ -3,18 +3,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending
-from orchestrator.results.frame import (
-    Result,
-    axes_of,
-    check_question,
-    grouped,
-    interval,
-    label,
-    t_95,
-    that_measure,
-)
+from orchestrator.results.groups import grouped, label
+from orchestrator.results.result import Result, axes_of
 
 DONE, DIVERGED = Ending.FINISHED, Ending.DIVERGED
 
@@ -36,27 +27,6 @@ def test_mean_spread_and_interval_are_those_computed_by_hand() -> None:
     assert row.mixes == ()
 
 
-def test_a_metric_is_missing_only_of_jobs_whose_task_it_is_to_measure_it() -> None:
-    train, on_a, on_r, looks = (
-        Result(name, {}, DONE, {}, config)
-        for name, config in (
-            ("trained", {"task": "train", "data": {"name": "d"}}),
-            ("a", {"task": "evaluate", "data": {"name": "a"}}),
-            ("r", {"task": "evaluate", "data": {"name": "r"}}),
-            ("looks", {"task": "analyze", "data": {"name": "a"}}),
-        )
-    )
-    again = Result("again", {}, DONE, {"val/top1": 90.0}, on_a.config)
-    unreadable = Result("unreadable", {}, None, {})
-    every = [train, on_a, on_r, looks, again, unreadable]
-
-    assert that_measure(every, "val/top1") == [train, again, unreadable]
-    assert that_measure(every, "eval/a/top1") == [on_a, again, unreadable]
-    assert that_measure(every, "eval/r/gap") == [on_r, unreadable]
-    assert that_measure(every, "norms/max") == [train, looks, unreadable]
-    assert that_measure(every, "artifacts/positive") == [looks, unreadable]
-
-
 def test_what_is_missing_or_diverged_is_counted_and_not_averaged() -> None:
     results = [
         result("a", 90.0, k=1, seed=0),
@@ -75,8 +45,10 @@ def test_what_is_missing_or_diverged_is_counted_and_not_averaged() -> None:
 
 def test_a_group_without_a_value_has_no_mean() -> None:
     (row,) = grouped([result("a", None, None, k=1)], "top1", ["k"], ["loss"])
+    (lost,) = grouped([result("a", None, DIVERGED)], "top1", [])
 
     assert (row.n, row.missing, row.mean, row.also) == (0, 1, None, {"loss": None})
+    assert (lost.n, lost.missing, lost.diverged, lost.mean) == (0, 0, 1, None)
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
@@ -130,20 +102,6 @@ def test_a_point_without_an_axis_of_another_block_stands_apart() -> None:
     assert [dict(row.axes) for row in rows] == [{"k": 4, "lr": None}, {"k": None, "lr": 1e-3}]
 
 
-@pytest.mark.parametrize(
-    ("freedom", "quantile"),
-    [(1, 12.706), (2, 4.303), (30, 2.042), (31, 2.0395), (60, 2.0003), (120, 1.9799)],
-)
-def test_the_quantiles_are_those_of_the_printed_tables(freedom: int, quantile: float) -> None:
-    assert t_95(freedom) == pytest.approx(quantile, abs=5e-4)
-
-
-def test_quantiles_fall_with_every_degree_of_freedom() -> None:
-    quantiles = [t_95(freedom) for freedom in range(1, 200)]
-
-    assert quantiles == sorted(quantiles, reverse=True)
-
-
 def test_points_of_a_block_without_an_axis_stand_where_their_configuration_puts_them() -> None:
     config = {"model": {"registers": 4, "gate": None}}
     results = [
@@ -168,33 +126,3 @@ def test_jobs_that_agree_on_all_axes_and_differ_in_a_setting_are_told() -> None:
 
     assert [row.mixes for row in grouped(results, "top1", ["case"])] == [("optim.lr",)]
     assert [row.mixes for row in grouped(results, "top1", ["case", "optim.lr"])] == [(), ()]
-
-
-def test_one_value_has_no_interval() -> None:
-    assert interval([1.0]) is None
-    assert interval([]) is None
-
-
-def test_an_unknown_metric_or_axis_is_refused_with_what_there_is() -> None:
-    results = [result("a", 1.0, k=4, seed=0)]
-
-    with pytest.raises(SpecError, match=r"No job measured 'top5'. Measured: top1"):
-        check_question(results, ["top5"], [])
-    with pytest.raises(SpecError, match=r"'depth' is neither an axis.*k, seed.*nor"):
-        check_question(results, ["top1"], ["depth"])
-    check_question(results, ["top1"], ["k", "seed", "model.registers"])
-    check_question([result("a", None)], ["anything"], [])
-
-
-def test_a_metric_is_refused_where_it_is_nobodys_task_or_one_finished_without_it() -> None:
-    begun, trains = {"train/loss": 2.0}, {"task": "train"}
-    diverged = Result("a", {}, DIVERGED, begun, trains)
-    evaluates = Result("b", {}, None, {}, {"task": "evaluate", "data": {"name": "d"}})
-
-    check_question([diverged, Result("c", {}, None, begun, trains), evaluates], ["val/top1"], [])
-    (row,) = grouped([diverged], "val/top1", [])
-    assert (row.n, row.missing, row.diverged, row.mean) == (0, 0, 1, None)
-    with pytest.raises(SpecError, match=r"No job measured 'val/top1'. Measured: train/loss"):
-        check_question([diverged, Result("c", {}, DONE, begun, trains)], ["val/top1"], [])
-    with pytest.raises(SpecError, match=r"No job measured 'val/top1'. Nothing was measured yet."):
-        check_question([evaluates], ["val/top1"], [])
