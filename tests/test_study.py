@@ -11,7 +11,8 @@ from fakes.slurm import FakeSlurm, profile
 from orchestrator.cli.plan_page import show_plan
 from orchestrator.config import AnalyzeConfig, RunConfig
 from orchestrator.controller.hours import Total
-from orchestrator.controller.plan import Plan, plan
+from orchestrator.controller.plan import plan
+from orchestrator.controller.planned import Plan
 from orchestrator.errors import SpecError
 from orchestrator.executors import EXECUTORS
 from orchestrator.sweep.cost import arms_of

@@ -14,6 +14,7 @@ from orchestrator.controller.launch import Wishes
 from orchestrator.controller.launch import launch as submit
 from orchestrator.controller.launched import Launched
 from orchestrator.controller.loading import Loaded, load
+from orchestrator.controller.planned import as_json
 from orchestrator.controller.retry import Retried
 from orchestrator.controller.where import points_meant
 from orchestrator.errors import SpecError
@@ -129,7 +130,7 @@ class Sweep:
         if script:
             beside["scripts"] = {shape.example: shape.script for shape in planned.shapes}
         points = [Result(p.id, p.axes, None, {}, p.config.to_plain()) for p in sweep.points]
-        return tables.plan(planning.as_json(planned), places(points), beside)
+        return tables.plan(as_json(planned), places(points), beside)
 
     def flops(self) -> "DataFrame":
         """Parameters and multiply-accumulates of every arm, of one image; a row is an arm.

@@ -70,6 +70,7 @@ def plan(
     from orchestrator.cli.render import print_json
     from orchestrator.controller import plan as controller
     from orchestrator.controller.loading import load
+    from orchestrator.controller.planned import as_json as document
     from orchestrator.controller.where import points_meant
 
     loaded = load(
@@ -92,7 +93,7 @@ def plan(
         images=images,
     )
     if as_json:
-        print_json(controller.as_json(planned))
+        print_json(document(planned))
     else:
         if where is not None:
             count, total = len(sweep.points), len(loaded.sweep.points)

@@ -10,7 +10,7 @@ from orchestrator.cli.prose import say
 from orchestrator.cli.render import in_all, number, show, size
 from orchestrator.cli.tables import once, table
 from orchestrator.controller.hours import Estimate, Total
-from orchestrator.controller.plan import AxisValue, Plan
+from orchestrator.controller.planned import AxisValue, Plan
 from orchestrator.jobs.directions import HIGH, direction
 
 MOST_VALUES = 12

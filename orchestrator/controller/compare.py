@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.controller.origin import origin_of
 from orchestrator.controller.select import Named
-from orchestrator.documents.results import Answers as AnswersDocument
-from orchestrator.documents.results import ComparedJob, CompareDocument, Difference
-from orchestrator.documents.results import CurvePair as CurveDocument
+from orchestrator.documents.comparisons import Answers as AnswersDocument
+from orchestrator.documents.comparisons import ComparedJob, CompareDocument, Difference
+from orchestrator.documents.comparisons import CurvePair as CurveDocument
 from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Attempt, Ending, contributors, final_attempt
 from orchestrator.jobs.files import read_record

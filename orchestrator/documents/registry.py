@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from orchestrator.documents import jobs, launches, results, site, usage
+from orchestrator.documents import comparisons, jobs, launches, probes, results, site, usage
 from orchestrator.errors import SpecError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,7 +17,7 @@ DOCUMENTS: Mapping[str, type] = {
     "why": jobs.WhyDocument,
     "failures": jobs.FailuresDocument,
     "usage": usage.UsageDocument,
-    "compare": results.CompareDocument,
+    "compare": comparisons.CompareDocument,
     "retry": jobs.RetryDocument,
     "retry --why": jobs.RetryRulesDocument,
     "cancel": jobs.CancelDocument,
@@ -27,7 +27,7 @@ DOCUMENTS: Mapping[str, type] = {
     "gc": site.GcDocument,
     "doctor": site.DoctorDocument,
     "flops": launches.FlopsDocument,
-    "probe": results.ProbeDocument,
+    "probe": probes.ProbeDocument,
     "weights": site.WeightsDocument,
     "report": site.ReportDocument,
     "export": site.ExportDocument,

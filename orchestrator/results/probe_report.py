@@ -15,7 +15,7 @@ from model.figures import (
     norms_over_epochs,
     png,
 )
-from orchestrator.documents.results import ProbeDocument
+from orchestrator.documents.probes import ProbeDocument
 from orchestrator.errors import RootError, SpecError
 from orchestrator.jobs.facts import Attempt
 from orchestrator.jobs.files import discard, publishing_folder, set_aside

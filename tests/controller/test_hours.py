@@ -22,7 +22,8 @@ from orchestrator.controller.hours import (
     jobs_at_once,
 )
 from orchestrator.controller.launch import Wishes, launch
-from orchestrator.controller.plan import Plan, plan
+from orchestrator.controller.plan import plan
+from orchestrator.controller.planned import Plan
 from orchestrator.controller.submit import Terms
 from orchestrator.controller.survey import survey
 from orchestrator.errors import SpecError

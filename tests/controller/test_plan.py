@@ -6,7 +6,8 @@ from fakes.slurm import FakeSlurm, profile
 from support.pool_bench import Bench, until
 
 from orchestrator.controller.launch import launch
-from orchestrator.controller.plan import as_json, plan
+from orchestrator.controller.plan import plan
+from orchestrator.controller.planned import as_json
 from orchestrator.controller.survey import survey
 from orchestrator.errors import SpecError
 from orchestrator.executors import EXECUTORS
