@@ -14,9 +14,10 @@ Outliers are those of `model.emergence`, block by block, over all images.
   arXiv 2309.16588, fig. 5a), mean over patches that are outliers of the last block and over the
   rest. Patches at the border have fewer neighbours.
 
-All are nan, and scalars absent, where there are no outliers. They are absent too where the norms of
-some block are not finite: nobody can say then which tokens are outliers. Attention received is
-infinite where outliers receive some and the median patch none, as it may where weights are clipped.
+All are nan, and scalars absent, where there are no outliers, but for what is told of the rest. They
+are absent too where the norms of some block are not finite: nobody can say then which tokens are
+outliers. Attention received is infinite where outliers receive some and the median patch none, as
+it may where weights are clipped.
 """
 
 from collections.abc import Mapping

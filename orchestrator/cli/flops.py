@@ -20,7 +20,7 @@ MACS_ARE_NOT_TIME = "MACs are not time; to measure it on this machine: --time"
 @sweep_argument
 @set_option
 @seeds_option
-@click.option("--time", "timed", is_flag=True, help="Measure time and memory here, too (torch).")
+@click.option("--time", "timed", is_flag=True, help="Measure time here, and GPU memory (torch).")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where [a GPU if there is one].")
 @click.option(
     "--batch", type=click.IntRange(min=1), help="Images at once [8 on a CPU, 128 on a GPU]."

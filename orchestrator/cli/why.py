@@ -17,7 +17,7 @@ def why(job: str, as_json: bool, root_path: Path) -> None:
     """Say what a job waits for, or how it ended, in a sentence, and what to do next.
 
     \b
-    orchestrate why exp2_registers/registers-8
+    orchestrate why exp2_registers/registers=8,seed=0
     orchestrate why 3f9c21ab --json
     """
     from orchestrator.cli.render import print_json

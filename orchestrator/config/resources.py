@@ -64,7 +64,7 @@ class Resources(Section):
     time: Duration | None = None
     """How long one start may run, as in 12h; null: as long as the partition lets it."""
     partition: str | None = Field(default=None, min_length=1)
-    """One of the cluster's profile; null: its first."""
+    """One of the cluster's profile; null: its ``default_partition``, else its first."""
     jobs_per_allocation: int = Field(default=1, ge=1)
     """More than 1: so many jobs at a time share one allocation of one node, which asks for what
     all of them come to and runs one job after the other."""

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -21,6 +22,8 @@ from orchestrator.jobs.rules import (
 )
 from orchestrator.jobs.state import JobStatus, status_of
 
+DESIGN = Path(__file__).parents[2] / "docs" / "design.md"
+
 
 def site(**changes: Any) -> ClusterProfile:
     partition = {"time": "12h", "mem_gb_per_node": 64}
@@ -31,6 +34,15 @@ def site(**changes: Any) -> ClusterProfile:
 
 def test_every_kind_that_a_site_may_name_has_a_rule_and_advice_and_no_other_has() -> None:
     assert {*get_args(Kind)} == RULES.keys() == ADVICE.keys()
+
+
+def test_the_design_page_has_the_rule_of_every_kind() -> None:
+    told = {
+        f"| `{kind}` | {rule.retries} | {rule.back_off_s:g} | {rule.action} | {rule.meaning} |"
+        for kind, rule in RULES.items()
+    }
+
+    assert told <= {*DESIGN.read_text().splitlines()}
 
 
 @pytest.mark.parametrize("kind", RULES)

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config import ClusterProfile
+from orchestrator.config import ClusterProfile, Resources
+from orchestrator.config.allotment import partition_of
 from orchestrator.controller.doctor.finding import Finding, Patient, bad, ok, warn
 from orchestrator.controller.machine import existing
 from orchestrator.executors import slurm_queries as slurm
@@ -50,7 +51,7 @@ draft.rename(answer)
 
 
 def check_node(patient: Patient, wait_s: float) -> Iterator[Finding]:
-    """Submit a job of a few seconds to the profile's first partition, and wait for its answer."""
+    """Submit a job of a few seconds to the partition that jobs run in, and wait for its answer."""
     profile = patient.cluster
     if profile is None:
         yield warn("there is no profile of a cluster: no job was submitted", "name one: --cluster")
@@ -65,7 +66,7 @@ def check_node(patient: Patient, wait_s: float) -> Iterator[Finding]:
 
 def render(profile: ClusterProfile, patient: Patient, corner: Path) -> str:
     """The text that is submitted."""
-    name, partition = next(iter(profile.partitions.items()))
+    name, partition = partition_of(profile, Resources())
     known = {
         "job-name": "o-doctor",
         "partition": name,
@@ -143,7 +144,7 @@ def _judged(answer: dict[str, Any], patient: Patient) -> Iterator[Finding]:
     lacking = [name for name, there in packages.items() if there is None]
     told = ", ".join(f"{name} {there}" for name, there in packages.items() if there)
     assert patient.cluster is not None
-    asked = next(iter(patient.cluster.partitions.values())).gpus_per_node > 0
+    asked = partition_of(patient.cluster, Resources())[1].gpus_per_node > 0
     if lacking:
         yield bad(
             f"{host}: Python {answer['python']} lacks {', '.join(lacking)}",

@@ -98,6 +98,15 @@ def test_the_job_is_asked_for_as_the_site_wants_it(patient: Patient, tmp_path: P
     assert lines[-1].endswith(f"-P probe.py '{tmp_path}/a corner/answer.json' {tmp_path}/data")
 
 
+def test_the_node_is_one_of_the_partition_that_jobs_run_in(patient: Patient) -> None:
+    partitions = {"small": {}, "gpu": {"gpus_per_node": 4}}
+    cluster = profile(partitions=partitions, default_partition="gpu")
+
+    text = nodes.render(cluster, patient, Path("/corner"))
+
+    assert {"#SBATCH --partition=gpu", "#SBATCH --gpus-per-node=1"} <= {*text.splitlines()}
+
+
 @pytest.mark.slow
 def test_the_probe_tells_all_that_is_judged(patient: Patient, tmp_path: Path) -> None:
     answer = tmp_path / "answer.json"
