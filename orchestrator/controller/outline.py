@@ -21,7 +21,7 @@ class Outline:
     """A study as its sweeps' newest revisions have it.
 
     ``jobs``: each with its sweeps and its name in them; ``arms``: the number of each job's point
-    but for the seed; ``axes``: the configuration keys that vary, and whether every job has each.
+    but for the seed; ``axes``: the configuration keys that vary, see `varied`.
     """
 
     study: str
@@ -96,15 +96,21 @@ def arms_of(forms: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 
 
 def varied(forms: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
-    """The configuration keys that differ between jobs, and whether every job has each.
+    """The configuration keys that differ between jobs, and whether those that train compare by it.
 
-    The reduced forms show what differs; a key below a section that some job lacks, such as the
-    gate's, is not in every whole configuration.
+    They do where it differs between them and all have it: the reduced forms show what differs; a
+    key below a section that some job lacks, such as the gate's, is not in every whole
+    configuration. Whose weights a job looks at is told by its name.
     """
-    keys = {key: None for one in forms for key in one}
-    differ = [key for key in keys if len({_text(one, key) for one in forms}) > 1]
-    whole = [completed(one) for one in forms] if differ else []
-    return {key: all(key in one for one in whole) for key in sorted(differ)}
+    training = [one for one in forms if "of" not in one] or forms
+    differ, apart = _differing(forms), _differing(training)
+    whole = [completed(one) for one in training] if apart else []
+    return {key: key in apart and all(key in one for one in whole) for key in sorted(differ)}
+
+
+def _differing(forms: Sequence[Mapping[str, Any]]) -> set[str]:
+    keys = {key for one in forms for key in one} - {"of"}
+    return {key for key in keys if len({_text(one, key) for one in forms}) > 1}
 
 
 def _text(plain: Mapping[str, Any], key: str) -> str | None:

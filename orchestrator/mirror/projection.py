@@ -75,7 +75,7 @@ class Subject:
 class Study:
     """What an experiment shows: its jobs, and a note on it all.
 
-    ``axes`` are the configuration keys that vary, and whether every job has each.
+    ``axes`` are the configuration keys that vary, and whether jobs that train compare by it.
     """
 
     name: str

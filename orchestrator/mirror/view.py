@@ -57,7 +57,7 @@ def view_tag(axes: Mapping[str, bool], step: int) -> str:
     """The value of the tag.
 
     Args:
-        axes: the configuration keys that vary, and whether every job has each.
+        axes: the configuration keys that vary, and whether jobs that train compare by it.
         step: of the pictures to begin with.
     """
     state = json.dumps(_state(axes, step), separators=(",", ":")).encode()
@@ -74,14 +74,14 @@ def _state(axes: Mapping[str, bool], step: int) -> dict[str, Any]:
         *(_images(key, step) for key in PICTURES),
     ]
     return {
-        "orderByKey": "attributes.start_time",
+        "orderByKey": f"metrics.`{COLUMNS[0]}`",  # trained jobs come before what looks at them
         "orderByAsc": False,
         "selectedColumns": [
             "tags.`state`",
             *(f"params.`{axis}`" for axis in axes),
             *(f"metrics.`{metric}`" for metric in COLUMNS),
         ],
-        "runsHiddenMode": "FIRST_10_RUNS",
+        "runsHiddenMode": "FIRST_20_RUNS",
         "isAccordionReordered": True,
         "hideEmptyCharts": True,
         "compareRunSections": [

@@ -34,6 +34,18 @@ def test_keys_that_differ_are_axes_and_those_below_a_null_section_are_not_everyw
     assert varied([form(k=4), form(k=4)]) == {}
 
 
+def test_jobs_that_look_at_others_take_no_axis_from_those_that_train() -> None:
+    looking = [
+        {"task": "evaluate", "of": f"{n}", "data.name": f"{name}", "checkpoint": "last"}
+        for n in range(2)
+        for name in ("hard", "moved")
+    ]
+    told = varied([form(k=0), form(k=4), *looking])
+
+    assert told.pop("model.registers") is True
+    assert told == {"checkpoint": False, "data.name": False, "task": False}
+
+
 def test_jobs_that_differ_only_in_their_seed_are_one_arm() -> None:
     forms = {"a": form(k=4, seed=1), "b": form(), "c": form(k=4, seed=2)}
 

@@ -34,6 +34,12 @@ def test_the_columns_are_what_varies_and_what_is_compared() -> None:
     ]
 
 
+def test_what_is_trained_comes_first_as_what_looks_at_it_has_no_such_metric() -> None:
+    shown = state({})
+
+    assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`val/top1`", False)
+
+
 def test_only_keys_that_every_job_has_become_parallel_axes() -> None:
     (chart,) = charts(state({"model.gate.position": False, "model.registers": True}), "PARALLEL")
 
