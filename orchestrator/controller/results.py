@@ -92,7 +92,7 @@ def answer_of(
         moment=moment,
         spent_least=least,
         chosen=chosen,
-        detectable=detectable_difference([group.values for group in groups]),
+        detectable=detectable_difference(_samples(groups)),
         faults=faults_of(found),
         ranks=sorted({number for one in found for number in one.made.ranks}),
         apart=_apart(reported, groups),
@@ -139,7 +139,7 @@ def _compared(
     """With every row against the one for whose jobs it holds."""
     metric, baseline = made.question.metric, _baseline(members, made.groups, holds)
     values = [group.values for group in made.groups]
-    found = detectable_difference(values, baseline)
+    found = detectable_difference(_samples(made.groups), baseline)
     judged_images = judge(members, metric) if made.moment.kind is Kind.LAST else ()
     with naming_extras():
         told = contrasts(
@@ -163,6 +163,11 @@ def _apart(reported: Sequence[Result], groups: Sequence[Group]) -> list[str]:
     said = {flag for group in groups for flag in group.flags}
     told = dict.fromkeys(words for made in by_set.values() for words in versions(made))
     return [words for words in told if words not in said]
+
+
+def _samples(groups: Sequence[Group]) -> list[Sequence[float]]:
+    """Of each group its values, where they are those of one method."""
+    return [() if group.mixes else group.values for group in groups]
 
 
 def _members(results: Sequence[Result], groups: Sequence[Group]) -> list[list[Result]]:

@@ -6,6 +6,7 @@ points: ``optim.lr`` or ``lr``. Beside settings there are ``id``, ``name``, ``ca
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,7 +18,7 @@ from orchestrator.errors import OrchestrateError, SpecError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.records import read_job, read_trained
 from orchestrator.jobs.state import State
-from orchestrator.jobs.store import root_there
+from orchestrator.jobs.store import forms_of, root_there
 from orchestrator.sweep import keys
 from orchestrator.sweep.axes import CASE
 from orchestrator.sweep.expand import Point, Sweep
@@ -43,8 +44,9 @@ UNSTARTED: Mapping[str, Value] = {
 """``LIVE`` of a job where there is no run root yet."""
 NAMED = 8
 """So many jobs are named in a message."""
-Settings = tuple[JobConfig, RunConfig | None]
-"""A job's configuration, and that by which its model is trained; None: elsewhere."""
+UNREAD = object()
+Settings = tuple[JobConfig | object, RunConfig | object | None]
+"""A job's configuration, and that by which its model is trained, None: elsewhere; or `UNREAD`."""
 
 
 class Job(Protocol):
@@ -99,11 +101,14 @@ def holding(root: Root, jobs: Sequence[Named], where: str | None) -> list[Named]
     if where is None:
         return [*jobs]
 
-    def recorded(job: Named) -> Settings | None:
-        try:
-            return read_job(root, job.id, job.form), read_trained(root, job.id, job.form)
-        except OrchestrateError:
-            return None
+    parents = forms_of(root, {job.parent.id for job in jobs if job.parent})
+
+    def recorded(job: Named) -> Settings:
+        config: JobConfig | object = UNREAD
+        with suppress(OrchestrateError):
+            config = read_job(root, job.id, job.form)
+            return config, read_trained(root, job.id, job.form, parents)
+        return config, UNREAD
 
     return _chosen(jobs, where, recorded, lambda: _rows(root, jobs))
 
@@ -140,7 +145,7 @@ def _rows(root: Root, jobs: Sequence[Named]) -> dict[str, Row]:
 def _chosen(
     jobs: Sequence[J],
     where: str,
-    settings: Callable[[J], Settings | None],
+    settings: Callable[[J], Settings],
     look: Callable[[], Mapping[str, Row]],
 ) -> list[J]:
     """Those for which it holds; one ``look`` is made, and only where a name needs it."""
@@ -156,19 +161,19 @@ def _holds(
     expression: Expression,
     job: J,
     row: Row | None,
-    settings: Callable[[J], Settings | None],
+    settings: Callable[[J], Settings],
 ) -> bool:
     values: dict[str, Value] = {"id": job.id, "name": job.name, CASE: (job.axes or {}).get(CASE)}
     values |= {name: plain(getattr(row, name)) for name in LIVE} if row else UNSTARTED
     wanted = [name for name in expression.names if name not in (*OWN, *LIVE)]
     if wanted:
-        known = settings(job)
-        if known is None:
-            return False
-        config, trained = known
+        config, trained = settings(job)
         for name in wanted:
             (key,) = keys_named(name)
-            values[name] = _setting(config if key in keys.OWN_OF_CHILDREN else trained, key)
+            asked = config if key in keys.OWN_OF_CHILDREN else trained
+            if asked is UNREAD:
+                return False
+            values[name] = _setting(asked, key)
     try:
         return expression.holds(values.__getitem__)
     except ExpressionError as error:

@@ -6,6 +6,7 @@ number of jobs there are: no file of its own. The worker that starts the job fir
 """
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from orchestrator.config import JobConfig, RunConfig
@@ -24,6 +25,7 @@ Made = TypeVar("Made")
 Form = Mapping[str, Any]
 """``identity_version`` and ``reduced``: what an id stands for, as in ``job.json``."""
 
+NONE: Mapping[str, Form] = MappingProxyType({})
 SCHEMA = 1
 """Of ``job.json``."""
 
@@ -102,10 +104,13 @@ def read_settings(root: Root, job_id: str, form: Form | None, *keys: str) -> tup
     )
 
 
-def read_trained(root: Root, job_id: str, form: Form | None = None) -> RunConfig | None:
-    """The configuration that a job's model was trained by: its own, or that of its parent.
+def read_trained(
+    root: Root, job_id: str, form: Form | None = None, parents: Mapping[str, Form] = NONE
+) -> RunConfig | None:
+    """The configuration that a job's model is trained by: its own, or that of its parent.
 
-    None of a model that no job of ours has trained.
+    None of a model that no job of ours has trained. ``parents``: forms of some that may have no
+    record yet, by their ids; see `store.forms_of`.
 
     Raises:
         OrchestrateError: as ``read_job``, of the job or of its parent; or its parent is no job
@@ -116,7 +121,7 @@ def read_trained(root: Root, job_id: str, form: Form | None = None) -> RunConfig
         return config
     if config.parent is None:
         return None
-    parent = read_job(root, config.parent)
+    parent = read_job(root, config.parent, parents.get(config.parent))
     if not isinstance(parent, RunConfig):
         raise OrchestrateError(
             f"Job {job_id} is to {config.task} {config.of}, which trains nothing: that is to "

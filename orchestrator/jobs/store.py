@@ -5,7 +5,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,15 @@ def compare_dataset(root: Root, manifest: Manifest) -> str | None:
             "another order, so results of old and new jobs are mixed data"
         )
     return None
+
+
+def forms_of(root: Root, ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """What these jobs are, as the newest revisions of sweeps have them: also before they start."""
+    if not ids:
+        return {}
+    newest = filter(None, (newest_revision(root, name) for name in root.sweep_names()))
+    listed = (job for _, revision in newest for job in revision["jobs"] if job["id"] in ids)
+    return {job["id"]: job["form"] for job in listed if job.get("form")}
 
 
 def write_revision(root: Root, name: str, content: Mapping[str, Any]) -> int:

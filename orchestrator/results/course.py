@@ -17,14 +17,15 @@ class Mark:
     Attributes:
         step: optimiser steps taken.
         epoch: epochs complete.
-        hours: by the clock, of all attempts from their starts on, without work that was lost.
+        hours: by the clock, of all attempts from their starts on, without work that was lost; None
+            of a job that trains nothing.
         macs: multiply-accumulates of training; None where they are not known.
         metrics: what was measured there.
     """
 
     step: int
     epoch: int
-    hours: float
+    hours: float | None
     macs: float | None
     metrics: Mapping[str, float]
 

@@ -7,24 +7,29 @@ from typing import Any
 from model.flops import count_training_macs
 from orchestrator.config import JobConfig, RunConfig
 from orchestrator.errors import OrchestrateError, SpecError
-from orchestrator.jobs.facts import Ending, JobFacts, read_journals
+from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_journals
 from orchestrator.jobs.gather import Beside, gather, read_submissions
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
-from orchestrator.jobs.journal import fold
+from orchestrator.jobs.journal import Journal, fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
+from orchestrator.jobs.parents import Parent
 from orchestrator.jobs.records import Form, read_job, read_trained
+from orchestrator.jobs.store import forms_of
 from orchestrator.jobs.summary import lost_measurements, whole_ending
 from orchestrator.results.course import Mark, course
 from orchestrator.results.provenance import ARTIFACTS, OF_PROBES, UNKNOWN, Made, Maker
 
 SEED = "seed"
+PURPOSE = ("task", "checkpoint")
+"""Settings that tell jobs apart which look at one and the same model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """One job's result: its place on the axes, how it ended, its last metrics.
 
+    One that looks at a model whose training diverged counts as diverged, however well it ended.
     ``fault``: what of it is gone or damaged; what is left of it is shown. ``ending`` is None where
     that is what it measured last: then its last metrics are of some moment, and not of its end.
     """
@@ -86,33 +91,39 @@ def read_results(
             it is looked up on which images.
     """
     ids, standing = [job["id"] for job in revision["jobs"]], standing_orders(read_orders(root))
-    facts = gather(root, ids, read_submissions(root), Beside(standing=standing))
+    parents = {parent.id for job in revision["jobs"] if (parent := Parent.listed(job))}
+    every = list(dict.fromkeys([*ids, *parents]))
+    facts = gather(root, every, read_submissions(root), Beside(standing=standing))
     probed = any(metric.startswith(OF_PROBES) for metric in metrics)
-    maker = Maker(root, standing.discarded, probed=probed)
-    found = (_result(maker, job, facts[job["id"]], metrics) for job in revision["jobs"])
+    maker, forms = Maker(root, standing.discarded, probed=probed), forms_of(root, parents)
+    found = (_result(maker, job, facts, forms, metrics) for job in revision["jobs"])
     return [replace(one, stopped=one.ending is None and one.id in standing.stops) for one in found]
 
 
 def _result(
-    maker: Maker, job: Mapping[str, Any], facts: JobFacts, metrics: Collection[str]
+    maker: Maker,
+    job: Mapping[str, Any],
+    every: Mapping[str, JobFacts],
+    forms: Mapping[str, Form],
+    metrics: Collection[str],
 ) -> Result:
-    root = maker.root
+    root, facts, parent = maker.root, every[job["id"]], Parent.listed(job)
     journals = read_journals(root.job(facts.id), facts.discarded)
     history = fold(journals)
     form = None if facts.attempts else job.get("form")
     config, fault = _configuration(root, facts.id, form)
-    trained = _trained(root, facts.id, form, config)
+    trained = _trained(root, facts.id, form, config, forms)
     began = {attempt.number: attempt.start.time for attempt in facts.attempts}
     own = config if isinstance(config, RunConfig) else None
     return Result(
         facts.id,
         job["axes"],
-        whole_ending(facts, history),
+        Ending.DIVERGED if parent and _diverged(every[parent.id]) else whole_ending(facts, history),
         history.last(),
         config.to_plain() if config else {},
         name=job.get("name", facts.id[:8]),
         fault=facts.fault or lost_measurements(facts, history) or fault,
-        course=course(journals, began, _macs_per_step(own), metrics) if metrics else (),
+        course=_course(journals, began, own, metrics) if metrics else (),
         made=maker.made(facts, trained.model.attention if trained else "", job),
         trained=trained.to_plain() if trained and trained is not config else {},
     )
@@ -126,14 +137,32 @@ def _configuration(root: Root, job: str, form: Form | None) -> tuple[JobConfig |
         return None, str(error)
 
 
-def _trained(root: Root, job: str, form: Form | None, config: JobConfig | None) -> RunConfig | None:
-    """By what its model was trained; None if that cannot be read."""
+def _trained(
+    root: Root, job: str, form: Form | None, config: JobConfig | None, parents: Mapping[str, Form]
+) -> RunConfig | None:
+    """By what its model is trained; None if that cannot be read."""
     if config is None or isinstance(config, RunConfig):
         return config
     try:
-        return read_trained(root, job, form)
+        return read_trained(root, job, form, parents)
     except OrchestrateError:
         return None
+
+
+def _diverged(parent: JobFacts) -> bool:
+    final = final_attempt(parent.attempts)
+    return final is not None and final.ending is Ending.DIVERGED
+
+
+def _course(
+    journals: Sequence[Journal],
+    began: Mapping[int, float],
+    config: RunConfig | None,
+    metrics: Collection[str],
+) -> tuple[Mark, ...]:
+    """Of a job that trains nothing, without hours: they are no hours of training."""
+    marks = course(journals, began, _macs_per_step(config), metrics)
+    return marks if config else tuple(replace(mark, hours=None) for mark in marks)
 
 
 def _macs_per_step(config: RunConfig | None) -> float | None:
@@ -155,8 +184,14 @@ def faults_of(results: Iterable[Result]) -> list[str]:
 
 
 def axes_of(results: Iterable[Result]) -> list[str]:
-    """Every axis of the results but the seed, in order of appearance."""
-    return [axis for axis in dict.fromkeys(a for r in results for a in r.axes) if axis != SEED]
+    """Every axis of the results but the seed, in order of appearance.
+
+    What jobs are for is one where it differs: a model is no further seed of itself.
+    """
+    every = list(results)
+    axes = [axis for axis in dict.fromkeys(a for r in every for a in r.axes) if axis != SEED]
+    told = {axis: {str(r.config.get(axis)) for r in every if r.config} for axis in PURPOSE}
+    return [*axes, *(axis for axis in PURPOSE if axis not in axes and len(told[axis]) > 1)]
 
 
 def places(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
@@ -172,15 +207,17 @@ def that_measure(results: Sequence[Result], metric: str) -> list[Result]:
     measures too; an analysis what probes do, and ``artifacts/...``; no training measures
     ``eval/...`` and ``artifacts/...``.
     """
-    return [one for one in results if metric in one.metrics or _may_measure(one.config, metric)]
+    return [one for one in results if metric in one.metrics or _may_measure(one, metric)]
 
 
-def _may_measure(config: Mapping[str, Any], metric: str) -> bool:
-    if not config:
+def _may_measure(one: Result, metric: str) -> bool:
+    if not one.config:
         return True
-    match config.get("task"):
+    match one.config.get("task"):
         case "evaluate":
-            return metric.startswith(f"eval/{config['data']['name']}/")
+            name = one.config["data"]["name"]
+            own = name == _inside(one.trained, "data.name")
+            return metric.startswith("val/" if own else f"eval/{name}/")
         case "analyze":
             return metric.startswith(OF_PROBES)
     return not metric.startswith(("eval/", ARTIFACTS))
@@ -209,7 +246,7 @@ def check_question(results: Sequence[Result], metrics: Sequence[str], by: Sequen
 
 def _may_come(results: Sequence[Result], metric: str) -> bool:
     """Whether it is some job's task to measure it, and none of these has finished without it."""
-    asked = [one for one in results if _may_measure(one.config, metric)]
+    asked = [one for one in results if _may_measure(one, metric)]
     return bool(asked) and not any(one.metrics and one.ending is Ending.FINISHED for one in asked)
 
 

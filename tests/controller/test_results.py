@@ -226,6 +226,15 @@ def test_what_is_counted_is_told_apart_without_a_test() -> None:
     assert f"{metric} is counted: where a row's seeds agree no test is needed." in notes_of(found)
 
 
+def test_the_spread_between_methods_that_a_row_mixes_is_not_that_of_seeds() -> None:
+    pure = ask(by=["case"])
+    mixed = ask(by=["model.registers"], baseline="registers == 4")
+
+    assert pure.detectable is not None
+    assert mixed.groups[0].mixes == ("case",)
+    assert mixed.detectable is None, "one row of seeds is left, and none to compare it with"
+
+
 def test_a_row_that_mixes_methods_has_no_verdict() -> None:
     found = ask(by=["model.registers"], baseline="registers == 4")
 
