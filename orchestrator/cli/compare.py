@@ -10,6 +10,7 @@ from orchestrator.cli.options import json_option, root_option
 
 if TYPE_CHECKING:
     from orchestrator.controller.compare import Comparison, Side
+    from orchestrator.results.curves import Answers
 
 ASKED_FIRST = ("train/loss", "val/", "eval/", "norms/", "attention/", "gates/")
 NOTE = (
@@ -17,7 +18,8 @@ NOTE = (
     "Of methods, see: orchestrate results SWEEP"
 )
 
-NOT_TESTED = "not tested: that is not the end of two runs that finished"
+NOT_TESTED = "not tested: that is not surely the end of two runs that finished"
+OTHER_IMAGES = "They predicted other images: what they said is not compared."
 
 
 @click.command()
@@ -59,11 +61,14 @@ def show_comparison(found: "Comparison", prefixes: tuple[str, ...]) -> None:
     from orchestrator.cli.tables import table
 
     say(f"one:   {_side(found.one)}\nother: {_side(found.other)}\n")
+    for side, name in ((found.one, "one"), (found.other, "other")):
+        for fault in side.faults:
+            say(f"Of {name}: {fault}.\n")
     rows = [(d.aspect, d.what, _value(d.one), _value(d.other)) for d in found.differs]
     if rows:
         show(table(("", "differs in", "one", "other"), rows))
     else:
-        say("They differ in nothing that is known: settings, code, data, environment.")
+        say("They differ in nothing that is known: settings, code, weights, data, environment.")
     curves = [c for c in found.curves if c.metric.startswith(prefixes)]
     if curves:
         numbers = ("one", "other", "largest gap", "at step", "differ from step")
@@ -75,13 +80,9 @@ def show_comparison(found: "Comparison", prefixes: tuple[str, ...]) -> None:
         click.echo()
         show(table(("last value of", *numbers), measured, right=numbers))
     if found.answers:
-        a = found.answers
-        tested = f"McNemar: p = {a.p:.2g}" if a.p is not None else NOT_TESTED
-        say(
-            f"\nOf {a.images} images both have {a.both} right, one alone {a.one}, other alone "
-            f"{a.other}; after epoch {_step(found.one.predicted)} of one, "
-            f"{_step(found.other.predicted)} of other ({tested})."
-        )
+        say(f"\n{_answers(found.answers, found.one.predicted, found.other.predicted)}")
+    elif found.images_differ:
+        say(f"\n{OTHER_IMAGES}")
     say(NOTE)
 
 
@@ -90,7 +91,20 @@ def _side(side: "Side") -> str:
     return f"{side.job.name} ({side.job.id[:8]}), {ended}, epoch {side.epoch}"
 
 
+def _answers(found: "Answers", one: int | None, other: int | None) -> str:
+    """``one``, ``other``: after how many epochs they said so."""
+    tested = f"McNemar: p = {found.p:.2g}" if found.p is not None else NOT_TESTED
+    known = one is not None and other is not None
+    when = f"after epoch {_step(one)} of one, {_step(other)} of other"
+    return (
+        f"Of {found.images} images both have {found.both} right, one alone {found.one}, other "
+        f"alone {found.other}; {when if known else 'after which epochs is not known'} ({tested})."
+    )
+
+
 def _value(value: object) -> str:
+    if isinstance(value, list) and value:
+        return ", ".join(map(_value, value))
     return "-" if value is None else str(value)
 
 

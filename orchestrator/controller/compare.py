@@ -1,36 +1,25 @@
 """The verb compare: in what two jobs differ, before they ran and in what they measured."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator.controller.origin import origin_of
+from orchestrator.config import RunConfig
+from orchestrator.controller.aspects import Facts, Found, facts_of, find
 from orchestrator.controller.select import Named
 from orchestrator.documents.comparisons import Answers as AnswersDocument
 from orchestrator.documents.comparisons import ComparedJob, CompareDocument, Difference
 from orchestrator.documents.comparisons import CurvePair as CurveDocument
-from orchestrator.errors import OrchestrateError
-from orchestrator.jobs.facts import Attempt, Ending, contributors, final_attempt
-from orchestrator.jobs.files import read_record
-from orchestrator.jobs.gather import attempts_on
-from orchestrator.jobs.identity import flatten
+from orchestrator.errors import RootError
+from orchestrator.jobs.facts import Attempt, Ending, final_attempt
 from orchestrator.jobs.journal import History
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.predictions import Predictions, predictions_by_step
-from orchestrator.jobs.probes import read_history as read_probes
-from orchestrator.jobs.records import read_job
-from orchestrator.jobs.submissions import Submission
-from orchestrator.results.histories import read_histories
+from orchestrator.jobs.predictions import Predictions
+from orchestrator.jobs.saved import saved_in, still_count
+from orchestrator.jobs.summary import lost_measurements
 
 if TYPE_CHECKING:
     from orchestrator.results.curves import Answers, CurvePair
-
-MEASURED_WITH = ("packages", "python", "system", "libc", "processor", "cores", "driver", "gpus")
-"""Of ``environment.json`` what may change a number; where a job ran does not."""
-Facts = Mapping[str, Mapping[str, Any]]
-"""By aspect (settings, placement, code, data, environment), dotted names and values."""
-VARIABLES = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS", "MKL_CBWR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +42,8 @@ class Side:
         epoch: so many are complete.
         predicted: after how many it said of each image what is compared; None: that is not known,
             or it kept none.
-        whole: whether that is the end of a run that finished.
+        whole: whether that is the end of a run that finished: of a child's parent, too.
+        faults: what of it is gone or damaged.
     """
 
     job: Named
@@ -61,6 +51,7 @@ class Side:
     epoch: int
     predicted: int | None = None
     whole: bool = False
+    faults: tuple[str, ...] = ()
 
     def to_plain(self) -> ComparedJob:
         """As ``compare --json`` prints it."""
@@ -70,60 +61,109 @@ class Side:
             "ending": self.ending and self.ending.value,
             "epoch": self.epoch,
             "predicted": self.predicted,
+            "faults": self.faults,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs side by side."""
+    """Two runs side by side.
+
+    Attributes:
+        one: the first; ``other`` the second.
+        differs: what they have not in common.
+        curves: what they measured.
+        answers: what they said of the same images; None: nothing.
+        images_differ: whether that is because they predicted other images.
+    """
 
     one: Side
     other: Side
     differs: list[Differs]
     curves: "list[CurvePair]"
     answers: "Answers | None"
+    images_differ: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a run predicted last, and on which content of its set; None: that is not known."""
+
+    step: int
+    content: str | None
+    predictions: Predictions
 
 
 def compare(root: Root, one: Named, other: Named) -> Comparison:
     """What two jobs of a root have not in common, in the order in which one would ask.
 
     Raises:
-        RootError: a file of one of them is damaged.
+        OrchestrateError: the record of one of them is missing or damaged.
     """
     from orchestrator.results.curves import answers, pairs  # noqa: PLC0415 - scipy comes with it
 
-    ids = [one.id, other.id]
-    attempts, histories = attempts_on(root, ids), read_histories(root, ids)
-    first, second = (_facts(root, job, attempts[job.id]) for job in (one, other))
-    kept = [predictions_by_step(root.job(job).predictions, attempts[job]) for job in ids]
-    mine, theirs = (
-        _side(job, attempts[job.id], histories[job.id], max(steps, default=None))
-        for job, steps in zip((one, other), kept, strict=True)
-    )
-    said = [Predictions.read(steps[max(steps)]) for steps in kept if steps]
-    whole = mine.whole and theirs.whole
+    first, second = found = find(root, one, other)
+    told = [_predicted(root, each) for each in found]
+    mine, theirs = (_side(each, *what) for each, what in zip(found, told, strict=True))
+    said = [predicted for predicted, _ in told if predicted]
+    whole, both = mine.whole and theirs.whole, None
+    if len(said) == 2 and _of_one_set(found, said):
+        both = answers(*(each.predictions for each in said), whole=whole)
     return Comparison(
         mine,
         theirs,
-        list(differences(first, second)),
-        pairs(histories[one.id], histories[other.id]),
-        answers(*said, whole=whole) if len(said) == 2 else None,
+        list(differences(*(facts_of(root, each) for each in found))),
+        pairs(first.history, second.history),
+        both,
+        images_differ=len(said) == 2 and both is None,
     )
 
 
-def _side(job: Named, attempts: Sequence[Attempt], history: History, step: int | None) -> Side:
-    """``step``: after which the predictions were made that are compared."""
-    final, epochs = final_attempt(attempts), {p.step: p.epoch for p in history.points}
+def _predicted(root: Root, found: Found) -> tuple[_Said | None, str]:
+    """What a run said of images last, if it kept that; or why it cannot be read."""
+    kept = still_count(saved_in(root.job(found.job.id).predictions), found.facts.attempts)
+    if not kept:
+        return None, ""
+    last = kept[-1]
+    starts = {one.number: one.start.facts for one in found.facts.attempts}
+    content = starts.get(last.attempt, {}).get("content_hash")
+    try:
+        return _Said(last.step, content, Predictions.read(last.path)), ""
+    except (FileNotFoundError, RootError):
+        return None, f"its predictions are not compared: {last.path} is missing or damaged"
+
+
+def _of_one_set(found: Iterable[Found], said: Iterable[_Said]) -> bool:
+    """Whether both predicted images of one dataset, of one content as far as that is known.
+
+    Images of other sets may be called the same.
+    """
+    sets = {each.config.data.name for each in found}
+    return len(sets) == 1 and len({each.content for each in said} - {None}) < 2
+
+
+def _side(found: Found, said: _Said | None, fault: str) -> Side:
+    final, epochs = final_attempt(found.facts.attempts), _epochs(found.history)
+    lost = found.facts.fault or lost_measurements(found.facts, found.history)
+    trained = isinstance(found.config, RunConfig)
+    ends = [final] if trained else [final, final_attempt(found.parent)]
     return Side(
-        job,
+        found.job,
         final.ending if final else None,
         max(epochs.values(), default=0),
-        None if step is None else epochs.get(step),
-        final is not None
-        and final.ending is Ending.FINISHED
-        and step is not None
-        and step >= final.step,
+        epochs.get(said.step) if said else None,
+        not lost and said is not None and all(_finished_at(end, said.step) for end in ends),
+        tuple(filter(None, (lost, fault))),
     )
+
+
+def _epochs(history: History) -> dict[int, int]:
+    return {point.step: point.epoch for point in history.points}
+
+
+def _finished_at(end: Attempt | None, step: int) -> bool:
+    """Whether what was said after a step was said at that end, and a run finished there."""
+    return end is not None and end.ending is Ending.FINISHED and step >= end.step
 
 
 def differences(one: Facts, other: Facts) -> Iterator[Differs]:
@@ -133,55 +173,6 @@ def differences(one: Facts, other: Facts) -> Iterator[Differs]:
         for what in sorted(first.keys() | second.keys()):
             if first.get(what) != second.get(what):
                 yield Differs(aspect, what, first.get(what), second.get(what))
-
-
-def _facts(root: Root, job: Named, attempts: tuple[Attempt, ...]) -> Facts:
-    """What a job was made with; of several starts the last one that counts tells."""
-    counted = contributors(attempts) or [one for one in attempts[::-1] if not one.discarded]
-    last = counted[0] if counted else None
-    probes = read_probes(root.job(job.id).probes, attempts) if attempts else None
-    settings = dict(flatten(read_job(root, job.id, None if attempts else job.form).to_plain()))
-    return {
-        "settings": settings,
-        "placement": _placement(root, last),
-        "code": _code(root, last),
-        "data": {**_data(last), "probed images": sorted(probes.batches) if probes else []},
-        "environment": _environment(root, job.id, last),
-    }
-
-
-def _placement(root: Root, last: Attempt | None) -> dict[str, Any]:
-    if last is None:
-        return {}
-    with suppress(FileNotFoundError, OrchestrateError):
-        placement = Submission.read(root.submission(last.start.token)).placement
-        return dict(flatten(placement.to_plain()))
-    return {}
-
-
-def _code(root: Root, last: Attempt | None) -> dict[str, Any]:
-    if last is None:
-        return {}
-    origin = origin_of(root, last.start.token)
-    return {"hash": last.start.code_hash, "origin": str(origin) if origin else None}
-
-
-def _data(last: Attempt | None) -> dict[str, Any]:
-    facts = last.start.facts if last else {}
-    return {name: facts.get(f"{name}_hash") for name in ("content", "layout")}
-
-
-def _environment(root: Root, job: str, last: Attempt | None) -> dict[str, Any]:
-    if last is None:
-        return {}
-    with suppress(FileNotFoundError, OrchestrateError):
-        told = read_record(root.job(job).attempt(last.number).environment)
-        kept = {name: told.get(name) for name in MEASURED_WITH}
-        set_here = {name: told.get("variables", {}).get(name) for name in VARIABLES}
-        return dict(
-            flatten({**kept, "variables": set_here, "world": last.start.facts.get("world")})
-        )
-    return {}
 
 
 def as_json(found: Comparison) -> CompareDocument:

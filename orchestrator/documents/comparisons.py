@@ -15,6 +15,7 @@ class Difference(TypedDict):
     aspect: str
     what: str
     one: Any
+    """Null: it lacks it. A list, oldest first, where its attempts were made with several."""
     other: Any
 
 
@@ -46,7 +47,8 @@ class Answers(TypedDict):
     """That the first alone has right."""
     other: int
     p: Number | None
-    """McNemar's; null where not both are of the end of a run that finished."""
+    """McNemar's; null where not both are surely of the end of a run that finished, of a child's
+    parent, too."""
 
 
 @told
@@ -58,7 +60,9 @@ class ComparedJob(NamedJob):
     epoch: int
     """So many are complete."""
     predicted: int | None
-    """After how many it made the predictions that are compared; null: it kept none."""
+    """After how many it made its last predictions; null: it kept none, or that is not known."""
+    faults: Sequence[str]
+    """What of it is gone or damaged."""
 
 
 @told
@@ -70,4 +74,4 @@ class CompareDocument(Document):
     differs: Sequence[Difference]
     curves: Sequence[CurvePair]
     answers: Answers | None
-    """Null where they did not predict the same images."""
+    """Null where they did not predict the same images of one content of one dataset."""

@@ -38,8 +38,8 @@ class CurvePair:
 class Answers:
     """What two runs said of the same images: how many each alone has right, and McNemar's p.
 
-    ``p`` is None where they are not both at their end: then their epochs differ as well, or what
-    they still had to learn.
+    ``p`` is None where they are not both surely at the end of a run that finished: then their
+    epochs differ as well, or what they still had to learn.
     """
 
     images: int
@@ -83,7 +83,7 @@ def pairs(one: History, other: History) -> list[CurvePair]:
 
 
 def answers(one: Predictions, other: Predictions, *, whole: bool = True) -> Answers | None:
-    """Of the images that both were asked about; None: there is none.
+    """Of the images of one set that both were asked about; None: there is none.
 
     ``whole``: whether both are of the end of a run that finished, so that they are tested.
     """
