@@ -116,9 +116,9 @@ class Measured:
 
         Columns: metric, one and other (last values), parts_at (the first step at which they
         differ), gap (the largest, the second less the first) and gap_at (its step), common (steps
-        that both measured). ``attrs``: one, other (dicts of id, name, ending, epoch, predicted),
-        differs (dicts of aspect, what, one, other), answers (of the same images; None where they
-        are not known).
+        that both measured). ``attrs``: one, other (dicts of id, name, ending, epoch, predicted,
+        faults), differs (dicts of aspect, what, one, other), answers (of the same images; None
+        where they are not known).
         """
         root = self._open()
         found = comparing.compare(root, select_one(root, one), select_one(root, other))

@@ -35,7 +35,7 @@ OTHER_IMAGES = "They predicted other images: what they said is not compared."
 @json_option
 @root_option
 def compare(one: str, other: str, metrics: tuple[str, ...], as_json: bool, root_path: Path) -> None:
-    """In what two jobs differ: settings, code, data, environment; and in what they measured.
+    """In what two jobs differ, from settings to environment, and in what they measured.
 
     \b
     orchestrate compare quickstart/vanilla quickstart/gate-sdpa
