@@ -8,15 +8,14 @@ from itertools import combinations
 from typing import Any, cast
 
 from orchestrator.controller.select import Named
+from orchestrator.controller.subjects import unmeasured
 from orchestrator.controller.survey import Survey
 from orchestrator.documents.jobs import FailureGroup, FailureRate, FailuresDocument
-from orchestrator.errors import OrchestrateError
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.records import read_job
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.store import newest_revision
-from orchestrator.results.result import Result, places
+from orchestrator.results.result import places
 
 DIVERGED = "diverged"
 FOLDS = (
@@ -152,15 +151,7 @@ def places_of(root: Root, jobs: Sequence[Named]) -> dict[str, dict[str, Any]]:
         newest = newest_revision(root, sweep)
         for job in newest[1]["jobs"] if newest else ():
             axes.get(job["id"], {}).update(job["axes"])
-    return places([Result(job.id, axes[job.id], None, {}, _config(root, job)) for job in jobs])
-
-
-def _config(root: Root, job: Named) -> Mapping[str, Any]:
-    """A job's configuration; none if its record cannot be read: one job hides no other."""
-    try:
-        return read_job(root, job.id, job.form).to_plain()
-    except OrchestrateError:
-        return {}
+    return places(unmeasured(root, jobs, axes))
 
 
 def _group(kind: str, members: Sequence[Case], cases: Sequence[Case]) -> Group:

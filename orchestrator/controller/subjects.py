@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from orchestrator.controller.select import Named
 from orchestrator.controller.where import LIVE, keys_named, meant, plain, refuse
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.store import launched_revision
-from orchestrator.results.result import Result
+from orchestrator.jobs.store import forms_of, launched_revision
+from orchestrator.results.result import Result, settings_in
 from orchestrator.sweep.axes import CASE
 from orchestrator.sweep.expressions import ExpressionError, parse
 from orchestrator.sweep.operators import Value
@@ -37,6 +38,23 @@ def jobs_meant(root: Root, names: Sequence[str], where: str | None) -> Mapping[s
             raise SpecError(f"--where holds for none of the {len(jobs)} jobs of {' '.join(names)}")
         jobs = {job: listed for job, listed in jobs.items() if job in kept}
     return {"jobs": [*jobs.values()]}
+
+
+def unmeasured(
+    root: Root, jobs: Sequence[Named], axes: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Result]:
+    """The jobs with their settings, and their parents', and nothing of what they measured.
+
+    ``axes``: by id the place of each; left out, its sweep's.
+    """
+    parents = forms_of(root, {job.parent.id for job in jobs if job.parent})
+    found = []
+    for job in jobs:
+        config, trained, _ = settings_in(root, job.id, job.form, parents)
+        told = [one.to_plain() if one else {} for one in (config, trained)]
+        place = (job.axes or {}) if axes is None else axes[job.id]
+        found.append(Result(job.id, place, None, {}, told[0], trained=told[1]))
+    return found
 
 
 def sweeps_meant(root: Root, names: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from orchestrator.config.allotment import cpus_per_rank, partition_of, time_minu
 from orchestrator.config.resources import minutes
 from orchestrator.controller.pace import place_of
 from orchestrator.controller.select import Named
+from orchestrator.controller.subjects import unmeasured
 from orchestrator.documents.usage import UsageDocument
 from orchestrator.errors import OrchestrateError
 from orchestrator.executors.slurm_limits import gpus_of_allocation
@@ -21,12 +22,11 @@ from orchestrator.jobs.gather import Beside, gather, read_submissions
 from orchestrator.jobs.journal import Journal, read_journal
 from orchestrator.jobs.layout import AttemptFolder, Root
 from orchestrator.jobs.orders import read_orders, standing_orders
-from orchestrator.jobs.records import read_job
 from orchestrator.jobs.spent import over_at, seen_end
 from orchestrator.jobs.submissions import Submission
 from orchestrator.jobs.usage import read_usage
 from orchestrator.results.discarded import counts_until
-from orchestrator.results.result import Result, axes_of, check_question
+from orchestrator.results.result import axes_of, check_question
 from orchestrator.results.suggest import Suggestion, suggest
 from orchestrator.results.usage import (
     PAUSES,
@@ -78,7 +78,7 @@ def report(root: Root, jobs: Sequence[Named], by: Sequence[str]) -> Report:
     Raises:
         SpecError: there is no such axis.
     """
-    results = [Result(job.id, job.axes or {}, None, {}, _config(root, job)) for job in jobs]
+    results = unmeasured(root, jobs)
     check_question(results, (), by)
     attempts = attempts_of(root, [job.id for job in jobs])
     shapes = [
@@ -238,10 +238,3 @@ def _machine_has_gpus(folder: AttemptFolder) -> bool:
     with suppress(FileNotFoundError, OrchestrateError):
         return bool(read_record(folder.environment).get("gpus"))
     return False
-
-
-def _config(root: Root, job: Named) -> Mapping[str, Any]:
-    """A job's configuration; none if its record cannot be read: one job hides no other."""
-    with suppress(OrchestrateError):
-        return read_job(root, job.id, job.form).to_plain()
-    return {}

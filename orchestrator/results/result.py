@@ -111,8 +111,7 @@ def _result(
     journals = read_journals(root.job(facts.id), facts.discarded)
     history = fold(journals)
     form = None if facts.attempts else job.get("form")
-    config, fault = _configuration(root, facts.id, form)
-    trained = _trained(root, facts.id, form, config, forms)
+    config, trained, fault = settings_in(root, facts.id, form, forms)
     began = {attempt.number: attempt.start.time for attempt in facts.attempts}
     own = config if isinstance(config, RunConfig) else None
     return Result(
@@ -125,28 +124,27 @@ def _result(
         fault=facts.fault or lost_measurements(facts, history) or fault,
         course=_course(journals, began, own, metrics) if metrics else (),
         made=maker.made(facts, trained.model.attention if trained else "", job),
-        trained=trained.to_plain() if trained and trained is not config else {},
+        trained=trained.to_plain() if trained and own is None else {},
     )
 
 
-def _configuration(root: Root, job: str, form: Form | None) -> tuple[JobConfig | None, str]:
-    """A job's; None and why, if its record cannot be read."""
+def settings_in(
+    root: Root, job: str, form: Form | None, parents: Mapping[str, Form]
+) -> tuple[JobConfig | None, RunConfig | None, str]:
+    """A job's configuration, that by which its model is trained, why the first cannot be read.
+
+    None: it cannot be, or it is of no job of ours. ``parents`` is as in `read_trained`.
+    """
     try:
-        return read_job(root, job, form), ""
+        config = read_job(root, job, form)
     except OrchestrateError as error:
-        return None, str(error)
-
-
-def _trained(
-    root: Root, job: str, form: Form | None, config: JobConfig | None, parents: Mapping[str, Form]
-) -> RunConfig | None:
-    """By what its model is trained; None if that cannot be read."""
-    if config is None or isinstance(config, RunConfig):
-        return config
+        return None, None, str(error)
+    if isinstance(config, RunConfig):
+        return config, config, ""
     try:
-        return read_trained(root, job, form, parents)
+        return config, read_trained(root, job, form, parents), ""
     except OrchestrateError:
-        return None
+        return config, None, ""
 
 
 def _diverged(parent: JobFacts) -> bool:

@@ -9,6 +9,7 @@ from support.by_hand import done, launched, trained
 
 from orchestrator.config import EvaluateConfig, JobConfig, RunConfig
 from orchestrator.controller.results import answer
+from orchestrator.controller.subjects import unmeasured
 from orchestrator.controller.where import meant
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.identity import job_id
@@ -111,6 +112,8 @@ def test_children_are_known_by_their_parents_settings_before_these_have_started(
     assert names("registers == 4 and seed == 1") == ["1"]
     assert names("checkpoint == 'last'") == ["0", "1", "2"]
     assert names("not (seed == 0)") == ["1"], "of a parent that nobody knows nothing holds"
+    told = unmeasured(root, meant(root, "looks", None))
+    assert [one.at("model.registers") for one in told] == [0, 4, None]
     asked = Question(metric="eval/digits_hard/top1", by=["model.registers"])
     assert [dict(group.axes) for group in answer(root, ["looks"], None, asked).groups] == [
         {"model.registers": 0},
