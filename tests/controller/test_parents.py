@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,17 @@ def trains(root: Root) -> None:
     launched(root, "s", {"id": "p", "name": "p"})
 
 
-def ends(root: Root, place: FakePlace, ending: Ending, *epochs: int) -> None:
-    """Job p, with the weights of these epochs, of ten steps each."""
+def ends(root: Root, place: FakePlace, ending: Ending, *epochs: int, number: int = 1) -> None:
+    """Attempt ``number`` on job p, with the weights of these epochs, of ten steps each."""
     trains(root)
     tend(root, "s")
-    folder = attempt(root, "p", place.submissions[0], ending=ending)
+    folder = attempt(root, "p", place.submissions[-1], number, ending)
     folder.exit.write_bytes(to_json({"end": ending.value, "time": 1.0, "step": 20}))
-    header = {"schema": 1, "job": "p", "attempt": 1, "from_step": None, "steps": 20}
+    header = {"schema": 1, "job": "p", "attempt": number, "from_step": None, "steps": 20}
     point = {"t": 1.0, "step": 20, "epoch": 2, "m": {}}
     folder.journal.write_bytes(b"".join(to_json(line).strip() + b"\n" for line in (header, point)))
     for epoch in epochs:
-        weights = root.job("p").weights / f"001-{10 * epoch:09d}"
+        weights = root.job("p").weights / f"{number:03d}-{10 * epoch:09d}"
         weights.mkdir(parents=True)
         (weights / "meta.json").write_bytes(to_json({"schema": 1, "epoch": epoch}))
     place.submissions.clear()
@@ -129,6 +130,32 @@ def test_nobody_waits_for_a_parent_that_nobody_brings_to_an_end(
     assert not any(one.due or one.given_up for one in told)
     assert is_settled(tend(root, "e"))
     assert place.submissions == []
+
+
+def test_a_job_that_began_before_its_parent_was_done_is_tried_again_once_that_is(
+    root: Root, place: FakePlace
+) -> None:
+    """It waited at its place while its parent was ordered to begin afresh."""
+    ends(root, place, Ending.FINISHED, 2)
+    tend(root, "e")
+    write_order(root, Order(what="afresh", jobs=["p"], last={"p": 1}))
+    recorded(root, "c")
+    begun = attempt(root, "c", place.submissions.pop(), ending=Ending.ERROR)
+    told = {"rank": 0, "time": 1.0, "exception": "ParentError", "message": "Parent p is not done"}
+    begun.error(0).write_bytes(to_json(told))
+    os.utime(begun.started, (1.0, 1.0))
+    waiting = child(root)
+    tend(root, "e")
+    assert place.submissions == []
+    ends(root, place, Ending.FINISHED, 2, number=2)
+    again = child(root)
+    tend(root, "e")
+
+    assert [one.jobs for one in place.submissions] == [["c"]]
+    assert (waiting.state, waiting.kind, waiting.waits) == (State.FAILED, "parent", True)
+    assert waiting.reason.endswith("waits for parent s/p (PLANNED)")
+    assert {waiting.due, waiting.given_up, waiting.in_vain} == {False}
+    assert (again.state, again.tries, again.waits, again.due) == (State.FAILED, 1, False, True)
 
 
 @pytest.mark.parametrize(
