@@ -50,23 +50,27 @@ def look(root: Root, jobs: Collection[J]) -> Survey:
     )
 
 
-def check_parents(sweep: Sweep, root_path: Path) -> None:
+def check_parents(sweep: Sweep, root_path: Path, fresh: Collection[str] = ()) -> None:
     """Make sure that parents which are done have left what is asked of them.
+
+    Nothing is asked for a job that is done, unless it is one of ``fresh``, which begin afresh.
 
     Raises:
         SpecError: one has not, and never will.
     """
     root = root_there(root_path)
-    if root is None or not any(point.parent for point in sweep.points):
+    children = [(point, point.parent) for point in sweep.points if point.parent is not None]
+    if root is None or not children:
         return
-    parents = {point.name: point.parent for point in sweep.points if point.parent is not None}
-    beside = survey(root, list({parent.id for parent in parents.values()}))
-    for name, parent in parents.items():
-        if fault := _lacking(parent, root, beside):
+    found = survey(root, list({one.id for both in children for one in both}))
+    for point, parent in children:
+        if found.statuses[point.id].state is State.DONE and point.id not in fresh:
+            continue
+        if fault := _lacking(parent, root, found):
             raise SpecError(
-                f"Point '{name}' of sweep '{sweep.name}': {fault}. Set checkpoint to one that is "
-                "kept; to have others, train it again with them in placement.keep_epochs "
-                "(launch --fresh)."
+                f"Point '{point.name}' of sweep '{sweep.name}': {fault}. Set checkpoint to one "
+                "that is kept; to have others, train it again with them in "
+                "placement.keep_epochs (launch --fresh)."
             )
 
 

@@ -5,17 +5,22 @@ from typing import Any
 import pytest
 from fakes.place import FakePlace, attempt, recorded
 
-from orchestrator.controller.parents import look
+from orchestrator.config import EvaluateConfig, Placement, Resources
+from orchestrator.controller.parents import check_parents, look
 from orchestrator.controller.select import select, select_one
 from orchestrator.controller.watch import is_settled, tend
 from orchestrator.controller.why import explain
+from orchestrator.errors import SpecError
 from orchestrator.jobs.evidence import Sight, Sighting
 from orchestrator.jobs.facts import Ending
 from orchestrator.jobs.files import to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
+from orchestrator.jobs.parents import Parent
+from orchestrator.jobs.records import form_of
 from orchestrator.jobs.state import JobStatus, State
 from orchestrator.jobs.store import REVISION_SCHEMA, create_root, write_revision
+from orchestrator.sweep.expand import Point, Sweep
 
 
 @pytest.fixture
@@ -172,3 +177,23 @@ def test_a_job_is_not_submitted_without_the_weights_that_it_needs(
     words = f"parent s/p is done and has no weights of checkpoint {checkpoint} (kept: {kept})"
     assert (status.reason, status.due) == (("", True) if kept is None else (words, False))
     assert status.in_vain is bool(kept)
+
+
+def test_nothing_is_asked_of_the_parent_of_a_job_that_is_done_and_does_not_begin_afresh(
+    root: Root, place: FakePlace
+) -> None:
+    """It needs the weights of an epoch that its parent did not keep."""
+    config = EvaluateConfig.from_plain({"of": 32 * "a", "checkpoint": 1, "data": {"name": "d"}})
+    parent, form = Parent("p", "s/p", 1), form_of(config)
+    point = Point("c", config, form, "p,d", {}, Placement(), Resources(), parent)
+    sweep = Sweep("e", "e", "", "fake", None, None, (point,), {}, (), ())
+    ends(root, place, Ending.FINISHED, 2)
+    tend(root, "e")
+    with pytest.raises(SpecError, match=r"Point 'p,d' of sweep 'e': parent s/p .* checkpoint 1 "):
+        check_parents(sweep, root.path)
+    recorded(root, "c")
+    attempt(root, "c", place.submissions[0], ending=Ending.FINISHED)
+
+    check_parents(sweep, root.path)
+    with pytest.raises(SpecError, match="has no weights of checkpoint 1"):
+        check_parents(sweep, root.path, ["c"])
