@@ -9,7 +9,7 @@ from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.parents import Parent
-from orchestrator.jobs.state import MAY_BE_DUE, JobStatus, State
+from orchestrator.jobs.state import MAY_BE_DUE, UNDER_WAY, JobStatus, State
 from orchestrator.jobs.store import launched_ever, root_there
 from orchestrator.jobs.summary import weights_read
 from orchestrator.jobs.weights import are_older, kept_checkpoints, weights_at, weights_left
@@ -107,6 +107,31 @@ def told_of_vain(jobs: Sequence[J], found: Survey) -> list[str]:
     if not vain:
         return []
     return [f"{len(vain)} of the jobs that wait will not be due by themselves: {vain[0]}"]
+
+
+def told_of_untended(
+    root: Root, sweeps: Sequence[str], jobs: Sequence[J], found: Survey
+) -> list[str]:
+    """How to tend the parents that jobs of these sweeps wait for, if that takes other sweeps.
+
+    Parents that run, or wait at their places, need nobody.
+    """
+    waiting = [
+        job.parent
+        for job in jobs
+        if (status := found.statuses[job.id]).waits and not status.in_vain and job.parent
+    ]
+    ids = {parent.id for parent in waiting} - found.statuses.keys()
+    beside = survey(root, list(ids)).statuses if ids else {}
+    calm = (*UNDER_WAY, State.DONE)
+    left = {job for job, status in beside.items() if status.state not in calm}
+    theirs = {parent.name.partition("/")[0] for parent in waiting if parent.id in left}
+    others = [name for name in root.sweep_names() if name in theirs and name not in sweeps]
+    if not others:
+        return []
+    command = " ".join(["orchestrate watch", *sweeps, *others])
+    who = f"{', '.join(others)}, which this watch does not tend"
+    return [f"jobs wait for parents of {who}; to tend all of them: {command}"]
 
 
 def _waiting(status: JobStatus, parent: Parent, root: Root, beside: Survey) -> JobStatus:

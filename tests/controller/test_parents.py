@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ from fakes.place import FakePlace, attempt, recorded
 from orchestrator.config import EvaluateConfig, Placement, Resources
 from orchestrator.controller.parents import check_parents, look
 from orchestrator.controller.select import select, select_one
-from orchestrator.controller.watch import is_settled, tend
+from orchestrator.controller.watch import is_settled, tend, tend_all
 from orchestrator.controller.why import explain
 from orchestrator.errors import SpecError
 from orchestrator.jobs.evidence import Sight, Sighting
-from orchestrator.jobs.facts import Ending
+from orchestrator.jobs.facts import End, Ending
 from orchestrator.jobs.files import to_json
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import Order, write_order
@@ -161,6 +162,32 @@ def test_a_job_that_began_before_its_parent_was_done_is_tried_again_once_that_is
     assert waiting.reason.endswith("waits for parent s/p (PLANNED)")
     assert {waiting.due, waiting.given_up, waiting.in_vain} == {False}
     assert (again.state, again.tries, again.waits, again.due) == (State.FAILED, 1, False, True)
+
+
+def test_a_watch_says_how_to_tend_parents_that_need_it_and_are_of_other_sweeps(
+    root: Root, place: FakePlace
+) -> None:
+    """They are to be submitted; they failed and are tried again; they run; both are watched."""
+    words = (
+        "jobs wait for parents of s, which this watch does not tend; to tend all of them: "
+        "orchestrate watch e s"
+    )
+    trains(root)
+    looks = [tend_all(root, ["e"])]
+    tend(root, "s")
+    name = (place.submissions[0].token, 0)
+    place.seen = {name: Sighting(Sight.ENDED, end=End(time.time(), started=True, signal=9))}
+    looks.append(tend_all(root, ["e"]))
+    place.seen = {name: Sighting(Sight.RUNNING)}
+    looks.append(tend_all(root, ["e"]))
+    place.seen = {name: Sighting(Sight.ENDED, end=End(time.time(), started=True, signal=9))}
+    looks.append(tend_all(root, ["e", "s"]))
+
+    assert [look.found.statuses["c"].reason for look in looks] == [
+        f"waits for parent s/p ({state})" for state in ("PLANNED", "FAILED", "RUNNING", "FAILED")
+    ]
+    assert [look.notes for look in looks] == [(words,), (words,), (), ()]
+    assert not any(look.settled for look in looks)
 
 
 @pytest.mark.parametrize(
