@@ -18,6 +18,7 @@ Kind = Literal[
     "config",
     "data",
     "weights",
+    "parent",
     "exception",
     "killed",
     "crashed",

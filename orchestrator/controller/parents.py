@@ -9,7 +9,7 @@ from orchestrator.controller.survey import Survey, survey
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.parents import Parent
-from orchestrator.jobs.state import MAY_BE_DUE, JobStatus, State
+from orchestrator.jobs.state import MAY_BE_DUE, UNDER_WAY, JobStatus, State
 from orchestrator.jobs.store import launched_ever, root_there
 from orchestrator.jobs.summary import weights_read
 from orchestrator.jobs.weights import are_older, kept_checkpoints, weights_at, weights_left
@@ -50,23 +50,27 @@ def look(root: Root, jobs: Collection[J]) -> Survey:
     )
 
 
-def check_parents(sweep: Sweep, root_path: Path) -> None:
+def check_parents(sweep: Sweep, root_path: Path, fresh: Collection[str] = ()) -> None:
     """Make sure that parents which are done have left what is asked of them.
+
+    Nothing is asked for a job that is done, unless it is one of ``fresh``, which begin afresh.
 
     Raises:
         SpecError: one has not, and never will.
     """
     root = root_there(root_path)
-    if root is None or not any(point.parent for point in sweep.points):
+    children = [(point, point.parent) for point in sweep.points if point.parent is not None]
+    if root is None or not children:
         return
-    parents = {point.name: point.parent for point in sweep.points if point.parent is not None}
-    beside = survey(root, list({parent.id for parent in parents.values()}))
-    for name, parent in parents.items():
-        if fault := _lacking(parent, root, beside):
+    found = survey(root, list({one.id for both in children for one in both}))
+    for point, parent in children:
+        if found.statuses[point.id].state is State.DONE and point.id not in fresh:
+            continue
+        if fault := _lacking(parent, root, found):
             raise SpecError(
-                f"Point '{name}' of sweep '{sweep.name}': {fault}. Set checkpoint to one that is "
-                "kept; to have others, train it again with them in placement.keep_epochs "
-                "(launch --fresh)."
+                f"Point '{point.name}' of sweep '{sweep.name}': {fault}. Set checkpoint to one "
+                "that is kept; to have others, train it again with them in "
+                "placement.keep_epochs (launch --fresh)."
             )
 
 
@@ -103,6 +107,31 @@ def told_of_vain(jobs: Sequence[J], found: Survey) -> list[str]:
     if not vain:
         return []
     return [f"{len(vain)} of the jobs that wait will not be due by themselves: {vain[0]}"]
+
+
+def told_of_untended(
+    root: Root, sweeps: Sequence[str], jobs: Sequence[J], found: Survey
+) -> list[str]:
+    """How to tend the parents that jobs of these sweeps wait for, if that takes other sweeps.
+
+    Parents that run, or wait at their places, need nobody.
+    """
+    waiting = [
+        job.parent
+        for job in jobs
+        if (status := found.statuses[job.id]).waits and not status.in_vain and job.parent
+    ]
+    ids = {parent.id for parent in waiting} - found.statuses.keys()
+    beside = survey(root, list(ids)).statuses if ids else {}
+    calm = (*UNDER_WAY, State.DONE)
+    left = {job for job, status in beside.items() if status.state not in calm}
+    theirs = {parent.name.partition("/")[0] for parent in waiting if parent.id in left}
+    others = [name for name in root.sweep_names() if name in theirs and name not in sweeps]
+    if not others:
+        return []
+    command = " ".join(["orchestrate watch", *sweeps, *others])
+    who = f"{', '.join(others)}, which this watch does not tend"
+    return [f"jobs wait for parents of {who}; to tend all of them: {command}"]
 
 
 def _waiting(status: JobStatus, parent: Parent, root: Root, beside: Survey) -> JobStatus:

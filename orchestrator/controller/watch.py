@@ -9,7 +9,7 @@ from orchestrator.controller.breaker import Limits, stop_fan_out, would_stop
 from orchestrator.controller.cancel import cancel_again, leaving
 from orchestrator.controller.halving import due_stops
 from orchestrator.controller.notify import notify
-from orchestrator.controller.parents import look
+from orchestrator.controller.parents import look, told_of_untended
 from orchestrator.controller.select import Named, select
 from orchestrator.controller.subjects import sweeps_meant
 from orchestrator.controller.submit import Due, Submitter, Terms, due_of_revision
@@ -145,12 +145,13 @@ def tend_all(root: Root, sweeps: Sequence[str]) -> Round:
     jobs = tuple(dict.fromkeys(job for sweep in sweeps for job in select(root, sweep)))
     if len(sweeps) != 1 or notes or any(job.id not in found.statuses for job in jobs):
         found = look(root, jobs)
+    told += [*found.troubles, *_held(found), *told_of_untended(root, sweeps, jobs, found)]
     return Round(
         jobs=jobs,
         found=found,
         settled=not notes and is_settled(found),
         patience=patience(root, found),
-        notes=tuple(dict.fromkeys([*notes, *told, *found.troubles, *_held(found)])),
+        notes=tuple(dict.fromkeys([*notes, *told])),
     )
 
 

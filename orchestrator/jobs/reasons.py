@@ -22,6 +22,7 @@ PATTERNS = tuple(
         ("node", PLACE, r"^Ray lost it|^its driver ended"),
         ("preempted", PLACE, r""),
         ("weights", SAID, r"^([\w.]+\.)?WeightsError\b"),
+        ("parent", SAID, r"^([\w.]+\.)?ParentError\b"),
         ("gpu_memory", ANY, r"^([\w.]+\.)?OutOfMemoryError\b|(CUDA|HIP) out of memory"),
         ("gpu_memory", ANY, r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"),
         ("gpu_memory", ANY, r"[Cc]uda failure \d* ?'?out of memory"),

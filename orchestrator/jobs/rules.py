@@ -39,6 +39,7 @@ RULES = {
     "config": Rule(0, 0, STOP, "what it was asked to do makes no sense"),
     "data": Rule(0, 0, STOP, "its dataset is missing, damaged, or another one"),
     "weights": Rule(0, 0, STOP, "pretrained weights are not on its machine, nor to be had there"),
+    "parent": Rule(3, 30, AGAIN, "its parent was not done when it began"),
     "exception": Rule(0, 0, STOP, "the worker raised an exception"),
     "killed": Rule(2, 30, AGAIN, "killed with signal 9: out of memory, or by hand"),
     "crashed": Rule(1, 10, AGAIN, "ended by a signal of its own making"),
@@ -61,6 +62,7 @@ ADVICE = {
     "data": "mend the dataset; see: orchestrate data verify NAME",
     "weights": "bring timm's weights here: load the model once where there is a network, and copy "
     "that cache ($HF_HOME) to where the workers look",
+    "parent": "watch its parent's sweep, too; once its parent is done, a watch starts it again",
     "exception": "mend what its log shows",
     "killed": "if nobody killed it, ask for more memory: resources.mem_gb_per_node",
     "crashed": "if it comes back, mend what its log shows",

@@ -61,7 +61,7 @@ def are_older(
 ) -> bool:
     """Whether weights that were read are no longer those that their checkpoint means.
 
-    Of weights that are gone nobody knows, unless their job is being trained anew.
+    Of weights that are gone nobody knows, unless their job was or is being trained anew.
 
     Args:
         read: SHA-256 of the weights that were read.
@@ -69,9 +69,8 @@ def are_older(
         left: what that job has left now, see `weights_left`.
         discarded: the last of its attempts that were discarded; 0: none was.
     """
-    if left is None:
-        return discarded > 0
-    return left.get(str(checkpoint), read) != read
+    now = (left or {}).get(str(checkpoint))
+    return discarded > 0 if now is None else now != read
 
 
 def _epoch(one: Saved) -> int | None:

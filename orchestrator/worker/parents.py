@@ -6,12 +6,17 @@ from typing import Self
 from model.vit import ViT, build_vit
 from orchestrator.config import ChildConfig, RunConfig
 from orchestrator.errors import RootError
+from orchestrator.jobs.facts import final_attempt
 from orchestrator.jobs.gather import attempts_on
 from orchestrator.jobs.records import read_trained
 from orchestrator.jobs.weights import kept_checkpoints, weights_at
 from orchestrator.worker.claim import Claim
 from orchestrator.worker.ranks import Ranks
 from orchestrator.worker.weights import Weights
+
+
+class ParentError(RootError):
+    """A parent is not done: what its child is to look at is still to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,16 @@ def weights_of(claim: Claim, config: ChildConfig) -> tuple[Weights, RunConfig]:
     """The weights that a child of a job asks for, and the configuration by which they were trained.
 
     Raises:
-        RootError: the parent has no such weights, or they are damaged.
+        ParentError: the parent is not done.
+        RootError: the parent is done and has no such weights, or they are damaged.
     """
     root = claim.me.root
     folder, attempts = root.job(config.of), attempts_on(root, [config.of])[config.of]
+    if final_attempt(attempts) is None:
+        raise ParentError(
+            f"Parent {config.of} is not done, or begins afresh: nothing of it is looked at until "
+            "it is. A watch then starts this job again."
+        )
     found = weights_at(folder, attempts, config.checkpoint)
     if found is None:
         kept = ", ".join(map(str, kept_checkpoints(folder, attempts))) or "none"

@@ -5,7 +5,13 @@ import pytest
 from orchestrator.jobs.facts import Attempt, Ending, Start
 from orchestrator.jobs.files import to_json
 from orchestrator.jobs.layout import JobFolder
-from orchestrator.jobs.weights import final_weights, is_sound, kept_checkpoints, weights_at
+from orchestrator.jobs.weights import (
+    are_older,
+    final_weights,
+    is_sound,
+    kept_checkpoints,
+    weights_at,
+)
 
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -92,3 +98,23 @@ def test_weights_are_found_by_what_they_are_of_as_far_as_they_count(job: JobFold
     assert found == {what: name and job.weights / name for what, name in wanted.items()}
     assert weights_at(job, attempts, "best") == job.best / "001-000000150"
     assert kept_checkpoints(job, attempts) == [1, 3, "best", "last"]
+
+
+@pytest.mark.parametrize(
+    ("left", "discarded", "older"),
+    [
+        ({"best": "abc"}, 0, False),
+        ({"best": "abc"}, 1, False),
+        ({"best": "abd"}, 1, True),
+        ({"last": "abd"}, 0, False),
+        ({"last": "abd"}, 1, True),
+        ({}, 1, True),
+        (None, 0, False),
+        (None, 1, True),
+    ],
+)
+def test_what_was_read_is_older_if_its_job_trained_anew_has_it_no_more(
+    left: dict[str, str] | None, discarded: int, *, older: bool
+) -> None:
+    """Weights that are gone make nothing older where nothing was discarded."""
+    assert are_older("abc", "best", left, discarded) is older

@@ -17,6 +17,7 @@ from orchestrator.jobs.files import publish, to_json
 from orchestrator.jobs.identity import job_id
 from orchestrator.jobs.journal import Header, JournalWriter
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.orders import Order, write_order
 from orchestrator.jobs.predictions import Predictions
 from orchestrator.jobs.records import write_job
 from orchestrator.worker import weights
@@ -26,6 +27,7 @@ from orchestrator.worker.data.images import SplitImages
 from orchestrator.worker.data.index import load_index
 from orchestrator.worker.data.loader import evaluation_batches
 from orchestrator.worker.evaluation import Examination, Trained, evaluate_parent, examine
+from orchestrator.worker.parents import ParentError
 from orchestrator.worker.pixels import normalised
 from orchestrator.worker.place import Place
 from orchestrator.worker.ranks import Ranks
@@ -193,6 +195,25 @@ def test_weights_that_were_not_kept_are_told_with_those_that_were(
 
     with pytest.raises(RootError, match=rf"no weights of checkpoint {checkpoint} .*1, 2, last\)"):
         evaluate_parent(claimed(member, config, data), config, StopFlag())
+
+
+@pytest.mark.parametrize("checkpoint", ["last", 1, 7])
+def test_nothing_is_looked_at_of_a_parent_that_begins_afresh_until_it_is_done(
+    parent: str, member: Callable[[], Membership], data: Path, root: Root, checkpoint: object
+) -> None:
+    """Its new training has kept the weights of its first epoch so far."""
+    config, attempt = of(parent, checkpoint), root.job(parent).attempt(2)
+    write_order(root, Order(what="afresh", jobs=[parent], last={parent: 1}))
+    claim = claimed(member, config, data)
+    with pytest.raises(ParentError, match=f"Parent {parent} is not done, or begins afresh"):
+        evaluate_parent(claim, config, StopFlag())
+    attempt.path.mkdir()
+    with JournalWriter(attempt.journal, Header(parent, 2, -1, STEP)) as journal:
+        journal.point(STEP // 2, 1, {})
+    weights.save(root.job(parent), attempt, STEP // 2, 1, {})
+
+    with pytest.raises(ParentError, match=f"Parent {parent} is not done, or begins afresh"):
+        evaluate_parent(claim, config, StopFlag())
 
 
 def test_weights_whose_bytes_are_others_are_refused(
