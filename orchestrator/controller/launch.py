@@ -166,7 +166,7 @@ def _check(
         _check_room(sweep, terms.cluster)
     check_placements(sweep, terms, root_path)
     check_settings(sweep, terms.cluster)
-    check_parents(sweep, root_path)
+    check_parents(sweep, root_path, wishes.fresh)
     code = check_code(Root(root_path), sweep.packages)
     if root := root_there(root_path):
         for manifest in manifests.values():
