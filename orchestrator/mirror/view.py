@@ -18,7 +18,7 @@ COLUMNS = (
 CURVES = ("val/top1", "train/loss", "norms/max_over_median")
 PARALLEL_METRICS = ("flops/forward_macs", "norms/max_over_median", "val/top1")
 SECTIONS = {
-    "Comparison": {"columns": 3, "cardHeight": 360},
+    "Comparison": {"columns": 2, "cardHeight": 360},
     "Pictures": {"columns": 1, "cardHeight": 480},
 }
 """Those that are open, and how their charts are laid out."""
@@ -66,7 +66,8 @@ def view_tag(axes: Mapping[str, bool], step: int) -> str:
 
 
 def _state(axes: Mapping[str, bool], step: int) -> dict[str, Any]:
-    everywhere = [axis for axis, common in axes.items() if common]  # others would hide their runs
+    # Others would hide the runs that lack them; a seed is no setting to compare by.
+    everywhere = [axis for axis, common in axes.items() if common and axis != "seed"]
     charts = [
         *(_curve(metric) for metric in CURVES),
         _scatter(x="flops/forward_macs", y="val/top1"),

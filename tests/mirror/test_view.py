@@ -40,8 +40,9 @@ def test_what_is_trained_comes_first_as_what_looks_at_it_has_no_such_metric() ->
     assert (shown["orderByKey"], shown["orderByAsc"]) == ("metrics.`val/top1`", False)
 
 
-def test_only_keys_that_every_job_has_become_parallel_axes() -> None:
-    (chart,) = charts(state({"model.gate.position": False, "model.registers": True}), "PARALLEL")
+def test_only_keys_that_every_job_has_become_parallel_axes_and_no_seed() -> None:
+    axes = {"model.gate.position": False, "model.registers": True, "seed": True}
+    (chart,) = charts(state(axes), "PARALLEL")
 
     assert chart["selectedParams"] == ["model.registers"]
     assert "val/top1" in chart["selectedMetrics"]
