@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ settings.load_profile("untimed")  # a busy machine is no fault
 # Tests interrupt what they start; a shell has what it starts with & ignore that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+PACKAGES = ("mine", "yours", "linked")
+"""What users' packages are called in tests."""
 NEEDS = {"slurm": "a real SLURM", "browser": "a real Chromium"}
 """What tests with these markers need of the machine, and get where it is asked for."""
 
@@ -54,6 +57,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _nothing_from_the_users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_package_of_a_user_that_another_test_has_loaded() -> Iterator[None]:
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

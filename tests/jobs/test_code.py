@@ -124,7 +124,6 @@ def test_code_of_a_users_package_is_of_ours_and_of_its_files_wherever_they_lie(
 ) -> None:
     shutil.copytree(mine, tmp_path / "snapshot" / "mine")
     monkeypatch.syspath_prepend(tmp_path / "snapshot")
-    monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's
 
     told = code_here("mine")
 

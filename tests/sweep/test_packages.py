@@ -1,5 +1,5 @@
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -27,15 +27,6 @@ set: {{data.name: d}}
 grid:
   - model.attention: [softmax, {attention}]
 """
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] in ("mine", "yours", "linked"):
-            del sys.modules[name]
 
 
 def package(
