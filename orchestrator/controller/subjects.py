@@ -7,8 +7,9 @@ from orchestrator.controller.select import Named
 from orchestrator.controller.where import LIVE, keys_named, meant, plain, refuse
 from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
+from orchestrator.jobs.records import settings_in
 from orchestrator.jobs.store import forms_of, launched_revision
-from orchestrator.results.result import Result, settings_in
+from orchestrator.results.result import Result
 from orchestrator.sweep.axes import CASE
 from orchestrator.sweep.expressions import ExpressionError, parse
 from orchestrator.sweep.operators import Value

@@ -6,17 +6,16 @@ points: ``optim.lr`` or ``lr``. Beside settings there are ``id``, ``name``, ``ca
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from orchestrator.config import JobConfig, RunConfig
+from orchestrator.config import ChildConfig, JobConfig, RunConfig
 from orchestrator.controller.select import Named, select
 from orchestrator.controller.status import Row, look_at, rows_of
-from orchestrator.errors import OrchestrateError, SpecError
+from orchestrator.errors import SpecError
 from orchestrator.jobs.layout import Root
-from orchestrator.jobs.records import read_job, read_trained
+from orchestrator.jobs.records import settings_in
 from orchestrator.jobs.state import State
 from orchestrator.jobs.store import forms_of, root_there
 from orchestrator.sweep import keys
@@ -44,9 +43,9 @@ UNSTARTED: Mapping[str, Value] = {
 """``LIVE`` of a job where there is no run root yet."""
 NAMED = 8
 """So many jobs are named in a message."""
-UNREAD = object()
-Settings = tuple[JobConfig | object, RunConfig | object | None]
-"""A job's configuration, and that by which its model is trained, None: elsewhere; or `UNREAD`."""
+Settings = tuple[JobConfig | None, RunConfig | None]
+"""A job's configuration, and that by which its model is trained; None: it cannot be read, or the
+model is trained elsewhere."""
 
 
 class Job(Protocol):
@@ -104,11 +103,8 @@ def holding(root: Root, jobs: Sequence[Named], where: str | None) -> list[Named]
     parents = forms_of(root, {job.parent.id for job in jobs if job.parent})
 
     def recorded(job: Named) -> Settings:
-        config: JobConfig | object = UNREAD
-        with suppress(OrchestrateError):
-            config = read_job(root, job.id, job.form)
-            return config, read_trained(root, job.id, job.form, parents)
-        return config, UNREAD
+        config, trained, _ = settings_in(root, job.id, job.form, parents)
+        return config, trained
 
     return _chosen(jobs, where, recorded, lambda: _rows(root, jobs))
 
@@ -171,13 +167,18 @@ def _holds(
         for name in wanted:
             (key,) = keys_named(name)
             asked = config if key in keys.OWN_OF_CHILDREN else trained
-            if asked is UNREAD:
+            if asked is None and not _looks_elsewhere(config):
                 return False
             values[name] = _setting(asked, key)
     try:
         return expression.holds(values.__getitem__)
     except ExpressionError as error:
         raise SpecError(f"--where: {error} (job {job.name})") from None
+
+
+def _looks_elsewhere(config: JobConfig | None) -> bool:
+    """Whether a job looks at a model that no job of ours has trained, and that has no settings."""
+    return isinstance(config, ChildConfig) and config.parent is None
 
 
 def _setting(config: Any, key: str) -> Value:

@@ -130,6 +130,25 @@ def read_trained(
     return parent
 
 
+def settings_in(
+    root: Root, job: str, form: Form | None, parents: Mapping[str, Form]
+) -> tuple[JobConfig | None, RunConfig | None, str]:
+    """A job's configuration, that by which its model is trained, why the first cannot be read.
+
+    None: it cannot be, or it is of no job of ours. ``parents`` is as of `read_trained`.
+    """
+    try:
+        config = read_job(root, job, form)
+    except OrchestrateError as error:
+        return None, None, str(error)
+    if isinstance(config, RunConfig):
+        return config, config, ""
+    try:
+        return config, read_trained(root, job, form, parents), ""
+    except OrchestrateError:
+        return config, None, ""
+
+
 def _read(
     root: Root, job_id: str, form: Form | None, make: Callable[[dict[str, Any]], Made]
 ) -> Made:

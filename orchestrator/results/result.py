@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from model.flops import count_training_macs
-from orchestrator.config import JobConfig, RunConfig
-from orchestrator.errors import OrchestrateError, SpecError
+from orchestrator.config import RunConfig
+from orchestrator.errors import SpecError
 from orchestrator.jobs.facts import Ending, JobFacts, final_attempt, read_journals
 from orchestrator.jobs.gather import Beside, gather, read_submissions
 from orchestrator.jobs.identity import FROZEN_DEFAULTS, flatten
@@ -14,7 +14,7 @@ from orchestrator.jobs.journal import Journal, fold
 from orchestrator.jobs.layout import Root
 from orchestrator.jobs.orders import read_orders, standing_orders
 from orchestrator.jobs.parents import Parent
-from orchestrator.jobs.records import Form, read_job, read_trained
+from orchestrator.jobs.records import Form, settings_in
 from orchestrator.jobs.store import forms_of
 from orchestrator.jobs.summary import lost_measurements, whole_ending
 from orchestrator.results.course import Mark, course
@@ -86,7 +86,7 @@ def read_results(
 
     Args:
         root: where they ran.
-        revision: of a sweep, or of several together (`controller.where.jobs_meant`).
+        revision: of a sweep, or of several together (`controller.subjects.jobs_meant`).
         metrics: those that are asked for: of them the course is kept, and where they are of probes
             it is looked up on which images.
     """
@@ -126,25 +126,6 @@ def _result(
         made=maker.made(facts, trained.model.attention if trained else "", job),
         trained=trained.to_plain() if trained and own is None else {},
     )
-
-
-def settings_in(
-    root: Root, job: str, form: Form | None, parents: Mapping[str, Form]
-) -> tuple[JobConfig | None, RunConfig | None, str]:
-    """A job's configuration, that by which its model is trained, why the first cannot be read.
-
-    None: it cannot be, or it is of no job of ours. ``parents`` is as in `read_trained`.
-    """
-    try:
-        config = read_job(root, job, form)
-    except OrchestrateError as error:
-        return None, None, str(error)
-    if isinstance(config, RunConfig):
-        return config, config, ""
-    try:
-        return config, read_trained(root, job, form, parents), ""
-    except OrchestrateError:
-        return config, None, ""
 
 
 def _diverged(parent: JobFacts) -> bool:
